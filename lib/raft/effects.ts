@@ -1,0 +1,129 @@
+// The contract between the core and its driver: what goes in, what comes out, and in which order
+// the driver must act. The driver is `replica/replica.ts`; there is no other.
+//
+//   1. `write` goes to the log store at once, in token order; several may be outstanding.
+//   2. `messages` leave now. `gated` messages leave when `durable(token)` has come back for their
+//      token (or a later one); at that moment and not before.
+//   3. `commitIndex`: entries up to it may be applied, in order.
+//   4. `reads`: each may be answered from a state machine that has applied its index.
+//   5. `deadlineMs`: the driver steps with `tick` at or after it.
+//   6. After any failed write the core is never stepped again (B64).
+
+import type { NodeId } from '../node-id.ts'
+import type { Configuration, ConfigurationChange } from './configuration.ts'
+import type { Entry, Index, Term } from './entry.ts'
+import type { Message } from './message.ts'
+
+/** Time of a step: monotonic milliseconds, and the machine's wall clock for stamps. */
+export interface Now {
+  readonly nowMs: number
+  readonly wallMs: number
+}
+
+/** Numbers that the driver made up; they come back in the answer. */
+export type Ref = number
+
+/** Increases by one with each write. `durable(k)` says that all writes up to k are durable. */
+export type Token = number
+
+export type Event =
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
+  | { readonly kind: 'durable'; readonly token: Token }
+  /** entries to append, all or none; answered by `proposed` or `refused` */
+  | {
+      readonly kind: 'propose'
+      readonly ref: Ref
+      readonly entries: readonly { readonly kind: number; readonly payload: Uint8Array }[]
+    }
+  | { readonly kind: 'change'; readonly ref: Ref; readonly change: ConfigurationChange }
+  /** a linearizable read: answered in `reads` or by `refused` */
+  | { readonly kind: 'read'; readonly ref: Ref }
+  /** hand leadership to a voter; answered by `proposed` (with no indexes) or `refused` */
+  | { readonly kind: 'transfer'; readonly ref: Ref; readonly target: NodeId }
+  /** a link to a member opened: replication to it starts afresh */
+  | { readonly kind: 'linkUp'; readonly id: NodeId }
+  /** no path to the leader is left: forget that it was heard, keep the term */
+  | { readonly kind: 'leaderLinkLost'; readonly id: NodeId }
+
+/** Must be durable before any promise made from it. */
+export interface HardState {
+  readonly term: Term
+  /** changes from a node to null only when the term grows (B62) */
+  readonly votedFor: NodeId | null
+  /** the commit index known at the last write: a floor, not the truth */
+  readonly commitIndex: Index
+}
+
+/** One atomic durable write, in this order: hard state, truncation, entries. */
+export interface Write {
+  readonly token: Token
+  readonly hardState: HardState | null
+  /** entries at and above this index go first; null for none */
+  readonly truncateFrom: Index | null
+  /** contiguous */
+  readonly entries: readonly Entry[]
+}
+
+export type RefusalReason =
+  /** this node does not lead; nothing was appended */
+  | 'notLeader'
+  /** leadership is being handed over */
+  | 'transferring'
+  /** an earlier configuration change is not finished, or the term's first entry is not committed */
+  | 'changeInProgress'
+  /** the change or target makes no sense in the present configuration */
+  | 'invalidChange'
+  /** more reads wait than MAX_PENDING_READS */
+  | 'overloaded'
+  /** this machine's clock is more than five minutes before or beyond the quorum's */
+  | 'clockOff'
+
+export interface Outgoing {
+  readonly to: NodeId
+  readonly message: Message
+}
+
+export interface Effects {
+  readonly write: Write | null
+  readonly messages: readonly Outgoing[]
+  readonly gated: readonly (Outgoing & { readonly token: Token })[]
+  /** the commit index after the step; never falls */
+  readonly commitIndex: Index
+  readonly proposed: readonly { readonly ref: Ref; readonly term: Term; readonly from: Index; readonly to: Index }[]
+  readonly refused: readonly { readonly ref: Ref; readonly reason: RefusalReason }[]
+  readonly reads: readonly { readonly ref: Ref; readonly index: Index }[]
+  /** followers whose next entry is compacted away: they need a snapshot */
+  readonly snapshotsNeeded: readonly NodeId[]
+  /** set when this step found that the leader's log and ours differ below a matching entry */
+  readonly diverged: { readonly leader: NodeId; readonly index: Index } | null
+  /** when to step next if nothing else happens; monotonic milliseconds */
+  readonly deadlineMs: number
+}
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'
+
+/** What others may look at between steps. */
+export interface Status {
+  readonly role: Role
+  readonly term: Term
+  readonly leader: NodeId | null
+  readonly commitIndex: Index
+  readonly lastIndex: Index
+  readonly lastTerm: Term
+  /** the last index whose write is durable */
+  readonly durableIndex: Index
+  /** in use: the last configuration entry in the log, committed or not */
+  readonly configuration: Configuration
+  readonly configurationIndex: Index
+  readonly transferTarget: NodeId | null
+  /** leader only */
+  readonly progress: ReadonlyMap<NodeId, FollowerStatus>
+}
+
+export interface FollowerStatus {
+  readonly matchIndex: Index
+  readonly state: 'probe' | 'replicate' | 'snapshot'
+  /** monotonic ms of the last answer, or null */
+  readonly heardMs: number | null
+}
