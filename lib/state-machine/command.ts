@@ -1,0 +1,68 @@
+// What the entries of kind `write` and `control` say. Layout: encoding.ts.
+
+import type { Address } from '../address.ts'
+import type { NodeId } from '../node-id.ts'
+import type { Revision } from './state-machine.ts'
+
+/** A client's write: all changes or none. At most MAX_SETMULTI_KEYS, no key twice. */
+export interface WriteCommand {
+  readonly changes: readonly Change[]
+}
+
+export type Change =
+  | {
+      readonly kind: 'put'
+      readonly key: Uint8Array
+      readonly value: Uint8Array
+      readonly condition: Condition | null
+    }
+  | { readonly kind: 'delete'; readonly key: Uint8Array; readonly condition: Condition | null }
+
+/** Decided at apply. When one fails, the whole command is refused with CONDITION_FAILED. */
+export type Condition =
+  | { readonly kind: 'absent' }
+  /** the key's modRevision is exactly this; at least 1 */
+  | { readonly kind: 'revision'; readonly revision: Revision }
+
+export type ControlCommand =
+  /** the second entry of a cluster: its first node and epoch 1 */
+  | {
+      readonly kind: 'found'
+      readonly id: NodeId
+      readonly publicKey: Uint8Array
+      readonly name: string
+      readonly version: string
+      readonly addresses: readonly Address[]
+      readonly sealedSecret: Uint8Array
+    }
+  | {
+      readonly kind: 'createInvite'
+      readonly publicKey: Uint8Array
+      readonly proofKey: Uint8Array
+      readonly topic: Uint8Array
+      readonly role: 'voter' | 'learner'
+      /** life from the entry's stamp on */
+      readonly ttlMs: number
+      readonly uses: number
+      readonly createdBy: NodeId
+    }
+  | { readonly kind: 'revokeInvite'; readonly publicKey: Uint8Array }
+  /** idempotent per (invite, node key); refused when the epoch has moved */
+  | {
+      readonly kind: 'admit'
+      readonly invitePublicKey: Uint8Array
+      readonly publicKey: Uint8Array
+      readonly name: string
+      readonly version: string
+      readonly addresses: readonly Address[]
+      readonly epoch: number
+      readonly sealedSecret: Uint8Array
+    }
+  /** a member's own word about itself, when it has changed */
+  | {
+      readonly kind: 'describe'
+      readonly id: NodeId
+      readonly name: string
+      readonly version: string
+      readonly addresses: readonly Address[]
+    }
