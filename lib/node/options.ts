@@ -1,0 +1,46 @@
+// What it takes to run a node, after command line, environment and files were read.
+
+import type { Logger } from 'pino'
+import type { Address } from '../address.ts'
+import type { TimingProfile } from '../raft/timing.ts'
+import type { NewTicket } from '../service/documents.ts'
+
+/** Why the node is opened; each is refused where it does not fit what the data directory holds. */
+export type Intent =
+  /** a new cluster of one, with its first invite; resumes a half-made directory */
+  | { readonly kind: 'create' }
+  /** resumes a half-made join with the same ticket's cluster */
+  | { readonly kind: 'join'; readonly ticket: string; readonly timeoutMs: number }
+  /** a node that has been created or joined before */
+  | { readonly kind: 'start' }
+
+export interface NodeOptions {
+  readonly intent: Intent
+  readonly dataDir: string
+  /** display name; null keeps the recorded one, or takes the host's */
+  readonly name: string | null
+  /** bootstrap nodes; null takes the recorded ones, or the public DHT */
+  readonly bootstrap: readonly Address[] | null
+  /** UDP port; null takes the last one if it is free, else any */
+  readonly port: number | null
+  /** TCP port of the HTTP API; null takes the last one or the first free from 7070 */
+  readonly httpPort: number | null
+  readonly timing: TimingProfile
+  readonly logger: Logger
+  readonly onProgress: (progress: Progress) => void
+}
+
+/** Told while a node opens. */
+export interface Progress {
+  readonly phase: 'open' | 'lookup' | 'connect' | 'admission' | 'catchup' | 'done'
+  /** one line for people */
+  readonly text: string
+}
+
+/** What opening a node made, besides the node itself. */
+export interface Opened {
+  /** after `create`: the first ticket */
+  readonly ticket: NewTicket | null
+  /** after `join` on a directory that was a member already */
+  readonly wasMember: boolean
+}

@@ -1,0 +1,131 @@
+// The documents that Aspen shows to programs: bodies of the HTTP API and of `--json`, as schemas and
+// as types in one place. snake_case; fields may be added, never changed in meaning.
+
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+
+const Id = Type.Integer({ minimum: 1, description: 'node id in this cluster' })
+const Key = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'public key' })
+const Address = Type.String({ description: 'IPv4 address and UDP port, `host:port`' })
+
+export const Role = Type.Union([
+  Type.Literal('voter'),
+  Type.Literal('learner'),
+  Type.Literal('none', { description: 'not in the configuration that this node knows' })
+])
+
+export const Status = Type.Object({
+  node: Type.Object({ id: Id, key: Key, name: Type.String() }),
+  cluster: Type.Object({ id: Type.String({ pattern: '^[0-9a-f]{32}$' }) }),
+  role: Role,
+  data_dir: Type.String(),
+  pid: Type.Integer(),
+  api: Type.Object({ socket: Type.String(), http: Type.String() }),
+  leader: Type.Union([Id, Type.Null()]),
+  term: Type.Integer(),
+  commit_index: Type.Integer(),
+  applied_index: Type.Integer(),
+  voters: Type.Array(Id),
+  learners: Type.Array(Id),
+  /** what this node thinks of the cluster's ability to commit */
+  state: Type.Union([
+    Type.Literal('healthy'),
+    Type.Literal('degraded', { description: 'commits, but one more failure would stop it' }),
+    Type.Literal('no_quorum'),
+    Type.Literal('joining', { description: 'not caught up yet' })
+  ]),
+  failure_tolerance: Type.Integer({ description: 'voters that may fail with writes going on' }),
+  version: Type.String(),
+  uptime_ms: Type.Integer(),
+  discovery: Type.Object({ online: Type.Boolean(), announced: Type.Boolean() }),
+  addresses: Type.Array(Address)
+})
+export type Status = Static<typeof Status>
+
+export const MemberRow = Type.Object({
+  id: Id,
+  key: Key,
+  name: Type.String(),
+  role: Role,
+  is_leader: Type.Boolean(),
+  is_self: Type.Boolean(),
+  /** linked from this node (itself counts as linked) */
+  linked: Type.Boolean(),
+  path: Type.Union([Type.Literal('direct'), Type.Literal('relay'), Type.Null()]),
+  rtt_ms: Type.Union([Type.Number(), Type.Null()]),
+  /** entries behind the leader; known on the leader only */
+  lag: Type.Union([Type.Integer(), Type.Null()]),
+  version: Type.String(),
+  addresses: Type.Array(Address)
+})
+export const Members = Type.Object({ members: Type.Array(MemberRow) })
+export type MemberRow = Static<typeof MemberRow>
+export type Members = Static<typeof Members>
+
+export const TicketRole = Type.Union([Type.Literal('voter'), Type.Literal('learner')])
+
+export const TicketRow = Type.Object({
+  /** 8 hex digits; `aspen ticket show` prints the same */
+  id: Type.String({ pattern: '^[0-9a-f]{8}$' }),
+  role: TicketRole,
+  state: Type.Union([
+    Type.Literal('open'),
+    Type.Literal('used_up'),
+    Type.Literal('revoked'),
+    Type.Literal('expired')
+  ]),
+  uses: Type.Integer(),
+  uses_left: Type.Integer(),
+  created_by: Id,
+  created_at: Type.String({ format: 'date-time' }),
+  expires_at: Type.String({ format: 'date-time' })
+})
+export const Tickets = Type.Object({ tickets: Type.Array(TicketRow) })
+export type TicketRow = Static<typeof TicketRow>
+export type Tickets = Static<typeof Tickets>
+
+/** A ticket just made: the only time that its text is shown. */
+export const NewTicket = Type.Object({ ticket: Type.String(), ...TicketRow.properties })
+export type NewTicket = Static<typeof NewTicket>
+
+const CheckResult = Type.Object({
+  status: Type.Union([Type.Literal('ok'), Type.Literal('warning'), Type.Literal('error')]),
+  message: Type.Optional(Type.String())
+})
+
+export const Health = Type.Object({
+  status: Type.Union([
+    Type.Literal('healthy'),
+    Type.Literal('degraded'),
+    Type.Literal('unhealthy')
+  ]),
+  state: Type.String({ description: 'Leader, Follower, Candidate or Learner' }),
+  current_leader: Type.Union([Id, Type.Null()]),
+  term: Type.Integer(),
+  node_id: Id,
+  uptime_seconds: Type.Number(),
+  failure_tolerance: Type.Integer(),
+  checks: Type.Record(Type.String(), CheckResult)
+})
+export type Health = Static<typeof Health>
+
+/** `/livez` and `/readyz`: named conditions. */
+export const Probe = Type.Object({
+  ok: Type.Boolean(),
+  checks: Type.Record(Type.String(), Type.Boolean())
+})
+export type Probe = Static<typeof Probe>
+
+export const ErrorBody = Type.Object({
+  error: Type.Object({
+    code: Type.String(),
+    message: Type.String(),
+    hint: Type.Union([Type.String(), Type.Null()]),
+    retryable: Type.Boolean(),
+    /** whether the operation was carried out: false, or null when nobody can say */
+    applied: Type.Union([Type.Literal(false), Type.Null()]),
+    leader: Type.Union([Id, Type.Null()]),
+    revision: Type.Union([Type.Integer(), Type.Null()])
+  })
+})
+export type ErrorBody = Static<typeof ErrorBody>

@@ -1,0 +1,74 @@
+// What a node can be asked, by whatever door: the HTTP API, the embedding program. Every operation
+// works on every node; what only the leader can do takes one hop to it.
+
+import type { WriteCommand } from '../state-machine/command.ts'
+import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
+import type { Health, Members, NewTicket, Probe, Status, Tickets } from './documents.ts'
+
+export type Consistency = 'linearizable' | 'stale'
+
+export interface RequestOptions {
+  /** how long to wait, counted from the call; DEFAULT_REQUEST_TIMEOUT_MS when left out */
+  readonly timeoutMs?: number
+}
+
+export interface ReadOptions extends RequestOptions {
+  readonly consistency?: Consistency
+}
+
+/** @see KeyValueStoreError for every refusal; a write ends as done, refused or unknown */
+export interface KeyValueApi {
+  write(command: WriteCommand, options?: RequestOptions): Promise<Written>
+  get(key: Uint8Array, options?: ReadOptions): Promise<Got>
+  scan(request: ScanOptions, options?: ReadOptions): Promise<Scanned>
+}
+
+export interface Written {
+  readonly revision: Revision
+  readonly changes: readonly ChangeResult[]
+}
+
+export interface ReadMeta {
+  /** index of the last entry that the answer reflects */
+  readonly revision: Revision
+  /** what the answer is worth */
+  readonly consistency: Consistency
+}
+
+export interface Got extends ReadMeta {
+  /** null when there is no such key */
+  readonly item: KeyValue | null
+}
+
+export interface ScanOptions {
+  readonly prefix: Uint8Array
+  readonly after?: Uint8Array
+  readonly limit?: number
+}
+
+export interface Scanned extends ReadMeta {
+  readonly items: readonly KeyValue[]
+  readonly hasMore: boolean
+}
+
+export interface TicketOptions extends RequestOptions {
+  readonly role?: 'voter' | 'learner'
+  readonly ttlMs?: number
+  readonly uses?: number
+}
+
+export interface NodeApi {
+  readonly kv: KeyValueApi
+  /** From memory; works without quorum. */
+  status(): Status
+  members(): Members
+  health(): Health
+  /** Never depends on other nodes. */
+  livez(): Probe
+  /** Whether requests would succeed here now. */
+  readyz(): Promise<Probe>
+  createTicket(options?: TicketOptions): Promise<NewTicket>
+  listTickets(options?: RequestOptions): Promise<Tickets>
+  /** `id` as printed by list and show, or a ticket's text. */
+  revokeTicket(id: string, options?: RequestOptions): Promise<void>
+}
