@@ -131,7 +131,8 @@ export interface VerifiedJoinRequest extends JoinRequest {
 }
 
 export type JoinAnswer =
-  | { readonly kind: 'admitted'; readonly id: NodeId }
+  /** all that the joiner needs to say its first hello as a member (CONTRACT CHANGE: was only the id) */
+  | { readonly kind: 'admitted'; readonly welcome: Welcome }
   | { readonly kind: 'refused'; readonly error: ErrorDetail }
   /** try again: too many joiners, or no leader at the moment */
   | { readonly kind: 'busy' }
