@@ -64,6 +64,21 @@ export const MAX_BATCH_SIZE = 1_000
 /** Bytes of payload handed to the state machine in one apply call, unless one entry is larger. */
 export const MAX_APPLY_BYTES = 1 * MIB
 
+// --- the state machine ---
+
+/** Work on entries in one turn of the event loop; one row is the unit that is not divided. */
+export const APPLY_SLICE_MS = 5
+/** Payload bytes after which a transaction of several entries is committed. */
+export const MAX_TRANSACTION_BYTES = 1 * MIB
+/** Page cache of each SQLite connection: what is more goes to the write-ahead log before the commit. */
+export const MAX_SQLITE_CACHE_BYTES = 2 * MIB
+/** Bytes of write-ahead log at which a checkpoint starts. */
+export const CHECKPOINT_WAL_BYTES = 4 * MIB
+/** Bytes of write-ahead log at which applying waits for the checkpoint. */
+export const MAX_WAL_BYTES = 64 * MIB
+/** How long applying waits before another checkpoint when one did not get through. */
+export const CHECKPOINT_RETRY_MS = 100
+
 // --- membership ---
 
 /** Voters (seed). More than 9 warns. */
@@ -80,6 +95,10 @@ export const PROMOTION_STABILITY_MS = 2_000
 export const MAX_MEMBER_ADDRESSES = 8
 /** Bytes of a member's display name (UTF-8). */
 export const MAX_NAME_SIZE = 63
+/** Bytes of the version text that a member says of itself. */
+export const MAX_VERSION_SIZE = 32
+/** Bytes of an epoch secret sealed to a node; room for a longer secret. */
+export const MAX_SEALED_SECRET_SIZE = 128
 
 // --- tickets and invites ---
 
@@ -143,6 +162,7 @@ assert(MAX_ENTRY_BYTES <= MAX_INFLIGHT_BYTES, 'a full entry fits a window')
 assert(MAX_ENTRY_BYTES <= MAX_PENDING_PROPOSAL_BYTES, 'a full entry can be proposed')
 assert(MAX_RPC_MESSAGE_SIZE <= MAX_SEND_BACKLOG_BYTES, 'any message can be queued')
 assert(MAX_KEY_SIZE + MAX_VALUE_SIZE <= MAX_SCAN_BYTES, 'a scan page holds any pair')
+assert(MAX_ENTRY_BYTES + CHECKPOINT_WAL_BYTES < MAX_WAL_BYTES, 'a full entry fits the write-ahead log')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
 assert(MAX_BATCH_BYTES <= MAX_HTTP_BATCH_BODY_BYTES, 'a full batch fits a request body')
