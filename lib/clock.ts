@@ -16,6 +16,8 @@ export interface Timer {
 export interface Timers {
   /** Calls `fn` once, `delayMs` or more from now, unless cancelled. */
   start(delayMs: number, fn: () => void): Timer
+  /** Calls `fn` once, after the present turn of the event loop and its microtasks. */
+  soon(fn: () => void): void
 }
 
 /** `performance.now` and `Date.now`. */
@@ -30,6 +32,9 @@ export const systemTimers: Timers = {
     const handle = setTimeout(fn, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
     handle.unref()
     return { cancel: () => clearTimeout(handle) }
+  },
+  soon(fn) {
+    setImmediate(fn)
   }
 }
 
@@ -41,4 +46,17 @@ export function sleep(timers: Timers, delayMs: number): Promise<void> {
   return new Promise((resolve) => {
     timers.start(delayMs, resolve)
   })
+}
+
+/** Resolves with whether `condition` came true before `deadlineMs`; looks every `everyMs`. */
+export async function until(
+  time: { readonly clock: Clock; readonly timers: Timers },
+  condition: () => boolean,
+  { deadlineMs, everyMs }: { readonly deadlineMs: number; readonly everyMs: number }
+): Promise<boolean> {
+  while (!condition()) {
+    if (time.clock.nowMs() >= deadlineMs) return false
+    await sleep(time.timers, everyMs)
+  }
+  return true
 }

@@ -199,6 +199,11 @@ export function bytesFromHex(text: string, size: number): Uint8Array | null {
   return new Uint8Array(Buffer.from(text, 'hex'))
 }
 
+/** Whether a parsed JSON value is an object (not null, not an array). */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 const EMPTY = new Uint8Array(0)
 const utf8 = new TextEncoder()
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

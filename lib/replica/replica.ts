@@ -1,0 +1,361 @@
+// The loop: the one place where decisions of the consensus core become I/O. Inputs (proposals, reads,
+// messages, completed writes, timers) are handed to the core one at a time; its effects go to the log
+// store, to other members and to the state machine in the order that effects.ts demands; what the
+// state machine has applied settles proposals and answers reads.
+//
+// Group commit: while a log write is in progress, proposals wait; the next write takes all of them.
+//
+// There is no `async` here and no promise: every port completes by callback, never synchronously, so
+// one step is never entered from within another. The first storage error ends the replica: nothing
+// is sent, written or answered after it (B64).
+
+import { assert } from '../assert.ts'
+import type { Clock, Timer, Timers } from '../clock.ts'
+import { AspenError, StorageError } from '../errors.ts'
+import { MAX_APPLY_BYTES, MAX_BATCH_SIZE } from '../limits.ts'
+import type { LogStore } from '../log-store/log-store.ts'
+import type { NodeId } from '../node-id.ts'
+import type { ConfigurationChange } from '../raft/configuration.ts'
+import { votersOf } from '../raft/configuration.ts'
+import type { Effects, Event, Outgoing, RefusalReason, Status, Token } from '../raft/effects.ts'
+import type { Entry, Index } from '../raft/entry.ts'
+import type { Message } from '../raft/message.ts'
+import type { Raft } from '../raft/raft.ts'
+import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
+import { Proposals } from './proposals.ts'
+import type { Outcome, Proposal } from './proposals.ts'
+
+export interface ReplicaParts {
+  readonly id: NodeId
+  readonly core: Raft
+  readonly log: LogStore
+  readonly stateMachine: StateMachine
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly send: (to: NodeId, message: Message) => void
+  /** role, term, leader or configuration changed */
+  readonly onStatus: (status: Status) => void
+  /** after the transaction that holds them */
+  readonly onApplied: (entries: readonly Entry[], results: readonly ApplyResult[]) => void
+  /** once; the process must end */
+  readonly onFailed: (error: AspenError) => void
+}
+
+export type ReadOutcome =
+  /** the state machine has applied `index`: read it now, in this turn */
+  | { readonly kind: 'ready'; readonly index: Index }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason | 'closing' }
+
+interface WaitingRead {
+  readonly index: Index
+  readonly onOutcome: (outcome: ReadOutcome) => void
+}
+
+/** What the core was asked and has not answered. */
+type Asked =
+  | { readonly kind: 'batch'; readonly batch: readonly Proposal[] }
+  | { readonly kind: 'read'; readonly onOutcome: (outcome: ReadOutcome) => void }
+  | { readonly kind: 'transfer'; readonly onAnswer: (reason: RefusalReason | null) => void }
+
+export class Replica {
+  readonly #parts: ReplicaParts
+  readonly #proposals = new Proposals()
+  readonly #asked = new Map<number, Asked>()
+  /** ascending by token: leave when their write is durable */
+  readonly #gated: (Outgoing & { readonly token: Token })[] = []
+  readonly #reads = new Set<WaitingRead>()
+  #nextRef = 1
+  #status: Status
+  #timer: { readonly handle: Timer; readonly atMs: number } | null = null
+  #deadlineMs = Infinity
+  /** tokens of the last write handed to the store and of the last durable one */
+  #writtenToken: Token = 0
+  #durableToken: Token = 0
+  #isApplying = false
+  #isStepping = false
+  /** what is proposed in one turn of the event loop goes together */
+  #isFlushDue = false
+  #state: 'running' | 'ended' = 'running'
+
+  constructor(parts: ReplicaParts) {
+    this.#parts = parts
+    this.#status = parts.core.status()
+  }
+
+  /** Begins: from now on timers run. Call once, after the transport can send. */
+  start(): void {
+    this.#step({ kind: 'tick' })
+  }
+
+  /** As of the last step. */
+  get status(): Status {
+    return this.#status
+  }
+
+  get appliedIndex(): Index {
+    return this.#parts.stateMachine.applied().index
+  }
+
+  get pendingProposalCount(): number {
+    return this.#proposals.pendingCount
+  }
+
+  /** Proposes an entry on the leader. `onOutcome` is called once, never synchronously. */
+  propose(proposal: Proposal): void {
+    const { timers } = this.#parts
+    if (this.#state === 'ended') {
+      timers.soon(() => proposal.onOutcome({ kind: 'refused', reason: 'closing' }))
+    } else if (!this.#proposals.maybeAdd(proposal)) {
+      timers.soon(() => proposal.onOutcome({ kind: 'refused', reason: 'overloaded' }))
+    } else if (!this.#isFlushDue) {
+      this.#isFlushDue = true
+      timers.soon(() => {
+        this.#isFlushDue = false
+        this.#maybeProposeNext()
+      })
+    }
+  }
+
+  /** A change of the configuration; `done` when its first entry is applied (the joint one, if joint). */
+  change(change: ConfigurationChange, onOutcome: (outcome: Outcome) => void): void {
+    const proposal: Proposal = { kind: 0, payload: EMPTY, onOutcome }
+    this.#ask({ kind: 'batch', batch: [proposal] }, (ref) => ({ kind: 'change', ref, change }))
+  }
+
+  /** A linearizable read: `ready` once this node has applied all that was committed before the call. Leader only. */
+  read(onOutcome: (outcome: ReadOutcome) => void): void {
+    this.#ask({ kind: 'read', onOutcome }, (ref) => ({ kind: 'read', ref }))
+  }
+
+  /** `ready` when `index` is applied here; for reads whose index the leader has confirmed. Returns how to give up. */
+  waitApplied(index: Index, onOutcome: (outcome: ReadOutcome) => void): () => void {
+    const read = { index, onOutcome }
+    this.#reads.add(read)
+    this.#parts.timers.soon(() => this.#answerReads())
+    return () => {
+      this.#reads.delete(read)
+    }
+  }
+
+  /** Hands leadership over; null when it was begun. The core picks nothing: name a caught-up voter. */
+  transfer(target: NodeId, onAnswer: (reason: RefusalReason | null) => void): void {
+    this.#ask({ kind: 'transfer', onAnswer }, (ref) => ({ kind: 'transfer', ref, target }))
+  }
+
+  /** The voter that holds most of the log, other than this node; null when there is none. */
+  transferTarget(canReach: (id: NodeId) => boolean): NodeId | null {
+    const { progress, configuration } = this.#status
+    const candidates = votersOf(configuration)
+      .filter((id) => id !== this.#parts.id && canReach(id))
+      .map((id) => ({ id, matchIndex: progress.get(id)?.matchIndex ?? 0 }))
+      .sort((a, b) => b.matchIndex - a.matchIndex)
+    return candidates[0]?.id ?? null
+  }
+
+  onMessage(from: NodeId, message: Message): void {
+    this.#step({ kind: 'message', from, message })
+  }
+
+  onLinkUp(id: NodeId): void {
+    this.#step({ kind: 'linkUp', id })
+  }
+
+  onLinkDown(id: NodeId): void {
+    if (this.#status.leader === id) this.#step({ kind: 'leaderLinkLost', id })
+  }
+
+  /** Ends: nothing is sent or written any more; what waits is answered. The ports are closed by their owner. */
+  close(): void {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    this.#timer?.handle.cancel()
+    this.#timer = null
+    this.#gated.length = 0
+    for (const asked of this.#asked.values()) this.#endAsked(asked)
+    this.#asked.clear()
+    this.#proposals.endAll()
+    for (const read of this.#reads) read.onOutcome({ kind: 'refused', reason: 'closing' })
+    this.#reads.clear()
+  }
+
+  #ask(asked: Asked, eventOf: (ref: number) => Event): void {
+    const ref = this.#nextRef++
+    this.#asked.set(ref, asked)
+    this.#parts.timers.soon(() => {
+      if (this.#asked.has(ref)) this.#step(eventOf(ref))
+    })
+  }
+
+  #maybeProposeNext(): void {
+    if (this.#state === 'ended' || this.#proposals.waitingCount === 0) return
+    if (this.#durableToken < this.#writtenToken) return
+    const batch = this.#proposals.takeBatch()
+    const ref = this.#nextRef++
+    this.#asked.set(ref, { kind: 'batch', batch })
+    this.#step({ kind: 'propose', ref, entries: batch })
+  }
+
+  #step(event: Event): void {
+    if (this.#state === 'ended') return
+    assert(!this.#isStepping, 'ports never complete synchronously')
+    this.#isStepping = true
+    try {
+      const { core, clock } = this.#parts
+      const effects = core.step(event, { nowMs: clock.nowMs(), wallMs: clock.wallMs() })
+      this.#carryOut(effects)
+      this.#answer(effects)
+      this.#observe()
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isStepping = false
+    }
+    this.#answerReads()
+    this.#maybeApply()
+    this.#maybeProposeNext()
+  }
+
+  /** Writes and messages, in the order of the contract. */
+  #carryOut(effects: Effects): void {
+    assert(effects.snapshotsNeeded.length === 0, 'no log is compacted, so none needs a snapshot')
+    if (effects.diverged !== null) this.#reportDivergence(effects.diverged)
+    const { write } = effects
+    if (write !== null) {
+      assert(write.token > this.#writtenToken, 'writes are handed over in token order')
+      this.#writtenToken = write.token
+      this.#parts.log.write(write, () => this.#onDurable(write.token))
+    }
+    for (const { to, message } of effects.messages) this.#parts.send(to, message)
+    for (const outgoing of effects.gated) {
+      assert(outgoing.token > this.#durableToken, 'a message waits for a write in progress')
+      this.#gated.push(outgoing)
+    }
+    this.#deadlineMs = effects.deadlineMs
+    this.#setTimer()
+  }
+
+  #onDurable(token: Token): void {
+    if (this.#state === 'ended') return
+    assert(token > this.#durableToken, 'writes become durable in order')
+    this.#durableToken = token
+    const ready = this.#gated.findIndex((outgoing) => outgoing.token > token)
+    for (const { to, message } of this.#gated.splice(0, ready < 0 ? this.#gated.length : ready)) {
+      this.#parts.send(to, message)
+    }
+    this.#step({ kind: 'durable', token })
+  }
+
+  #answer(effects: Effects): void {
+    for (const { ref, term, from } of effects.proposed) {
+      const asked = this.#takeAsked(ref)
+      if (asked.kind === 'batch') this.#proposals.onAppended(asked.batch, term, from)
+      if (asked.kind === 'transfer') asked.onAnswer(null)
+    }
+    for (const { ref, reason } of effects.refused) {
+      const asked = this.#takeAsked(ref)
+      if (asked.kind === 'batch') this.#proposals.onRefused(asked.batch, reason)
+      if (asked.kind === 'transfer') asked.onAnswer(reason)
+      if (asked.kind === 'read') asked.onOutcome({ kind: 'refused', reason })
+    }
+    for (const { ref, index } of effects.reads) {
+      const asked = this.#takeAsked(ref)
+      assert(asked.kind === 'read', 'a read answers a read')
+      this.#reads.add({ index, onOutcome: asked.onOutcome })
+    }
+  }
+
+  #takeAsked(ref: number): Asked {
+    const asked = this.#asked.get(ref)
+    assert(asked !== undefined, 'the core answers each question once')
+    this.#asked.delete(ref)
+    return asked
+  }
+
+  #observe(): void {
+    const before = this.#status
+    this.#status = this.#parts.core.status()
+    const after = this.#status
+    const isSame =
+      before.role === after.role &&
+      before.term === after.term &&
+      before.leader === after.leader &&
+      before.configuration === after.configuration
+    if (!isSame) this.#parts.onStatus(after)
+  }
+
+  #maybeApply(): void {
+    if (this.#isApplying || this.#state === 'ended') return
+    const applied = this.appliedIndex
+    const { commitIndex } = this.#status
+    if (applied >= commitIndex) return
+    const to = Math.min(commitIndex, applied + MAX_BATCH_SIZE) + 1
+    this.#isApplying = true
+    try {
+      const entries = this.#parts.core.entries(applied + 1, to, MAX_APPLY_BYTES)
+      assert(entries[0]?.index === applied + 1, 'committed entries are there to be applied')
+      this.#parts.stateMachine.apply(entries, (results) => this.#onApplied(entries, results))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
+    this.#isApplying = false
+    if (this.#state === 'ended') return
+    assert(entries.length === results.length, 'one result per entry')
+    entries.forEach((entry, position) => {
+      this.#proposals.onApplied(entry, results[position] ?? { kind: 'none' })
+    })
+    this.#answerReads()
+    this.#parts.onApplied(entries, results)
+    this.#maybeApply()
+  }
+
+  #answerReads(): void {
+    if (this.#reads.size === 0) return
+    const applied = this.appliedIndex
+    for (const read of this.#reads) {
+      if (read.index > applied) continue
+      this.#reads.delete(read)
+      read.onOutcome({ kind: 'ready', index: applied })
+    }
+  }
+
+  /** One timer, moved only when it would fire too late: most deadlines move later. */
+  #setTimer(): void {
+    if (this.#timer !== null && this.#timer.atMs <= this.#deadlineMs) return
+    this.#timer?.handle.cancel()
+    const atMs = this.#deadlineMs
+    const delayMs = Math.max(0, atMs - this.#parts.clock.nowMs())
+    const handle = this.#parts.timers.start(delayMs, () => {
+      this.#timer = null
+      if (this.#parts.clock.nowMs() >= this.#deadlineMs) this.#step({ kind: 'tick' })
+      else this.#setTimer()
+    })
+    this.#timer = { handle, atMs }
+  }
+
+  /** Our record is read again, which verifies it: a bad one is ours (CORRUPTED); a good one is a broken promise. */
+  #reportDivergence(diverged: { readonly leader: NodeId; readonly index: Index }): never {
+    if (diverged.index > 0) this.#parts.log.entries(diverged.index, diverged.index + 1, 1)
+    throw new StorageError({
+      code: 'LOG_DIVERGED',
+      message: `entry ${diverged.index} of node ${this.#parts.id} and of leader ${diverged.leader} have one term and two contents`,
+      fields: { index: diverged.index, node: this.#parts.id, leader: diverged.leader }
+    })
+  }
+
+  #endAsked(asked: Asked): void {
+    if (asked.kind === 'batch') this.#proposals.onUnanswered(asked.batch)
+    if (asked.kind === 'read') asked.onOutcome({ kind: 'refused', reason: 'closing' })
+    if (asked.kind === 'transfer') asked.onAnswer('notLeader')
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof AspenError)) throw error
+    this.close()
+    this.#parts.onFailed(error)
+  }
+}
+
+const EMPTY = new Uint8Array(0)
