@@ -38,6 +38,8 @@ export const MAX_ENTRY_BYTES = MAX_BATCH_BYTES + 256 * KIB
 /** Highest index and term that are accepted: a revision row id stays a safe integer. */
 export const MAX_INDEX = 2 ** 42
 export const MAX_TERM = 2 ** 52
+/** Bytes of the log's file and of the address space mapped for it; beyond: NO_SPACE. */
+export const MAX_LOG_FILE_BYTES = 64 * 1024 * MIB
 
 // --- consensus ---
 
@@ -53,6 +55,12 @@ export const MAX_INFLIGHT_BYTES = 16 * MIB
 export const MAX_LOG_CACHE_BYTES = 16 * MIB
 /** Entries kept in memory likewise. */
 export const MAX_LOG_CACHE_ENTRIES = 16_384
+/** AppendEntries to one follower that one step may make, so that a turn of the loop stays short. */
+export const MAX_APPENDS_PER_STEP = 4
+/** A leader whose clock is further from its quorum's refuses to stamp entries. */
+export const MAX_CLOCK_SKEW_MS = 5 * 60_000
+/** The latest time that an entry or a clock may show: the last one that a Date holds. */
+export const MAX_TIME_MS = 8.64e15
 /** Reads waiting for one confirmation round; beyond: OVERLOADED. */
 export const MAX_PENDING_READS = 10_000
 
@@ -125,6 +133,11 @@ export const MAX_FRAGMENT_BYTES = 16 * KIB
 /** Bytes of bulk unacknowledged in a stream: max(MIN, BULK_WINDOW_MS of measured bandwidth). */
 export const MIN_BULK_WINDOW_BYTES = 4 * KIB
 export const BULK_WINDOW_MS = 100
+/** Of that, at most so much beyond what the path itself holds, and so much in all. */
+export const MAX_BULK_QUEUE_BYTES = 512 * KIB
+export const MAX_BULK_WINDOW_BYTES = 8 * MIB
+/** Bytes of bulk written to one stream in one turn of the event loop; the rest in the next. */
+export const MAX_TURN_BULK_BYTES = 256 * KIB
 /** Bytes queued for one peer; beyond, the oldest AppendEntries go (they are sent again). */
 export const MAX_SEND_BACKLOG_BYTES = 32 * MIB
 /** Requests in flight to one peer; beyond: BUSY. */
@@ -133,6 +146,17 @@ export const MAX_INFLIGHT_REQUESTS = 1_024
 export const HELLO_DEADLINE_MS = 5_000
 /** Bytes of any frame before the hello is verified. */
 export const MAX_HELLO_BYTES = 4 * KIB
+/** Connections in which nobody has said a verified hello yet; beyond: silence. */
+export const MAX_UNPROVEN_CONNECTIONS = 32
+/** Answers with a reason to keys that are refused: pause per key, and per second in all. */
+export const REFUSAL_PAUSE_MS = 2_000
+export const MAX_REFUSALS_PER_SECOND = 10
+/** What was written last may take so long to arrive before a connection closes. */
+export const FINISH_DEADLINE_MS = 1_000
+/** A network that closes takes back its announcements for at most so long. */
+export const CLOSE_DEADLINE_MS = 2_000
+/** Announcers of an invite's topic that a joiner tries. */
+export const MAX_JOIN_CANDIDATES = 64
 /** Connections that joiners may hold: per invite and in all; each for JOIN_DEADLINE_MS. */
 export const MAX_CONNECTIONS_PER_INVITE = 4
 export const MAX_INVITE_CONNECTIONS = 16
@@ -145,8 +169,26 @@ export const MAX_PEERS = 1_000
 /** Bytes of a request body: one value in base64 with room; the batch route takes a full batch. */
 export const MAX_HTTP_BODY_BYTES = 1.5 * MIB
 export const MAX_HTTP_BATCH_BODY_BYTES = 12 * MIB
+/** Bytes of all bodies being read or worked on, of all connections; beyond: OVERLOADED. */
+export const MAX_HTTP_PENDING_BODY_BYTES = 64 * MIB
+/** Connections of one listener; the next is closed at once. */
 export const MAX_HTTP_CONNECTIONS = 256
+/** Requests being worked on, of all listeners; beyond: OVERLOADED. */
 export const MAX_HTTP_IN_FLIGHT = 1_024
+/** Bytes of a request's line and headers; beyond: INVALID_REQUEST and the connection is closed. */
+export const MAX_HTTP_HEADER_BYTES = 16 * KIB
+/** How long headers, and a whole request, may take to arrive; then the connection is closed. */
+export const HTTP_HEADERS_TIMEOUT_MS = 10_000
+export const HTTP_REQUEST_TIMEOUT_MS = 30_000
+/** How long a connection is kept without a request. */
+export const HTTP_KEEP_ALIVE_TIMEOUT_MS = 60_000
+/** How long requests in progress may take to end once the API closes. */
+export const HTTP_DRAIN_MS = 1_500
+/** Work on the body of one request or answer in one turn of the event loop. */
+export const HTTP_SLICE_MS = 5
+/** Nesting and number of values in a request body; beyond: INVALID_REQUEST, BATCH_TOO_LARGE. */
+export const MAX_JSON_DEPTH = 8
+export const MAX_JSON_VALUES = 8_192
 /** First TCP port tried, and how many after it. */
 export const DEFAULT_HTTP_PORT = 7_070
 export const HTTP_PORT_TRIES = 100
@@ -165,4 +207,8 @@ assert(MAX_KEY_SIZE + MAX_VALUE_SIZE <= MAX_SCAN_BYTES, 'a scan page holds any p
 assert(MAX_ENTRY_BYTES + CHECKPOINT_WAL_BYTES < MAX_WAL_BYTES, 'a full entry fits the write-ahead log')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
+assert(MAX_FRAGMENT_BYTES <= MAX_TURN_BULK_BYTES, 'a fragment fits a turn')
+assert(MAX_BULK_QUEUE_BYTES <= MAX_BULK_WINDOW_BYTES, 'the queue is part of the window')
 assert(MAX_BATCH_BYTES <= MAX_HTTP_BATCH_BODY_BYTES, 'a full batch fits a request body')
+assert(MAX_SETMULTI_KEYS * 8 < MAX_JSON_VALUES, 'any spelling of a full batch can be read')
+assert(MAX_HTTP_BATCH_BODY_BYTES <= MAX_HTTP_PENDING_BODY_BYTES, 'any body can be read')
