@@ -13,7 +13,7 @@ export interface Summary {
   readonly total: number
 }
 
-const TAIL_LINES = 60
+const TAIL_LINES = 100
 const MAX_LINE_CHARS = 4_000
 
 export class TapReader {
@@ -48,7 +48,7 @@ export class TapReader {
     }
     const skip = /^ {4}# skip: (.+)$/.exec(line)
     if (skip !== null) this.skips.push({ test: this.#test, reason: skip[1] ?? '' })
-    const marked = /^ok \d+ - (.*) # (SKIP|TODO)$/.exec(line)
+    const marked = /^ok \d+ - (.*) # ([A-Z]+)$/.exec(line)
     if (marked !== null) this.skips.push({ test: marked[1] ?? '', reason: `marked ${marked[2]}` })
     const title = /^# (.+)$/.exec(line)
     if (title !== null) this.#test = title[1] ?? ''
