@@ -90,7 +90,12 @@ export interface Effects {
   readonly gated: readonly (Outgoing & { readonly token: Token })[]
   /** the commit index after the step; never falls */
   readonly commitIndex: Index
-  readonly proposed: readonly { readonly ref: Ref; readonly term: Term; readonly from: Index; readonly to: Index }[]
+  readonly proposed: readonly {
+    readonly ref: Ref
+    readonly term: Term
+    readonly from: Index
+    readonly to: Index
+  }[]
   readonly refused: readonly { readonly ref: Ref; readonly reason: RefusalReason }[]
   readonly reads: readonly { readonly ref: Ref; readonly index: Index }[]
   /** followers whose next entry is compacted away: they need a snapshot */

@@ -50,10 +50,7 @@ const GENESIS_NAMESPACE = hash(bytesOf('aspen/log/1'))
  * hashᵢ = BLAKE2b-256(hashᵢ₋₁ ‖ index ‖ term ‖ kind ‖ timeMs ‖ payload); the numbers as big-endian
  * 64-bit integers, the kind as one byte.
  */
-export function chainHash(
-  previousHash: Uint8Array,
-  entry: Omit<Entry, 'hash'>
-): Uint8Array {
+export function chainHash(previousHash: Uint8Array, entry: Omit<Entry, 'hash'>): Uint8Array {
   const numbers = new Uint8Array(25)
   const view = new DataView(numbers.buffer)
   view.setBigUint64(0, BigInt(entry.index))

@@ -39,7 +39,13 @@ export const TIMING: Readonly<Record<TimingProfile, Timing>> = {
 }
 
 for (const timing of Object.values(TIMING)) {
-  assert(timing.heartbeatMs * 4 <= timing.electionMinMs, 'several heartbeats fit an election timeout')
+  assert(
+    timing.heartbeatMs * 4 <= timing.electionMinMs,
+    'several heartbeats fit an election timeout'
+  )
   assert(timing.electionMinMs < timing.electionMaxMs, 'election timeouts are drawn from a range')
-  assert(timing.linkKeepAliveMs * 4 <= timing.linkTimeoutMs, 'several keep-alives fit a link timeout')
+  assert(
+    timing.linkKeepAliveMs * 4 <= timing.linkTimeoutMs,
+    'several keep-alives fit a link timeout'
+  )
 }

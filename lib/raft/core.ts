@@ -1,0 +1,223 @@
+// The state that all parts of the core share, and the few transitions that keep it consistent. Each
+// part (election, follower, leader, replication) is a module of functions over it.
+
+import { assert } from '../assert.ts'
+import { MAX_TERM } from '../limits.ts'
+import type { NodeId } from '../node-id.ts'
+import { isNodeId } from '../node-id.ts'
+import type { Random } from '../random.ts'
+import { randomBelow } from '../random.ts'
+import { Configurations } from './configurations.ts'
+import type { IndexedConfiguration } from './configurations.ts'
+import { Durability } from './durability.ts'
+import type { Effects, HardState, Now, Write } from './effects.ts'
+import { decodeConfiguration } from './encoding.ts'
+import type { Entry, Index, Term } from './entry.ts'
+import { ENTRY_KIND } from './entry.ts'
+import type { LogReader } from './log.ts'
+import { RaftLog } from './log.ts'
+import type { Message } from './message.ts'
+import type { Promised } from './outbox.ts'
+import { Outbox } from './outbox.ts'
+import type { RoleState } from './roles.ts'
+import type { Timing } from './timing.ts'
+
+export interface RaftOptions {
+  readonly id: NodeId
+  /** how often this node was started; greater at each start */
+  readonly boot: number
+  readonly timing: Timing
+  readonly random: Random
+  readonly log: LogReader
+}
+
+/** What a start found on disk. */
+export interface Restored {
+  /** null on a node that never wrote one */
+  readonly hardState: HardState | null
+  /** every configuration of the stored log, ascending; the first may be the base's */
+  readonly configurations: readonly IndexedConfiguration[]
+  /** the last entry that the state machine holds */
+  readonly appliedIndex: Index
+}
+
+export class Core {
+  readonly id: NodeId
+  readonly boot: number
+  readonly timing: Timing
+  readonly log: RaftLog
+  readonly durability: Durability
+  readonly configurations: Configurations
+  readonly #random: Random
+  /** never falls; changes only in #setHardState */
+  #term: Term
+  /** set at most once per term (R2); changes only in #setHardState */
+  #votedFor: NodeId | null
+  /** never falls; at most the last index; changes only in commitTo */
+  #commitIndex: Index
+  /** the commit index of the last write that carried one */
+  #writtenCommit: Index
+  /** the highest index at which this term's leader proved to hold what we hold (R10) */
+  provenIndex: Index = 0
+  /** the latest heartbeat round of this term's leader; earlier ones are late */
+  heardRound = 0
+  role: RoleState = { kind: 'follower', electionDeadlineMs: 0, leader: null }
+  now: Now = { nowMs: 0, wallMs: 0 }
+  outbox = new Outbox()
+  #lastSession = 0
+  #lastRound = 0
+
+  constructor(options: RaftOptions, restored: Restored) {
+    assert(isNodeId(options.id), 'a node has an id')
+    assert(Number.isSafeInteger(options.boot) && options.boot > 0, 'boots are counted from 1')
+    this.id = options.id
+    this.boot = options.boot
+    this.timing = options.timing
+    this.#random = options.random
+    this.log = new RaftLog(options.log)
+    const last = this.log.last
+    this.#term = restored.hardState?.term ?? 0
+    this.#votedFor = restored.hardState?.votedFor ?? null
+    assert(last.term <= this.#term, 'no entry is of a later term than the hard state (R5)')
+    const floor = Math.max(restored.hardState?.commitIndex ?? 0, restored.appliedIndex)
+    this.#commitIndex = Math.min(Math.max(floor, this.log.base.index), last.index)
+    this.#writtenCommit = restored.hardState?.commitIndex ?? 0
+    this.durability = new Durability(last.index)
+    this.configurations = new Configurations(restored.configurations)
+    assert(this.configurations.index <= last.index, 'no configuration lies beyond the log')
+  }
+
+  get term(): Term {
+    return this.#term
+  }
+
+  get votedFor(): NodeId | null {
+    return this.#votedFor
+  }
+
+  get commitIndex(): Index {
+    return this.#commitIndex
+  }
+
+  begin(now: Now): void {
+    assert(now.nowMs >= this.now.nowMs, 'monotonic time does not go back')
+    this.now = now
+    this.outbox = new Outbox()
+  }
+
+  /** Makes the step's write, if anything must be durable, and its effects. */
+  finish(deadlineMs: number): Effects {
+    const write = this.#planWrite()
+    const { durability, commitIndex } = this
+    const effects = this.outbox.finish({ write, durability, commitIndex, deadlineMs })
+    this.log.evict(durability.durableIndex)
+    return effects
+  }
+
+  send(to: NodeId, message: Message, promised: Promised = 'term'): void {
+    assert(to !== this.id, 'no node writes to itself')
+    this.outbox.send(to, message, promised)
+  }
+
+  /** A later term was seen: the vote of the old one is over. */
+  adoptTerm(term: Term): void {
+    this.#setHardState(term, null)
+  }
+
+  /** Gives this node's vote of the present term, or of the next one to itself. */
+  vote(term: Term, votedFor: NodeId): void {
+    this.#setHardState(term, votedFor)
+  }
+
+  /** Becomes (or stays) a follower. Reads and a transfer of an ended leadership end with it. */
+  becomeFollower(leader: NodeId | null): void {
+    const before = this.role
+    if (before.kind === 'leader') {
+      for (const ref of before.reads.drain()) this.outbox.refuse(ref, 'notLeader')
+    }
+    const deadline =
+      before.kind === 'leader' || leader !== null ? this.drawElection() : before.electionDeadlineMs
+    const heard = leader === null ? null : { id: leader, heardMs: this.now.nowMs }
+    this.role = { kind: 'follower', electionDeadlineMs: deadline, leader: heard }
+  }
+
+  /** A fresh election deadline: randomly spread, so that two nodes seldom start together (B17). */
+  drawElection(): number {
+    const { electionMinMs, electionMaxMs } = this.timing
+    return this.now.nowMs + electionMinMs + randomBelow(this.#random, electionMaxMs - electionMinMs)
+  }
+
+  /** A deadline within `limitMs` from now. */
+  drawWithin(limitMs: number): number {
+    return this.now.nowMs + randomBelow(this.#random, limitMs)
+  }
+
+  append(entries: readonly Entry[]): void {
+    this.log.append(entries)
+    this.outbox.entries.push(...entries)
+    for (const { kind, index, payload } of entries) {
+      if (kind !== ENTRY_KIND.configuration) continue
+      this.configurations.append({ index, configuration: decodeConfiguration(payload) })
+    }
+    assert(this.log.last.term <= this.#term, 'no entry is of a later term than the hard state (R5)')
+  }
+
+  /** Removes entries at and above `index`: uncommitted ones only (R3). */
+  truncateFrom(index: Index): void {
+    assert(index > this.#commitIndex, 'nothing committed is truncated (R3)')
+    assert(this.outbox.entries.length === 0, 'a write truncates before it appends')
+    this.log.truncateFrom(index)
+    this.configurations.truncateFrom(index)
+    this.outbox.truncateFrom = index
+    this.provenIndex = Math.min(this.provenIndex, index - 1)
+  }
+
+  /** Entries up to `index` are committed. */
+  commitTo(index: Index): void {
+    assert(index >= this.#commitIndex, 'the commit index never falls')
+    assert(index <= this.log.last.index, 'only entries of the log are committed')
+    this.#commitIndex = index
+    this.configurations.prune(index)
+  }
+
+  nextSession(): number {
+    return ++this.#lastSession
+  }
+
+  /** A round number that this boot never used before (R11). */
+  nextRound(): number {
+    return ++this.#lastRound
+  }
+
+  /** The one place where term and vote change (R2, B62). */
+  #setHardState(term: Term, votedFor: NodeId | null): void {
+    const isLater = term > this.#term
+    assert(isLater || (term === this.#term && this.#votedFor === null), 'one vote in a term (R2)')
+    assert(isLater || votedFor !== null, 'a vote is not taken back (B62)')
+    assert(term <= MAX_TERM, 'the term is within its limit')
+    this.#term = term
+    this.#votedFor = votedFor
+    if (isLater) {
+      this.outbox.isTermNew = true
+      this.provenIndex = 0
+      this.heardRound = 0
+    }
+    this.outbox.isVoteNew ||= votedFor !== null
+  }
+
+  #planWrite(): Write | null {
+    const { isTermNew, isVoteNew, truncateFrom, entries } = this.outbox
+    const firstIndex = truncateFrom ?? entries[0]?.index ?? null
+    if (!isTermNew && !isVoteNew && firstIndex === null) return null
+    const lastIndex = this.log.last.index
+    const { nowMs } = this.now
+    const token = this.durability.start({ firstIndex, lastIndex, isTermNew, isVoteNew, nowMs })
+    const isHardStateDue = isTermNew || isVoteNew || this.#commitIndex > this.#writtenCommit
+    if (isHardStateDue) this.#writtenCommit = this.#commitIndex
+    return { token, hardState: isHardStateDue ? this.#hardState() : null, truncateFrom, entries }
+  }
+
+  #hardState(): HardState {
+    return { term: this.#term, votedFor: this.#votedFor, commitIndex: this.#commitIndex }
+  }
+}

@@ -1,0 +1,136 @@
+// What a leader knows of one follower, and how it sends to it.
+//
+//   probe      the place where the logs agree is being looked for: one append at a time
+//   replicate  it is known: appends follow each other without waiting, within a window
+//   snapshot   what the follower needs next is compacted away; only heartbeats and empty probes
+//
+// A session begins with the leadership and with each new link. Answers of an earlier session say
+// nothing of the present one and are dropped (B32).
+
+import { assert } from '../assert.ts'
+import { MAX_INFLIGHT_APPENDS, MAX_INFLIGHT_BYTES } from '../limits.ts'
+import type { FollowerStatus } from './effects.ts'
+import type { Index } from './entry.ts'
+
+export type ProgressState =
+  | {
+      readonly kind: 'probe'
+      /** an append is on the way: nothing is sent until it, or a heartbeat, is answered (B39) */
+      isWaiting: boolean
+      /** whether the next append carries entries: not while looking for the place */
+      readonly isEmpty: boolean
+    }
+  | {
+      readonly kind: 'replicate'
+      readonly window: Window
+      /** of the last advance */ sinceMs: number
+    }
+  | { readonly kind: 'snapshot' }
+
+export class Progress {
+  /** the highest index that the follower has acknowledged as durable in this term; never falls */
+  matchIndex: Index = 0
+  /** the next entry to send; above matchIndex */
+  nextIndex: Index
+  /** named by appends and their answers; never used twice in a boot */
+  session: number
+  /** monotonic ms of the last answer, null before the first */
+  heardMs: number | null = null
+  /** the highest heartbeat round that it has answered */
+  answeredRound = 0
+  state: ProgressState = { kind: 'probe', isWaiting: false, isEmpty: false }
+
+  constructor(nextIndex: Index, session: number) {
+    assert(nextIndex > 0, 'index 0 is never sent')
+    this.nextIndex = nextIndex
+    this.session = session
+  }
+
+  /** A new link: whatever was on the way is lost. */
+  restart(session: number): void {
+    assert(session > this.session, 'sessions ascend')
+    this.session = session
+    if (this.matchIndex > 0) this.nextIndex = this.matchIndex + 1
+    this.state = { kind: 'probe', isWaiting: false, isEmpty: false }
+  }
+
+  /** The follower holds everything up to `index`. Returns whether that is news. */
+  matched(index: Index, nowMs: number): boolean {
+    const isNews = index > this.matchIndex
+    this.matchIndex = Math.max(this.matchIndex, index)
+    this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1)
+    if (this.state.kind === 'replicate') {
+      this.state.window.freeTo(this.matchIndex)
+      if (isNews) this.state.sinceMs = nowMs
+    } else {
+      this.nextIndex = Math.max(this.matchIndex, index) + 1
+      this.state = { kind: 'replicate', window: new Window(), sinceMs: nowMs }
+    }
+    assert(this.nextIndex > this.matchIndex, 'the next entry is beyond the matched ones')
+    return isNews
+  }
+
+  /** Whether a rejection of `previousIndex` says something new. */
+  isRejectionNews(previousIndex: Index): boolean {
+    if (previousIndex <= this.matchIndex) return false
+    return this.state.kind === 'replicate' || previousIndex === this.nextIndex - 1
+  }
+
+  /** The follower does not hold what precedes nextIndex: look for the place from `nextIndex` down. */
+  rejected(nextIndex: Index): void {
+    assert(nextIndex > 0 && nextIndex <= this.nextIndex, 'looking goes downwards')
+    this.nextIndex = Math.max(nextIndex, this.matchIndex + 1)
+    this.state = { kind: 'probe', isWaiting: false, isEmpty: true }
+  }
+
+  needSnapshot(): void {
+    this.state = { kind: 'snapshot' }
+  }
+
+  status(): FollowerStatus {
+    return { matchIndex: this.matchIndex, state: this.state.kind, heardMs: this.heardMs }
+  }
+}
+
+/** Appends on the way to one follower, oldest first: a ring that never grows. */
+export class Window {
+  readonly #lastIndexes = new Float64Array(MAX_INFLIGHT_APPENDS)
+  readonly #sizes = new Float64Array(MAX_INFLIGHT_APPENDS)
+  #start = 0
+  #count = 0
+  #bytes = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** the sum of the sizes of all appends on the way */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Bytes that may still go; 0 when the window is full. */
+  get roomBytes(): number {
+    if (this.#count === MAX_INFLIGHT_APPENDS) return 0
+    return Math.max(0, MAX_INFLIGHT_BYTES - this.#bytes)
+  }
+
+  add(lastIndex: Index, bytes: number): void {
+    assert(this.#count < MAX_INFLIGHT_APPENDS, 'the window has room')
+    const place = (this.#start + this.#count) % MAX_INFLIGHT_APPENDS
+    this.#lastIndexes[place] = lastIndex
+    this.#sizes[place] = bytes
+    this.#count++
+    this.#bytes += bytes
+  }
+
+  /** Everything up to `index` has arrived. */
+  freeTo(index: Index): void {
+    while (this.#count > 0 && (this.#lastIndexes[this.#start] ?? 0) <= index) {
+      this.#bytes -= this.#sizes[this.#start] ?? 0
+      this.#start = (this.#start + 1) % MAX_INFLIGHT_APPENDS
+      this.#count--
+    }
+    assert(this.#count > 0 || this.#bytes === 0, 'an empty window holds no bytes')
+  }
+}
