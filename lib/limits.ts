@@ -193,6 +193,11 @@ export const MAX_JSON_VALUES = 8_192
 export const DEFAULT_HTTP_PORT = 7_070
 export const HTTP_PORT_TRIES = 100
 
+// --- the command line ---
+
+/** Bytes of a background node's log; then it is kept once as `aspen.log.1` and begun again. */
+export const MAX_NODE_LOG_BYTES = 8 * MIB
+
 // --- relations ---
 
 assert(MAX_CHANGES_PER_ENTRY < REVISION_STRIDE, 'a row ordinal fits its revision')

@@ -31,5 +31,13 @@ export interface LogStore {
 export interface RestoredLog {
   readonly hardState: HardState | null
   /** every configuration entry of the stored log, ascending */
-  readonly configurations: readonly { readonly index: Index; readonly configuration: Configuration }[]
+  readonly configurations: readonly {
+    readonly index: Index
+    readonly configuration: Configuration
+  }[]
+}
+
+export interface OpenedLog<Store extends LogStore> {
+  readonly store: Store
+  readonly restored: RestoredLog
 }

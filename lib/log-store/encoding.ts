@@ -1,0 +1,204 @@
+// The disk form of the log, format 1. All numbers are big-endian; the first byte of every record is
+// the format. Both forms carry what is needed to tell whether they are whole.
+//
+// An entry, in the database `entries`, under its index as an 8-byte big-endian integer:
+//
+//     0        1      2       10     18       26              58       90
+//     | format | kind | index | term | timeMs | previous hash | hash   | payload …
+//     | u8     | u8   | u64   | u64  | u64    | 32 B          | 32 B   |
+//
+//   `hash` is the entry's link in the hash chain (raft/entry.ts): BLAKE2b-256 over the previous hash
+//   and every field after the format byte. Because the previous hash is part of the record, the link
+//   is also the record's checksum: each record can be verified alone, and nothing is hashed twice.
+//   The index tells a record that lies in another one's place.
+//
+// The state, twice, under the same key in the databases `state-a` and `state-b` (two databases, so
+// that the copies lie on different pages), written in every transaction:
+//
+//     0        1          9      17              33             65     113    161
+//     | format | sequence | boot | storage epoch | genesis hash | base | last | hard state | checksum
+//     | u8     | u64      | u64  | 16 B          | 32 B         | 48 B | 48 B | 21 B       | 32 B
+//
+//   `base` and `last` are {index u64, term u64, hash 32 B}: what precedes the first entry, and the
+//   last entry. Naming the last entry makes a lost tail visible. `hard state` is {present u8, term
+//   u64, votedFor u32 (0 for nobody), commitIndex u64}. `checksum` is BLAKE2b-256 of all before it.
+//   In every future format the first byte stays the format and the last 32 bytes this checksum, so
+//   that an older program can tell "newer" from "damaged".
+
+import { equalSecret, hash, HASH_BYTES } from '../crypto.ts'
+import { assert } from '../assert.ts'
+import { isNodeId } from '../node-id.ts'
+import type { Entry, EntryId, Index } from '../raft/entry.ts'
+import { chainHash } from '../raft/entry.ts'
+import type { HardState } from '../raft/effects.ts'
+
+/** The format that this version writes. */
+export const LOG_FORMAT = 1
+export const STORAGE_EPOCH_BYTES = 16
+/** Bytes of an entry's record before the payload. */
+export const ENTRY_HEADER_BYTES = 90
+/** Bytes of a state record. */
+export const STATE_BYTES = 214
+export const INDEX_KEY_BYTES = 8
+
+/** Everything of a log that is not an entry. */
+export interface LogState {
+  /** grows with each write of the state */
+  readonly sequence: number
+  readonly boot: number
+  readonly storageEpoch: Uint8Array
+  /** hash of the genesis: which cluster's log this is */
+  readonly genesisHash: Uint8Array
+  readonly base: EntryId
+  readonly last: EntryId
+  readonly hardState: HardState | null
+}
+
+/** A state record as found on disk. */
+export type FoundState =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'damaged' }
+  | { readonly kind: 'newer'; readonly format: number }
+  | { readonly kind: 'good'; readonly state: LogState }
+
+/** A record that decoded and verified, with the hash of the entry before it. */
+export interface VerifiedEntry {
+  readonly entry: Entry
+  readonly previousHash: Uint8Array
+}
+
+/** The key of an entry. */
+export function indexKey(index: Index): Uint8Array {
+  const key = new Uint8Array(INDEX_KEY_BYTES)
+  viewOf(key).setBigUint64(0, BigInt(index))
+  return key
+}
+
+export function encodeEntry(entry: Entry, previousHash: Uint8Array): Uint8Array {
+  assert(previousHash.byteLength === HASH_BYTES, 'a hash has 32 bytes')
+  assert(entry.hash.byteLength === HASH_BYTES, 'a hash has 32 bytes')
+  assert(entry.kind >= 0 && entry.kind <= 255, 'an entry kind is a byte')
+  const record = new Uint8Array(ENTRY_HEADER_BYTES + entry.payload.byteLength)
+  const view = viewOf(record)
+  view.setUint8(0, LOG_FORMAT)
+  view.setUint8(1, entry.kind)
+  view.setBigUint64(2, BigInt(entry.index))
+  view.setBigUint64(10, BigInt(entry.term))
+  view.setBigUint64(18, BigInt(entry.timeMs))
+  record.set(previousHash, 26)
+  record.set(entry.hash, 58)
+  record.set(entry.payload, ENTRY_HEADER_BYTES)
+  return record
+}
+
+/**
+ * The entry in `record`, verified; null when the record is damaged or belongs to another index. The
+ * entry's buffers alias `record`.
+ */
+export function decodeEntry(record: Uint8Array, index: Index): VerifiedEntry | null {
+  if (record.byteLength < ENTRY_HEADER_BYTES || record[0] !== LOG_FORMAT) return null
+  const view = viewOf(record)
+  const entry: Entry = {
+    index: Number(view.getBigUint64(2)),
+    term: Number(view.getBigUint64(10)),
+    kind: view.getUint8(1),
+    timeMs: Number(view.getBigUint64(18)),
+    payload: record.subarray(ENTRY_HEADER_BYTES),
+    hash: record.subarray(58, 90)
+  }
+  const previousHash = record.subarray(26, 58)
+  if (entry.index !== index) return null
+  if (!Number.isSafeInteger(entry.term) || !Number.isSafeInteger(entry.timeMs)) return null
+  if (!equalSecret(chainHash(previousHash, entry), entry.hash)) return null
+  return { entry, previousHash }
+}
+
+export function encodeState(state: LogState): Uint8Array {
+  assert(state.storageEpoch.byteLength === STORAGE_EPOCH_BYTES, 'a storage epoch has 16 bytes')
+  assert(state.last.index >= state.base.index, 'the last entry is not before the base')
+  const record = new Uint8Array(STATE_BYTES)
+  const view = viewOf(record)
+  view.setUint8(0, LOG_FORMAT)
+  view.setBigUint64(1, BigInt(state.sequence))
+  view.setBigUint64(9, BigInt(state.boot))
+  record.set(state.storageEpoch, 17)
+  record.set(state.genesisHash, 33)
+  setEntryId(record, BASE_OFFSET, state.base)
+  setEntryId(record, LAST_OFFSET, state.last)
+  if (state.hardState !== null) {
+    view.setUint8(HARD_STATE_OFFSET, 1)
+    view.setBigUint64(HARD_STATE_OFFSET + 1, BigInt(state.hardState.term))
+    view.setUint32(HARD_STATE_OFFSET + 9, state.hardState.votedFor ?? 0)
+    view.setBigUint64(HARD_STATE_OFFSET + 13, BigInt(state.hardState.commitIndex))
+  }
+  record.set(hash(record.subarray(0, CHECKSUM_OFFSET)), CHECKSUM_OFFSET)
+  return record
+}
+
+/** What `record` is. The state's buffers are copies. */
+export function decodeState(record: Uint8Array | undefined): FoundState {
+  if (record === undefined) return { kind: 'missing' }
+  if (record.byteLength < HASH_BYTES + 1) return { kind: 'damaged' }
+  const bodyBytes = record.byteLength - HASH_BYTES
+  const checksum = hash(record.subarray(0, bodyBytes))
+  if (!equalSecret(checksum, record.subarray(bodyBytes))) return { kind: 'damaged' }
+  const format = record[0] ?? 0
+  if (format > LOG_FORMAT) return { kind: 'newer', format }
+  if (format !== LOG_FORMAT || record.byteLength !== STATE_BYTES) return { kind: 'damaged' }
+  const view = viewOf(record)
+  const hardState = hardStateAt(view)
+  if (hardState === undefined) return { kind: 'damaged' }
+  return {
+    kind: 'good',
+    state: {
+      sequence: Number(view.getBigUint64(1)),
+      boot: Number(view.getBigUint64(9)),
+      storageEpoch: record.slice(17, 33),
+      genesisHash: record.slice(33, 65),
+      base: entryIdAt(record, BASE_OFFSET),
+      last: entryIdAt(record, LAST_OFFSET),
+      hardState
+    }
+  }
+}
+
+const BASE_OFFSET = 65
+const LAST_OFFSET = 113
+const HARD_STATE_OFFSET = 161
+const CHECKSUM_OFFSET = STATE_BYTES - HASH_BYTES
+
+/** Null when there is none, undefined when the bytes make no sense. */
+function hardStateAt(view: DataView): HardState | null | undefined {
+  const isPresent = view.getUint8(HARD_STATE_OFFSET)
+  if (isPresent === 0) return null
+  const vote = view.getUint32(HARD_STATE_OFFSET + 9)
+  if (isPresent !== 1 || (vote !== 0 && !isNodeId(vote))) return undefined
+  return {
+    term: Number(view.getBigUint64(HARD_STATE_OFFSET + 1)),
+    votedFor: vote === 0 ? null : vote,
+    commitIndex: Number(view.getBigUint64(HARD_STATE_OFFSET + 13))
+  }
+}
+
+function setEntryId(record: Uint8Array, offset: number, id: EntryId): void {
+  assert(id.hash.byteLength === HASH_BYTES, 'a hash has 32 bytes')
+  const view = viewOf(record)
+  view.setBigUint64(offset, BigInt(id.index))
+  view.setBigUint64(offset + 8, BigInt(id.term))
+  record.set(id.hash, offset + 16)
+}
+
+function entryIdAt(record: Uint8Array, offset: number): EntryId {
+  const view = viewOf(record)
+  return {
+    index: Number(view.getBigUint64(offset)),
+    term: Number(view.getBigUint64(offset + 8)),
+    hash: record.slice(offset + 16, offset + 16 + HASH_BYTES)
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+assert(HARD_STATE_OFFSET + 21 === CHECKSUM_OFFSET, 'the state record has the layout drawn above')

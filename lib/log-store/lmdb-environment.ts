@@ -1,0 +1,244 @@
+// lmdb with the options that the log needs, and nothing else of it. Everything here was measured:
+// see README.md for what each option costs when it is different.
+//
+// Three databases: `entries` (index → record), and the two copies of the state, each in a database
+// of its own so that they lie on different pages.
+//
+// Every write goes through `batch`, which makes one transaction of what its function puts and has
+// exactly one promise. Event-turn batching would do the same without being asked, but it makes one
+// more promise that nobody can reach, and when a commit fails that one ends the process.
+//
+// Never used: synchronous transactions while a commit is in progress (lmdb-js would split the commit
+// in two to let them in), `flushed` (never settles after a failure), overlapping sync (acknowledges
+// writes that a failed sync has lost).
+
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+  truncateSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Database, RootDatabase } from 'lmdb'
+import { open } from 'lmdb'
+import { AspenError, StorageError } from '../errors.ts'
+import { MAX_LOG_FILE_BYTES } from '../limits.ts'
+import type { Index } from '../raft/entry.ts'
+import { decodeState, indexKey } from './encoding.ts'
+import type { LogRecords } from './restore.ts'
+
+type Records = Database<Uint8Array, Uint8Array>
+
+/** The open environment of one log. */
+export interface LogEnvironment {
+  readonly root: RootDatabase<Uint8Array, Uint8Array>
+  readonly entries: Records
+  readonly states: readonly [Records, Records]
+}
+
+/** The file in a log's directory that lmdb keeps its data in. */
+export const LOG_DATA_FILE = 'data.mdb'
+
+/** The one key of the state databases. */
+export const STATE_KEY: Uint8Array = Uint8Array.of(1)
+
+/**
+ * Opens or makes the environment in `directory`.
+ * @throws StorageError CORRUPTED when the file is cut short, OPEN_DATABASE when lmdb refuses it
+ */
+export function openEnvironment(directory: string): LogEnvironment {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    padDataFile(join(directory, LOG_DATA_FILE))
+    const options = {
+      path: directory,
+      noSubdir: false,
+      overlappingSync: false,
+      noSync: false,
+      noMetaSync: false,
+      useWritemap: false,
+      noMemInit: false,
+      remapChunks: false,
+      mapSize: MAX_LOG_FILE_BYTES,
+      maxDbs: 4,
+      maxReaders: 64,
+      permissionsMode: 0o600,
+      eventTurnBatching: false,
+      ...RECORDS
+    }
+    const root = open<Uint8Array, Uint8Array>(options)
+    return {
+      root,
+      entries: root.openDB({ name: 'entries', ...RECORDS }),
+      states: [
+        root.openDB({ name: 'state-a', ...RECORDS }),
+        root.openDB({ name: 'state-b', ...RECORDS })
+      ]
+    }
+  } catch (error) {
+    throw error instanceof AspenError ? error : openFailed(error)
+  }
+}
+
+/** What lies in the environment, for restore.ts. */
+export function recordsOf(environment: LogEnvironment): LogRecords {
+  const { entries, states } = environment
+  return {
+    states: [
+      decodeState(readBytes(states[0], STATE_KEY)),
+      decodeState(readBytes(states[1], STATE_KEY))
+    ],
+    entryCount: entryCountOf(entries),
+    record: (index: Index) => readBytes(entries, indexKey(index))
+  }
+}
+
+/** A copy of the bytes under `key`. @throws StorageError */
+export function readBytes(records: Records, key: Uint8Array): Uint8Array | undefined {
+  try {
+    const value = records.getBinary(key)
+    // as a plain array: a Buffer's slice() would alias
+    return value && new Uint8Array(value.buffer, value.byteOffset, value.length)
+  } catch (error) {
+    throw storageErrorOf(error)
+  }
+}
+
+/** Makes names in `directory`, and its own name, survive a power loss. */
+export function syncDirectory(directory: string): void {
+  for (const path of [directory, dirname(directory)]) {
+    const descriptor = openSync(path, 'r')
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  }
+}
+
+/** An error of lmdb or the operating system as one of ours. */
+export function storageErrorOf(error: unknown): StorageError {
+  const code = codeOf(error)
+  const reason = error instanceof Error ? error.message : String(error)
+  if (NO_SPACE_CODES.has(code)) {
+    return new StorageError(
+      {
+        code: 'NO_SPACE',
+        message: `the log could not be written: no space left (${reason})`,
+        hint: 'free space on the disk of the data directory, then start the node again'
+      },
+      { cause: error }
+    )
+  }
+  if (CORRUPTED_CODES.has(code)) {
+    return new StorageError(
+      { code: 'CORRUPTED', message: `the log is damaged: ${reason}` },
+      { cause: error }
+    )
+  }
+  return new StorageError(
+    {
+      code: 'IO_ERROR',
+      message: `the log could not be written or read: ${reason}`,
+      hint: 'look for disk errors in the system log, then start the node again'
+    },
+    { cause: error }
+  )
+}
+
+const RECORDS = {
+  keyEncoding: 'binary',
+  encoding: 'binary',
+  cache: false,
+  compression: false,
+  useVersions: false
+} as const
+
+/** ENOSPC, EDQUOT, MDB_MAP_FULL */
+const NO_SPACE_CODES: ReadonlySet<number | string> = new Set([28, 122, -30_792, 'ENOSPC', 'EDQUOT'])
+/** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID, MDB_BAD_TXN, MDB_CURSOR_FULL */
+const CORRUPTED_CODES: ReadonlySet<number | string> = new Set([
+  -30_797, -30_796, -30_793, -30_782, -30_787
+])
+
+function codeOf(error: unknown): number | string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return 0
+  return typeof error.code === 'number' || typeof error.code === 'string' ? error.code : 0
+}
+
+function openFailed(error: unknown): StorageError {
+  const known = storageErrorOf(error)
+  if (known.code !== 'IO_ERROR') return known
+  const reason = error instanceof Error ? error.message : String(error)
+  return new StorageError(
+    { code: 'OPEN_DATABASE', message: `the log could not be opened: ${reason}` },
+    { cause: error }
+  )
+}
+
+function entryCountOf(entries: Records): number {
+  try {
+    return entries.getKeysCount({ start: indexKey(0) })
+  } catch (error) {
+    throw storageErrorOf(error)
+  }
+}
+
+/**
+ * Reading a mapped page that lies beyond the end of the file kills the process (SIGBUS). lmdb's meta
+ * pages name the highest page; a shorter file is extended with zeros to there before it is mapped.
+ * That is harmless where lmdb never wrote its last pages (it may skip pages that were freed in the
+ * transaction that made them), and where the file was cut, verification finds zeros instead of
+ * records and says so.
+ */
+function padDataFile(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (size === 0) return
+  const needed = neededBytes(path)
+  if (needed === null) {
+    throw new StorageError({
+      code: 'CORRUPTED',
+      message: `the log is damaged: ${size} bytes are not an lmdb file`,
+      hint: 'remove this member from another one and let the machine join again'
+    })
+  }
+  if (size < needed && needed <= MAX_LOG_FILE_BYTES) truncateSync(path, needed)
+}
+
+// lmdb's file, as lmdb-js 3.5 builds it (liblmdb/mdb.c, MDB_page_header, MDB_meta): two meta pages,
+// each a 24-byte page header, then magic u32 at 0, version u32 at 4, page size u32 at 24, last page
+// u64 at 120, transaction u64 at 128; in the machine's byte order, which is little-endian on every
+// platform that lmdb-js is built for.
+const PAGE_HEADER_BYTES = 24
+const META_BYTES = PAGE_HEADER_BYTES + 144
+const MAGIC = 0xbeef_c0de
+const PAGE_SIZES: ReadonlySet<number> = new Set([4_096, 8_192, 16_384, 32_768, 65_536])
+
+/** Bytes that the file has when all its pages are there; null when it is no lmdb file. */
+function neededBytes(path: string): number | null {
+  const descriptor = openSync(path, 'r')
+  try {
+    const first = metaAt(descriptor, 0)
+    if (first === null) return null
+    const second = metaAt(descriptor, first.pageBytes)
+    if (second === null) return null
+    return (Math.max(first.lastPage, second.lastPage) + 1) * first.pageBytes
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function metaAt(
+  descriptor: number,
+  position: number
+): { pageBytes: number; lastPage: number } | null {
+  const bytes = new Uint8Array(META_BYTES)
+  if (readSync(descriptor, bytes, 0, META_BYTES, position) !== META_BYTES) return null
+  const view = new DataView(bytes.buffer, PAGE_HEADER_BYTES)
+  const pageBytes = view.getUint32(24, true)
+  if (view.getUint32(0, true) !== MAGIC || !PAGE_SIZES.has(pageBytes)) return null
+  return { pageBytes, lastPage: Number(view.getBigUint64(120, true)) }
+}
