@@ -70,7 +70,11 @@ export interface ScanPage {
 export type ApplyResult =
   /** empty and configuration entries */
   | { readonly kind: 'none' }
-  | { readonly kind: 'written'; readonly revision: Revision; readonly changes: readonly ChangeResult[] }
+  | {
+      readonly kind: 'written'
+      readonly revision: Revision
+      readonly changes: readonly ChangeResult[]
+    }
   | { readonly kind: 'inviteCreated' }
   | { readonly kind: 'inviteRevoked' }
   | { readonly kind: 'admitted'; readonly id: NodeId; readonly isNew: boolean }
@@ -125,5 +129,8 @@ export interface Invite {
   readonly uses: number
   readonly usesLeft: number
   /** open until used up, revoked, or expired by log time at an attempt to use it */
-  readonly closed: { readonly reason: 'usedUp' | 'revoked' | 'expired'; readonly atMs: number } | null
+  readonly closed: {
+    readonly reason: 'usedUp' | 'revoked' | 'expired'
+    readonly atMs: number
+  } | null
 }

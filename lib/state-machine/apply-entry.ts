@@ -1,0 +1,106 @@
+// What an entry asks of the state machine, and how far the machine is after it. Pure; shared by both
+// implementations.
+
+import { present } from '../assert.ts'
+import { decode } from '../encoding.ts'
+import type { ErrorDetail } from '../errors.ts'
+import { ProtocolError, StorageError } from '../errors.ts'
+import type { Configuration } from '../raft/configuration.ts'
+import { EMPTY_CONFIGURATION } from '../raft/configuration.ts'
+import { configurationEncoding } from '../raft/encoding.ts'
+import type { Entry, EntryId, Index } from '../raft/entry.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
+import type { ControlCommand, WriteCommand } from './command.ts'
+import { UnknownKindError, decodeControl, decodeWrite } from './encoding.ts'
+import { EMPTY_STATE_HASH } from './state-hash.ts'
+import type { Applied } from './state-machine.ts'
+
+export type DecodedEntry =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'configuration'; readonly configuration: Configuration }
+  | { readonly kind: 'write'; readonly command: WriteCommand }
+  | { readonly kind: 'control'; readonly command: ControlCommand }
+  /** bytes that no version writes: refused, and the same on every node */
+  | { readonly kind: 'malformed'; readonly error: ErrorDetail }
+
+/**
+ * @throws StorageError UNKNOWN_ENTRY_KIND for what a newer version wrote: the node must stop before
+ *   this entry, because it cannot know what the others did with it
+ */
+export function decodeEntry(entry: Entry): DecodedEntry {
+  try {
+    return decodeKnown(entry)
+  } catch (error) {
+    if (error instanceof UnknownKindError) throw unknownKind(entry, error.what, error)
+    if (!(error instanceof ProtocolError)) throw error
+    const message = `the entry at index ${entry.index} is malformed: ${error.message}`
+    if (entry.kind === ENTRY_KIND.configuration) {
+      throw new StorageError({ code: 'CORRUPTED', message }, { cause: error })
+    }
+    return { kind: 'malformed', error: { code: 'INVALID_REQUEST', message } }
+  }
+}
+
+/** Where a state machine that has applied nothing is. */
+export function appliedAtGenesis(genesis: EntryId): Applied {
+  return {
+    index: genesis.index,
+    term: genesis.term,
+    hash: genesis.hash,
+    timeMs: 0,
+    configuration: EMPTY_CONFIGURATION,
+    configurationIndex: 0,
+    stateHash: EMPTY_STATE_HASH
+  }
+}
+
+/** How far it is after `entry`, which followed `before` and left `stateHash`. */
+export function appliedAfter(
+  before: Applied,
+  entry: { readonly entry: Entry; readonly decoded: DecodedEntry },
+  stateHash: Uint8Array
+): Applied {
+  const { index, term, hash, timeMs } = entry.entry
+  const { decoded } = entry
+  const position = { index, term, hash, timeMs, stateHash }
+  if (decoded.kind === 'configuration') {
+    return { ...position, configuration: decoded.configuration, configurationIndex: index }
+  }
+  const { configuration, configurationIndex } = before
+  return { ...position, configuration, configurationIndex }
+}
+
+/** Why `entries` cannot follow `applied`; null when they can. */
+export function gapAfter(applied: Applied, entries: readonly Entry[]): string | null {
+  const at = entries.findIndex((entry, offset) => entry.index !== applied.index + 1 + offset)
+  if (at === -1) return null
+  return `entry ${present(entries[at], 'the entry').index} does not follow ${applied.index + at}`
+}
+
+function decodeKnown(entry: Entry): DecodedEntry {
+  switch (entry.kind) {
+    case ENTRY_KIND.empty:
+      return { kind: 'empty' }
+    case ENTRY_KIND.configuration:
+      return { kind: 'configuration', configuration: decode(configurationEncoding, entry.payload) }
+    case ENTRY_KIND.write:
+      return { kind: 'write', command: decodeWrite(entry.payload) }
+    case ENTRY_KIND.control:
+      return { kind: 'control', command: decodeControl(entry.payload) }
+    default:
+      throw new UnknownKindError(`entry kind ${entry.kind}`)
+  }
+}
+
+function unknownKind(entry: Entry, what: string, cause: Error): StorageError {
+  const index: Index = entry.index
+  return new StorageError(
+    {
+      code: 'UNKNOWN_ENTRY_KIND',
+      message: `the entry at index ${index} has ${what}, which this version does not know; it stops before it`,
+      hint: `update Aspen on this node to a version that knows ${what}; the data stays as it is`,
+      fields: { index, needs: what }
+    },
+    { cause }
+  )
+}

@@ -1,0 +1,92 @@
+// The one place where errors of SQLite become errors of Aspen.
+
+import Database from 'better-sqlite3'
+import { AspenError, StorageError } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
+
+/** Whether the storage failed, rather than the program. */
+export function isStorageFailure(error: unknown): boolean {
+  return (
+    error instanceof StorageError || error instanceof Database.SqliteError || isSystemError(error)
+  )
+}
+
+/**
+ * `error` as a StorageError; `doing` says what could not be done: `cannot apply entries`.
+ * Result codes: https://sqlite.org/rescode.html
+ */
+export function storageErrorOf(error: unknown, doing: string): StorageError {
+  if (error instanceof StorageError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  if (isMissingBinding(error)) return missingBinding(text, error)
+  const code = error instanceof AspenError ? 'CORRUPTED' : codeOf(error)
+  const { message, hint } = EXPLANATIONS[code] ?? {}
+  return new StorageError(
+    {
+      code,
+      message: `${doing}: ${message === undefined ? text : `${message} (${text})`}`,
+      ...(hint === undefined ? {} : { hint })
+    },
+    { cause: error }
+  )
+}
+
+const EXPLANATIONS: {
+  readonly [Code in ErrorCode]?: { readonly message: string; readonly hint: string }
+} = {
+  NO_SPACE: {
+    message: 'the disk is full',
+    hint: 'free some space on the disk of the data directory, then start the node again'
+  },
+  IO_ERROR: {
+    message: 'the disk does not do what it is asked',
+    hint: "look at the system's log for faults of the disk, then start the node again"
+  },
+  CORRUPTED: {
+    message: 'the database of the state machine is damaged',
+    hint: 'stop the node and move that file away: it is built anew from the log'
+  },
+  OPEN_DATABASE: {
+    message: 'the database of the state machine cannot be opened',
+    hint: 'check that the data directory exists and belongs to the user that runs the node'
+  }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  const code = error instanceof Database.SqliteError || isSystemError(error) ? error.code : ''
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code.startsWith('SQLITE_FULL')) return 'NO_SPACE'
+  if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) return 'CORRUPTED'
+  if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_PERM')) return 'OPEN_DATABASE'
+  if (code === 'ENOENT' || code === 'EACCES' || code === 'EPERM') return 'OPEN_DATABASE'
+  return 'IO_ERROR'
+}
+
+function isSystemError(error: unknown): error is Error & { readonly code: string } {
+  return (
+    error instanceof Error &&
+    'syscall' in error &&
+    'code' in error &&
+    typeof error.code === 'string'
+  )
+}
+
+/** The native part was not built or not for this version of Node: npm did not run the install script. */
+function isMissingBinding(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error.message.includes('Could not locate the bindings file')) return true
+  return (
+    'code' in error && (error.code === 'ERR_DLOPEN_FAILED' || error.code === 'MODULE_NOT_FOUND')
+  )
+}
+
+function missingBinding(text: string, cause: unknown): StorageError {
+  const firstLine = text.split('\n', 1)[0] ?? ''
+  return new StorageError(
+    {
+      code: 'OPEN_DATABASE',
+      message: `better-sqlite3 has no binary for this machine and this version of Node (${firstLine})`,
+      hint: 'run: npm rebuild better-sqlite3'
+    },
+    { cause }
+  )
+}

@@ -1,0 +1,105 @@
+// The reading connection: rows as of the last committed transaction. Each call is one read
+// transaction, which ends with the call, so it never holds back a checkpoint.
+
+import b4a from 'b4a'
+import { assert } from '../assert.ts'
+import { MAX_SCAN_BYTES, MAX_SCAN_LIMIT } from '../limits.ts'
+import { prefixEnd, successorOf } from './byte-order.ts'
+import type { Connection } from './sqlite-database.ts'
+import { bytes } from './sqlite-database.ts'
+import { revisionOf } from './sqlite-writer.ts'
+import { EMPTY_STATE_HASH, addHash, rowHash } from './state-hash.ts'
+import type { KeyValue, ScanPage, ScanRequest } from './state-machine.ts'
+
+export class SqliteReader {
+  readonly #connection: Connection
+  readonly #statements: Statements
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+    this.#statements = prepareStatements(connection)
+  }
+
+  get(key: Uint8Array): KeyValue | null {
+    const row = this.#statements.get.get(key)
+    return row === undefined ? null : keyValueOf(row)
+  }
+
+  scan(request: ScanRequest): ScanPage {
+    const { prefix, after, limit } = request
+    assert(limit >= 1 && limit <= MAX_SCAN_LIMIT, `a scan has a limit of 1 to ${MAX_SCAN_LIMIT}`)
+    const items: KeyValue[] = []
+    let byteCount = 0
+    for (const row of this.#statements.scan.iterate(
+      startOf(prefix, after),
+      prefixEnd(prefix),
+      limit + 1
+    )) {
+      byteCount += row[0].byteLength + row[1].byteLength
+      if (items.length === limit || byteCount > MAX_SCAN_BYTES) return { items, hasMore: true }
+      items.push(keyValueOf(row))
+    }
+    return { items, hasMore: false }
+  }
+
+  /** The state hash of what is really stored, or null when a row differs from its own hash. */
+  stateHash(): Uint8Array | null {
+    let sum = EMPTY_STATE_HASH
+    for (const row of this.#statements.all.iterate()) {
+      const hash = rowHash(keyValueOf(row))
+      if (!b4a.equals(hash, row[5])) return null
+      sum = addHash(sum, hash)
+    }
+    return sum
+  }
+
+  close(): void {
+    this.#connection.close()
+  }
+}
+
+/** The least key of a page. */
+function startOf(prefix: Uint8Array, after: Uint8Array | null): Uint8Array {
+  if (after === null) return prefix
+  const next = successorOf(after)
+  return b4a.compare(next, prefix) < 0 ? prefix : next
+}
+
+/** key, value, row id, create revision, version */
+type Row = readonly [
+  key: Buffer,
+  value: Buffer,
+  row: number,
+  createRevision: number,
+  version: number,
+  hash: Buffer
+]
+
+type Statements = ReturnType<typeof prepareStatements>
+
+// CROSS JOIN: SQLite must walk the keys and look up the rows, never the other way round.
+const SELECT = `SELECT k.key, r.value, k.row, k.create_revision, k.version, k.hash
+  FROM keys AS k CROSS JOIN revisions AS r ON r.id = k.row`
+
+function prepareStatements(connection: Connection) {
+  return {
+    get: connection.prepare<[Uint8Array], Row>(`${SELECT} WHERE k.key = ?`).raw(),
+    scan: connection
+      .prepare<[Uint8Array, Uint8Array, number], Row>(
+        `${SELECT} WHERE k.key >= ? AND k.key < ? ORDER BY k.key LIMIT ?`
+      )
+      .raw(),
+    all: connection.prepare<[], Row>(SELECT).raw()
+  }
+}
+
+function keyValueOf(row: Row): KeyValue {
+  const [key, value, id, createRevision, version] = row
+  return {
+    key: bytes(key),
+    value: bytes(value),
+    createRevision,
+    modRevision: revisionOf(id),
+    version
+  }
+}

@@ -1,0 +1,175 @@
+// The writing connection: rows and progress, inside transactions that stay open as long as the caller
+// likes. Rows are hashed here, because it is the dear part of writing them.
+
+import { encode } from '../encoding.ts'
+import { REVISION_STRIDE } from '../limits.ts'
+import { configurationEncoding } from '../raft/encoding.ts'
+import { inviteEncoding, nodeRecordEncoding } from './encoding.ts'
+import type { Connection, Progress, WalState } from './sqlite-database.ts'
+import { bytes, checkpoint } from './sqlite-database.ts'
+import { addHash, rowHash, subtractHash } from './state-hash.ts'
+import type { Applied, Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
+import type { KeyState, PlannedRow } from './write-plan.ts'
+
+export class SqliteWriter {
+  readonly #connection: Connection
+  readonly #statements: Statements
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+    this.#statements = prepareStatements(connection)
+  }
+
+  begin(): void {
+    this.#statements.begin.run()
+  }
+
+  /** Writes how far it is, and what of the trust state differs, and commits. */
+  commit(before: Progress, after: Progress): void {
+    this.#writeApplied(after)
+    if (before.applied.configuration !== after.applied.configuration)
+      this.#writeConfiguration(after.applied)
+    if (before.trust !== after.trust) this.#writeTrust(before.trust, after.trust)
+    this.#statements.commit.run()
+  }
+
+  /** Gives up the transaction, if one is open. */
+  rollback(): void {
+    if (this.#connection.inTransaction) this.#statements.rollback.run()
+  }
+
+  /** The state of a live key, within the transaction. */
+  lookup(key: Uint8Array): KeyState | null {
+    const found = this.#statements.lookup.get(key)
+    if (found === undefined) return null
+    const { row, create_revision: createRevision, version } = found
+    return { createRevision, modRevision: revisionOf(row), version, hash: bytes(found.hash) }
+  }
+
+  /** @returns the state hash after it */
+  writeRow(row: PlannedRow, revision: Revision, stateHash: Uint8Array): Uint8Array {
+    const { key, value, createRevision, version, previous } = row
+    const id = revision * REVISION_STRIDE + row.ordinal
+    this.#statements.insertRevision.run(id, key, createRevision, version, value)
+    const without = previous === null ? stateHash : subtractHash(stateHash, previous.hash)
+    if (value === null) {
+      this.#statements.deleteKey.run(key)
+      return without
+    }
+    const hash = rowHash({ key, value, createRevision, modRevision: revision, version })
+    if (previous === null) this.#statements.insertKey.run(key, id, createRevision, version, hash)
+    else this.#statements.updateKey.run(id, version, hash, key)
+    return addHash(without, hash)
+  }
+
+  wal(): WalState {
+    return checkpoint(this.#connection, 'NOOP')
+  }
+
+  close(): void {
+    this.rollback()
+    this.#connection.close()
+  }
+
+  #writeApplied({ applied, trust }: Progress): void {
+    const { index, term, hash, timeMs, stateHash } = applied
+    this.#statements.updateMeta.run(
+      index,
+      term,
+      hash,
+      timeMs,
+      stateHash,
+      trust.epoch,
+      trust.nextNodeId
+    )
+  }
+
+  #writeConfiguration(applied: Applied): void {
+    const payload = encode(configurationEncoding, applied.configuration)
+    this.#statements.updateConfiguration.run(payload, applied.configurationIndex)
+  }
+
+  /** Records that did not change are the same objects (trust.ts). */
+  #writeTrust(before: TrustState, after: TrustState): void {
+    const { putNode, dropNode, putInvite, dropInvite } = this.#statements
+    const nodes = differences<NodeRecord>(before.nodes, after.nodes, (node) => node.id)
+    for (const node of nodes.changed) putNode.run(node.id, encode(nodeRecordEncoding, node))
+    for (const node of nodes.gone) dropNode.run(node.id)
+    const invites = differences<Invite>(
+      before.invites,
+      after.invites,
+      (invite) => invite.createdIndex
+    )
+    for (const invite of invites.changed)
+      putInvite.run(invite.createdIndex, encode(inviteEncoding, invite))
+    for (const invite of invites.gone) dropInvite.run(invite.createdIndex)
+  }
+}
+
+/** The revision of a row, by its id. */
+export function revisionOf(row: number): Revision {
+  return Math.floor(row / REVISION_STRIDE)
+}
+
+interface LookupRow {
+  readonly row: number
+  readonly create_revision: number
+  readonly version: number
+  readonly hash: Buffer
+}
+
+type Statements = ReturnType<typeof prepareStatements>
+
+function prepareStatements(connection: Connection) {
+  return {
+    begin: connection.prepare<[]>('BEGIN IMMEDIATE'),
+    commit: connection.prepare<[]>('COMMIT'),
+    rollback: connection.prepare<[]>('ROLLBACK'),
+    lookup: connection.prepare<[Uint8Array], LookupRow>(
+      'SELECT row, create_revision, version, hash FROM keys WHERE key = ?'
+    ),
+    insertRevision: connection.prepare<[number, Uint8Array, number, number, Uint8Array | null]>(
+      'INSERT INTO revisions (id, key, create_revision, version, value) VALUES (?, ?, ?, ?, ?)'
+    ),
+    insertKey: connection.prepare<[Uint8Array, number, number, number, Uint8Array]>(
+      'INSERT INTO keys (key, row, create_revision, version, hash) VALUES (?, ?, ?, ?, ?)'
+    ),
+    updateKey: connection.prepare<[number, number, Uint8Array, Uint8Array]>(
+      'UPDATE keys SET row = ?, version = ?, hash = ? WHERE key = ?'
+    ),
+    deleteKey: connection.prepare<[Uint8Array]>('DELETE FROM keys WHERE key = ?'),
+    updateMeta: connection.prepare<
+      [number, number, Uint8Array, number, Uint8Array, number, number]
+    >(
+      `UPDATE meta SET applied_index = ?, applied_term = ?, chain_hash = ?, time_ms = ?, state_hash = ?,
+         epoch = ?, next_node_id = ?`
+    ),
+    updateConfiguration: connection.prepare<[Uint8Array, number]>(
+      'UPDATE meta SET configuration = ?, configuration_index = ?'
+    ),
+    putNode: connection.prepare<[number, Uint8Array]>('INSERT OR REPLACE INTO nodes VALUES (?, ?)'),
+    dropNode: connection.prepare<[number]>('DELETE FROM nodes WHERE id = ?'),
+    putInvite: connection.prepare<[number, Uint8Array]>(
+      'INSERT OR REPLACE INTO invites VALUES (?, ?)'
+    ),
+    dropInvite: connection.prepare<[number]>('DELETE FROM invites WHERE created_index = ?')
+  }
+}
+
+interface Differences<T> {
+  readonly changed: readonly T[]
+  readonly gone: readonly T[]
+}
+
+function differences<T>(
+  before: readonly T[],
+  after: readonly T[],
+  idOf: (each: T) => number
+): Differences<T> {
+  const old = new Set(before)
+  const ids = new Set(after.map(idOf))
+  return {
+    changed: after.filter((each) => !old.has(each)),
+    gone: before.filter((each) => !ids.has(idOf(each)))
+  }
+}

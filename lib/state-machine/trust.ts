@@ -1,0 +1,282 @@
+// Who may come in, as a reducer: trust state and control command in, trust state and result out.
+// Pure and deterministic: its only clock is the stamp of the entry (log time), so every node closes,
+// refuses and forgets the same invites at the same index.
+//
+// Bounds: at most MAX_OPEN_INVITES open invites, MAX_CLOSED_INVITES closed ones none older than
+// MAX_CLOSED_INVITE_AGE_MS, MAX_MEMBERS nodes. Changing one of these limits, or the order of the
+// checks, changes what old entries mean: it needs a new command kind.
+
+import b4a from 'b4a'
+import { assert, unreachable } from '../assert.ts'
+import type { ErrorDetail } from '../errors.ts'
+import {
+  MAX_CLOSED_INVITES,
+  MAX_CLOSED_INVITE_AGE_MS,
+  MAX_MEMBERS,
+  MAX_OPEN_INVITES
+} from '../limits.ts'
+import { MAX_NODE_ID } from '../node-id.ts'
+import type { Index } from '../raft/entry.ts'
+import type { ControlCommand } from './command.ts'
+import type { ApplyResult, Invite, NodeRecord, TrustState } from './state-machine.ts'
+
+/** Before the founding entry. */
+export const EMPTY_TRUST: TrustState = { epoch: 0, nextNodeId: 1, nodes: [], invites: [] }
+
+/** The entry that carries the command. */
+export interface Stamp {
+  readonly index: Index
+  /** log time */
+  readonly timeMs: number
+}
+
+export interface TrustStep {
+  /** the same object when nothing changed; records that did not change are the same objects too */
+  readonly state: TrustState
+  readonly result: ApplyResult
+}
+
+export function applyControl(state: TrustState, command: ControlCommand, at: Stamp): TrustStep {
+  switch (command.kind) {
+    case 'found':
+      return found(state, command, at)
+    case 'createInvite':
+      return createInvite(state, command, at)
+    case 'revokeInvite':
+      return revokeInvite(state, command.publicKey, at)
+    case 'admit':
+      return admit(state, command, at)
+    case 'describe':
+      return describe(state, command)
+    default:
+      return unreachable(command)
+  }
+}
+
+/** Whether the invite lets anybody in at this log time. */
+export function isOpen(invite: Invite, timeMs: number): boolean {
+  return invite.closed === null && timeMs < invite.expiresMs
+}
+
+type Command<Kind extends ControlCommand['kind']> = Extract<ControlCommand, { kind: Kind }>
+
+function found(state: TrustState, command: Command<'found'>, at: Stamp): TrustStep {
+  if (state.epoch !== 0)
+    return refuse(state, {
+      code: 'ALREADY_INITIALIZED',
+      message: 'the cluster has been founded already'
+    })
+  const { id, publicKey, name, version, addresses, sealedSecret } = command
+  if (id < 1 || id >= MAX_NODE_ID)
+    return refuse(state, { code: 'INVALID_REQUEST', message: `${id} is no id for a first node` })
+  const self = { id, publicKey, name, version, addresses }
+  const node: NodeRecord = {
+    ...self,
+    role: 'voter',
+    epoch: 1,
+    sealedSecret,
+    invitePublicKey: null,
+    admittedIndex: at.index
+  }
+  return {
+    state: { epoch: 1, nextNodeId: id + 1, nodes: [node], invites: [] },
+    result: { kind: 'admitted', id, isNew: true }
+  }
+}
+
+function createInvite(state: TrustState, command: Command<'createInvite'>, at: Stamp): TrustStep {
+  const { publicKey, proofKey, topic, role, ttlMs, uses, createdBy } = command
+  if (state.epoch === 0)
+    return refuse(state, {
+      code: 'NOT_INITIALIZED',
+      message: 'the cluster has not been founded yet'
+    })
+  if (ttlMs < 1 || uses < 1) {
+    return refuse(state, {
+      code: 'INVALID_REQUEST',
+      message: 'an invite lives at least 1 ms and has at least one use'
+    })
+  }
+  // the same command twice: the secret behind the key is random, so it is no other invite
+  if (inviteOf(state, publicKey) !== undefined) return { state, result: { kind: 'inviteCreated' } }
+
+  const invites = remembered(
+    state.invites.map((invite) => closedIfExpired(invite, at)),
+    at
+  )
+  if (invites.filter((invite) => invite.closed === null).length >= MAX_OPEN_INVITES) {
+    const message = `${MAX_OPEN_INVITES} tickets are open; revoke one first`
+    return refuse(state, { code: 'TOO_MANY_TICKETS', message, fields: { max: MAX_OPEN_INVITES } })
+  }
+  const invite: Invite = {
+    publicKey,
+    proofKey,
+    topic,
+    role,
+    createdBy,
+    createdIndex: at.index,
+    createdMs: at.timeMs,
+    expiresMs: at.timeMs + ttlMs,
+    uses,
+    usesLeft: uses,
+    closed: null
+  }
+  return { state: { ...state, invites: [...invites, invite] }, result: { kind: 'inviteCreated' } }
+}
+
+/** Revoking twice, or what is closed for another reason, is done already. */
+function revokeInvite(state: TrustState, publicKey: Uint8Array, at: Stamp): TrustStep {
+  const invite = inviteOf(state, publicKey)
+  if (invite === undefined)
+    return refuse(state, { code: 'TICKET_NOT_FOUND', message: 'there is no such ticket' })
+  const result: ApplyResult = { kind: 'inviteRevoked' }
+  if (invite.closed !== null) return { state, result }
+  return {
+    state: withInvite(state, { ...invite, closed: { reason: 'revoked', atMs: at.timeMs } }, at),
+    result
+  }
+}
+
+/** The order of the checks is part of the format. */
+function admit(state: TrustState, command: Command<'admit'>, at: Stamp): TrustStep {
+  const invite = inviteOf(state, command.invitePublicKey)
+  if (invite === undefined) {
+    return refuse(state, {
+      code: 'TICKET_UNKNOWN',
+      message: 'this cluster has no such ticket, or has forgotten it'
+    })
+  }
+  const known = state.nodes.find((node) => b4a.equals(node.publicKey, command.publicKey))
+  if (known !== undefined && isSameKey(known.invitePublicKey, invite.publicKey)) {
+    return { state, result: { kind: 'admitted', id: known.id, isNew: false } }
+  }
+  const refusal = refusalByInvite(state, invite, at)
+  if (refusal !== null) return refusal
+  if (command.epoch !== state.epoch) {
+    const message = `the cluster's secret was changed meanwhile (epoch ${state.epoch}, not ${command.epoch}); try again`
+    return refuse(state, { code: 'CHANGE_IN_PROGRESS', message, fields: { epoch: state.epoch } })
+  }
+  if (known !== undefined)
+    return { state, result: { kind: 'admitted', id: known.id, isNew: false } }
+  if (state.nodes.length >= MAX_MEMBERS || state.nextNodeId >= MAX_NODE_ID) {
+    const message = `the cluster has ${state.nodes.length} members; at most ${MAX_MEMBERS} are allowed`
+    return refuse(state, { code: 'TOO_MANY_MEMBERS', message, fields: { max: MAX_MEMBERS } })
+  }
+  return admitNew(state, { command, invite, at })
+}
+
+/** What the invite itself says against letting anybody in. */
+function refusalByInvite(state: TrustState, invite: Invite, at: Stamp): TrustStep | null {
+  const closed = closedIfExpired(invite, at)
+  if (closed.closed === null) return null
+  switch (closed.closed.reason) {
+    case 'revoked':
+      return refuse(state, {
+        code: 'TICKET_REVOKED',
+        message: 'the ticket was revoked; ask for a new one'
+      })
+    case 'expired': {
+      const noticed = closed === invite ? state : withInvite(state, closed, at)
+      return refuse(noticed, {
+        code: 'TICKET_EXPIRED',
+        message: 'the ticket has expired; ask for a new one'
+      })
+    }
+    case 'usedUp':
+      return refuse(state, {
+        code: 'TICKET_USED_UP',
+        message: `the ticket's ${invite.uses} uses are used up; ask for a new one`
+      })
+    default:
+      return unreachable(closed.closed.reason)
+  }
+}
+
+interface Admission {
+  readonly command: Command<'admit'>
+  readonly invite: Invite
+  readonly at: Stamp
+}
+
+function admitNew(state: TrustState, admission: Admission): TrustStep {
+  const { command, invite, at } = admission
+  const { publicKey, name, version, addresses, epoch, sealedSecret } = command
+  assert(invite.usesLeft > 0, 'an open invite has a use left')
+  const id = state.nextNodeId
+  const usesLeft = invite.usesLeft - 1
+  const node: NodeRecord = {
+    id,
+    publicKey,
+    name,
+    version,
+    addresses,
+    role: invite.role,
+    epoch,
+    sealedSecret,
+    invitePublicKey: invite.publicKey,
+    admittedIndex: at.index
+  }
+  const closed = usesLeft === 0 ? ({ reason: 'usedUp', atMs: at.timeMs } as const) : null
+  const next = withInvite(state, { ...invite, usesLeft, closed }, at)
+  return {
+    state: { ...next, nextNodeId: id + 1, nodes: [...state.nodes, node] },
+    result: { kind: 'admitted', id, isNew: true }
+  }
+}
+
+function describe(state: TrustState, command: Command<'describe'>): TrustStep {
+  const { id, name, version, addresses } = command
+  if (!state.nodes.some((node) => node.id === id)) {
+    return refuse(state, {
+      code: 'MEMBER_NOT_FOUND',
+      message: `there is no node ${id}`,
+      fields: { id }
+    })
+  }
+  const nodes = state.nodes.map((node) =>
+    node.id === id ? { ...node, name, version, addresses } : node
+  )
+  return { state: { ...state, nodes }, result: { kind: 'described' } }
+}
+
+function inviteOf(state: TrustState, publicKey: Uint8Array): Invite | undefined {
+  return state.invites.find((invite) => b4a.equals(invite.publicKey, publicKey))
+}
+
+function isSameKey(a: Uint8Array | null, b: Uint8Array): boolean {
+  return a !== null && b4a.equals(a, b)
+}
+
+/** Expired invites are closed when somebody notices, as of the moment at which they expired. */
+function closedIfExpired(invite: Invite, at: Stamp): Invite {
+  if (invite.closed !== null || isOpen(invite, at.timeMs)) return invite
+  return { ...invite, closed: { reason: 'expired', atMs: invite.expiresMs } }
+}
+
+function withInvite(state: TrustState, changed: Invite, at: Stamp): TrustState {
+  const invites = state.invites.map((invite) =>
+    invite.createdIndex === changed.createdIndex ? changed : invite
+  )
+  return { ...state, invites: remembered(invites, at) }
+}
+
+/** Forgets closed invites that are too old, then those closed first, until they are few enough. */
+function remembered(invites: readonly Invite[], at: Stamp): readonly Invite[] {
+  const closed = invites.filter((invite) => invite.closed !== null).toSorted(byClosing)
+  const tooMany = new Set(closed.slice(0, Math.max(0, closed.length - MAX_CLOSED_INVITES)))
+  const kept = invites.filter((invite) => !tooMany.has(invite) && !isForgotten(invite, at))
+  return kept.length === invites.length ? invites : kept
+}
+
+function byClosing(a: Invite, b: Invite): number {
+  return (a.closed?.atMs ?? 0) - (b.closed?.atMs ?? 0) || a.createdIndex - b.createdIndex
+}
+
+function isForgotten(invite: Invite, at: Stamp): boolean {
+  return invite.closed !== null && at.timeMs - invite.closed.atMs > MAX_CLOSED_INVITE_AGE_MS
+}
+
+/** The state stays, except that an expired invite may have been closed. */
+function refuse(state: TrustState, error: ErrorDetail): TrustStep {
+  return { state, result: { kind: 'refused', error } }
+}

@@ -1,0 +1,122 @@
+// Entries and commands for the tests of the state machines.
+
+import { encode } from '../../lib/encoding.ts'
+import { systemClock } from '../../lib/clock.ts'
+import type { StorageError } from '../../lib/errors.ts'
+import type { Configuration } from '../../lib/raft/configuration.ts'
+import { configurationEncoding } from '../../lib/raft/encoding.ts'
+import type { Entry, EntryId } from '../../lib/raft/entry.ts'
+import { ENTRY_KIND, chained, genesis } from '../../lib/raft/entry.ts'
+import type { Change, Condition, ControlCommand } from '../../lib/state-machine/command.ts'
+import { encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
+import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
+import type { ApplyResult, KeyValue, StateMachine } from '../../lib/state-machine/state-machine.ts'
+import { bytesOf } from '../../lib/encoding.ts'
+
+export const GENESIS: EntryId = genesis(new Uint8Array(16).fill(7))
+export const START_MS = 1_700_000_000_000
+
+/** A log that grows: each call makes the next entry. */
+export class LogMaker {
+  #last: EntryId = GENESIS
+  term = 1
+  timeMs = START_MS
+
+  entry(kind: number, payload: Uint8Array): Entry {
+    const { term, timeMs } = this
+    const entry = chained(this.#last, { term, kind, timeMs, payload })
+    this.#last = entry
+    return entry
+  }
+
+  empty(): Entry {
+    return this.entry(ENTRY_KIND.empty, new Uint8Array(0))
+  }
+
+  write(...changes: readonly Change[]): Entry {
+    return this.entry(ENTRY_KIND.write, encodeWrite({ changes }))
+  }
+
+  control(command: ControlCommand): Entry {
+    return this.entry(ENTRY_KIND.control, encodeControl(command))
+  }
+
+  configuration(configuration: Configuration): Entry {
+    return this.entry(ENTRY_KIND.configuration, encode(configurationEncoding, configuration))
+  }
+}
+
+export function put(
+  key: string | Uint8Array,
+  value: string | Uint8Array,
+  condition: Condition | null = null
+): Change {
+  return { kind: 'put', key: asBytes(key), value: asBytes(value), condition }
+}
+
+export function del(key: string | Uint8Array, condition: Condition | null = null): Change {
+  return { kind: 'delete', key: asBytes(key), condition }
+}
+
+export function asBytes(value: string | Uint8Array): Uint8Array {
+  return typeof value === 'string' ? bytesOf(value) : value
+}
+
+/** 32 bytes that all are `value`. */
+export function key32(value: number): Uint8Array {
+  return new Uint8Array(32).fill(value)
+}
+
+export function found(id = 1): ControlCommand {
+  return {
+    kind: 'found',
+    id,
+    publicKey: key32(200),
+    ...SELF,
+    sealedSecret: new Uint8Array(80).fill(1)
+  }
+}
+
+/** An invite whose key is `key32(n)`. */
+export function createInvite(
+  n: number,
+  options: { uses?: number; ttlMs?: number } = {}
+): ControlCommand {
+  const { uses = 2, ttlMs = 60_000 } = options
+  const role = n % 2 === 0 ? 'voter' : 'learner'
+  const keys = { publicKey: key32(n), proofKey: key32(n + 50), topic: key32(n + 100) }
+  return { kind: 'createInvite', ...keys, role, ttlMs, uses, createdBy: 1 }
+}
+
+export function admit(invite: number, node: number, epoch = 1): ControlCommand {
+  const keys = { invitePublicKey: key32(invite), publicKey: key32(node) }
+  return { kind: 'admit', ...keys, ...SELF, epoch, sealedSecret: new Uint8Array(80).fill(2) }
+}
+
+const SELF = { name: 'alpha', version: '0.1.0', addresses: [{ host: '10.0.0.1', port: 4000 }] }
+
+/** `apply` as a promise. */
+export function applied(
+  machine: StateMachine,
+  entries: readonly Entry[]
+): Promise<readonly ApplyResult[]> {
+  return new Promise((resolve) => machine.apply(entries, resolve))
+}
+
+/** As text, to compare with ease. */
+export function shown(row: KeyValue | null): string | null {
+  if (row === null) return null
+  const text = new TextDecoder().decode(row.value)
+  return `${text} c${row.createRevision} m${row.modRevision} v${row.version}`
+}
+
+export function rethrow(error: StorageError): void {
+  throw error
+}
+
+export function openSqlite(
+  path: string,
+  onFailed: (error: StorageError) => void = rethrow
+): SqliteStateMachine {
+  return SqliteStateMachine.open({ path, genesis: GENESIS, clock: systemClock, onFailed })
+}
