@@ -1,17 +1,14 @@
 // What every state machine does, run over both.
 
-import { join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import { AssertionError, present } from '../../lib/assert.ts'
 import type { StorageError } from '../../lib/errors.ts'
-import { MAX_BATCH_SIZE, MAX_KEY_SIZE, MAX_SCAN_BYTES, MAX_VALUE_SIZE } from '../../lib/limits.ts'
+import { MAX_BATCH_SIZE } from '../../lib/limits.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
 import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
-import type { Entry } from '../../lib/raft/entry.ts'
 import { EMPTY_STATE_HASH, addHash, rowHash } from '../../lib/state-machine/state-hash.ts'
-import { MemoryStateMachine } from '../../lib/state-machine/memory-state-machine.ts'
-import type { ScanPage, StateMachine } from '../../lib/state-machine/state-machine.ts'
+import { all, check, implementations } from '../state-machine/implementations.ts'
 import {
   GENESIS,
   LogMaker,
@@ -23,28 +20,9 @@ import {
   del,
   found,
   key32,
-  openSqlite,
   put,
-  rethrow,
   shown
 } from '../state-machine/samples.ts'
-
-interface Implementation {
-  readonly name: string
-  readonly open: (t: Assert, onFailed?: (error: StorageError) => void) => Promise<StateMachine>
-}
-
-const implementations: readonly Implementation[] = [
-  {
-    name: 'memory',
-    open: async (_, onFailed = rethrow) =>
-      MemoryStateMachine.open({ genesis: GENESIS, defer: setImmediate, onFailed })
-  },
-  {
-    name: 'sqlite',
-    open: async (t, onFailed) => openSqlite(join(await t.tmp(), 'state.db'), onFailed)
-  }
-]
 
 const CONFIGURATION: Configuration = {
   members: [
@@ -53,320 +31,217 @@ const CONFIGURATION: Configuration = {
   outgoing: []
 }
 
+check('a new state machine is at the genesis and holds nothing', async (t, machine) => {
+  t.alike(machine.applied(), {
+    index: 0,
+    term: 0,
+    hash: GENESIS.hash,
+    timeMs: 0,
+    configuration: EMPTY_CONFIGURATION,
+    configurationIndex: 0,
+    stateHash: EMPTY_STATE_HASH
+  })
+  t.alike(machine.trust(), { epoch: 0, nextNodeId: 1, nodes: [], invites: [] })
+  t.is(machine.get(asBytes('a')), null)
+  t.alike(all(machine), { items: [], hasMore: false })
+})
+
+check('a put is one revision, versions count, a key made again starts at 1', async (t, machine) => {
+  const log = new LogMaker()
+  const results = await applied(machine, [
+    log.empty(),
+    log.write(put('a', 'one')),
+    log.write(put('a', 'two')),
+    log.write(del('a')),
+    log.write(put('a', 'three'))
+  ])
+  t.alike(results, [
+    { kind: 'none' },
+    { kind: 'written', revision: 2, changes: [{ previousRevision: 0 }] },
+    { kind: 'written', revision: 3, changes: [{ previousRevision: 2 }] },
+    { kind: 'written', revision: 4, changes: [{ previousRevision: 3 }] },
+    { kind: 'written', revision: 5, changes: [{ previousRevision: 0 }] }
+  ])
+  t.is(shown(machine.get(asBytes('a'))), 'three c5 m5 v1')
+})
+
+check('a put keeps the create revision and counts the version', async (t, machine) => {
+  const log = new LogMaker()
+  await applied(machine, [log.write(put('a', 'one')), log.write(put('a', 'two'))])
+  t.is(shown(machine.get(asBytes('a'))), 'two c1 m2 v2')
+})
+
+check('a delete of an absent key is done and changes nothing', async (t, machine) => {
+  const log = new LogMaker()
+  const results = await applied(machine, [log.write(del('a'))])
+  t.alike(results, [{ kind: 'written', revision: 1, changes: [{ previousRevision: 0 }] }])
+  t.is(machine.get(asBytes('a')), null)
+  t.alike(machine.applied().stateHash, EMPTY_STATE_HASH)
+})
+
+check(
+  'conditions are about the state before the command, and all or nothing',
+  async (t, machine) => {
+    const log = new LogMaker()
+    await applied(machine, [log.write(put('a', 'one'))])
+    const before = machine.applied().stateHash
+    const results = await applied(machine, [
+      log.write(put('b', 'x'), put('a', 'two', { kind: 'absent' })),
+      log.write(put('b', 'x'), put('a', 'two', { kind: 'revision', revision: 2 })),
+      log.write(del('c', { kind: 'revision', revision: 1 }))
+    ])
+    for (const result of results) {
+      t.is(result.kind === 'refused' && result.error.code, 'CONDITION_FAILED')
+    }
+    t.is(machine.get(asBytes('b')), null)
+    t.alike(machine.applied().stateHash, before)
+    t.is(machine.applied().index, 4, 'refused entries are applied entries')
+
+    const done = await applied(machine, [
+      log.write(
+        put('a', 'two', { kind: 'revision', revision: 1 }),
+        put('b', 'new', { kind: 'absent' })
+      ),
+      log.write(del('a', { kind: 'revision', revision: 5 }), del('c', { kind: 'absent' }))
+    ])
+    t.alike(done, [
+      {
+        kind: 'written',
+        revision: 5,
+        changes: [{ previousRevision: 1 }, { previousRevision: 0 }]
+      },
+      {
+        kind: 'written',
+        revision: 6,
+        changes: [{ previousRevision: 5 }, { previousRevision: 0 }]
+      }
+    ])
+    t.is(machine.get(asBytes('a')), null)
+    t.is(shown(machine.get(asBytes('b'))), 'new c5 m5 v1')
+  }
+)
+
+check('what apply relies on is checked again and refused', async (t, machine) => {
+  const log = new LogMaker()
+  const results = await applied(machine, [
+    log.write(),
+    log.write(put('', 'x')),
+    log.write(put('a', 'x'), del('a')),
+    log.entry(2, Uint8Array.of(1, 0, 9)),
+    log.entry(3, Uint8Array.of(1, 2, 1, 2, 3))
+  ])
+  const codes = results.map((result) => result.kind === 'refused' && result.error.code)
+  t.alike(codes, [
+    'INVALID_REQUEST',
+    'INVALID_REQUEST',
+    'DUPLICATE_KEY',
+    'INVALID_REQUEST',
+    'INVALID_REQUEST'
+  ])
+  t.alike(all(machine).items, [])
+})
+
+check('applied tells the last entry, log time and configuration', async (t, machine) => {
+  const log = new LogMaker()
+  const configuration = log.configuration(CONFIGURATION)
+  log.term = 4
+  log.timeMs += 1_234
+  const last = log.write(put('a', 'one'))
+  t.alike((await applied(machine, [configuration, last]))[0], { kind: 'none' })
+  const row = present(machine.get(asBytes('a')), 'the row')
+  t.alike(machine.applied(), {
+    index: 2,
+    term: 4,
+    hash: last.hash,
+    timeMs: START_MS + 1_234,
+    configuration: CONFIGURATION,
+    configurationIndex: 1,
+    stateHash: rowHash(row)
+  })
+})
+
+check('the state hash is a sum over live rows', async (t, machine) => {
+  const log = new LogMaker()
+  await applied(machine, [
+    log.write(put('a', '1'), put('b', '2')),
+    log.write(put('a', '3')),
+    log.write(put('c', '4'))
+  ])
+  await applied(machine, [log.write(del('b'))])
+  const sum = all(machine).items.map(rowHash).reduce(addHash, EMPTY_STATE_HASH)
+  t.alike(machine.applied().stateHash, sum)
+  await applied(machine, [log.write(del('a'), del('c'))])
+  t.alike(machine.applied().stateHash, EMPTY_STATE_HASH)
+})
+
+check('trust follows the control entries and is never changed in place', async (t, machine) => {
+  const log = new LogMaker()
+  const results = await applied(machine, [
+    log.control(found()),
+    log.control(createInvite(10, { uses: 1 })),
+    log.control(admit(10, 20))
+  ])
+  t.alike(results, [
+    { kind: 'admitted', id: 1, isNew: true },
+    { kind: 'inviteCreated' },
+    { kind: 'admitted', id: 2, isNew: true }
+  ])
+  const trust = machine.trust()
+  const copy = structuredClone(trust)
+  t.alike(
+    trust.nodes.map((node) => [node.id, node.role, node.admittedIndex]),
+    [
+      [1, 'voter', 1],
+      [2, 'voter', 3]
+    ]
+  )
+  t.is(trust.nextNodeId, 3)
+  t.is(trust.invites[0]?.closed?.reason, 'usedUp')
+  const more = await applied(machine, [
+    log.control(admit(10, 20)),
+    log.control(admit(10, 21)),
+    log.control({ kind: 'describe', id: 2, name: 'beta', version: '2', addresses: [] })
+  ])
+  t.alike(more[0], { kind: 'admitted', id: 2, isNew: false })
+  t.is(more[1]?.kind === 'refused' && more[1].error.code, 'TICKET_USED_UP')
+  t.alike(more[2], { kind: 'described' })
+  t.is(machine.trust().nodes[1]?.name, 'beta')
+  t.alike(trust, copy)
+})
+
+check('apply never answers before it returns, and takes no entries as well', async (t, machine) => {
+  let hasReturned = false
+  const results = await new Promise<unknown>((resolve) => {
+    machine.apply([], (none) => {
+      t.ok(hasReturned)
+      resolve(none)
+    })
+    hasReturned = true
+  })
+  t.alike(results, [])
+  t.is(machine.applied().index, 0)
+})
+
+check(
+  'gaps, two applies at once and too many entries are faults of the program',
+  async (t, machine) => {
+    const log = new LogMaker()
+    const [first, second] = [log.empty(), log.empty()]
+    raises(t, () => machine.apply([second], () => {}))
+    raises(t, () => machine.apply([first, first], () => {}))
+    raises(t, () => machine.scan({ prefix: asBytes(''), after: null, limit: 0 }))
+    const many = new LogMaker()
+    const entries = Array.from({ length: MAX_BATCH_SIZE + 1 }, () => many.empty())
+    raises(t, () => machine.apply(entries, () => {}))
+    const done = applied(machine, [first])
+    raises(t, () => machine.apply([second], () => {}))
+    await done
+    await applied(machine, [second])
+  }
+)
+
 for (const implementation of implementations) {
   const { name } = implementation
-
-  check(`${name}: a new state machine is at the genesis and holds nothing`, async (t, machine) => {
-    t.alike(machine.applied(), {
-      index: 0,
-      term: 0,
-      hash: GENESIS.hash,
-      timeMs: 0,
-      configuration: EMPTY_CONFIGURATION,
-      configurationIndex: 0,
-      stateHash: EMPTY_STATE_HASH
-    })
-    t.alike(machine.trust(), { epoch: 0, nextNodeId: 1, nodes: [], invites: [] })
-    t.is(machine.get(asBytes('a')), null)
-    t.alike(all(machine), { items: [], hasMore: false })
-  })
-
-  check(
-    `${name}: a put is one revision, versions count, a key made again starts at 1`,
-    async (t, machine) => {
-      const log = new LogMaker()
-      const results = await applied(machine, [
-        log.empty(),
-        log.write(put('a', 'one')),
-        log.write(put('a', 'two')),
-        log.write(del('a')),
-        log.write(put('a', 'three'))
-      ])
-      t.alike(results, [
-        { kind: 'none' },
-        { kind: 'written', revision: 2, changes: [{ previousRevision: 0 }] },
-        { kind: 'written', revision: 3, changes: [{ previousRevision: 2 }] },
-        { kind: 'written', revision: 4, changes: [{ previousRevision: 3 }] },
-        { kind: 'written', revision: 5, changes: [{ previousRevision: 0 }] }
-      ])
-      t.is(shown(machine.get(asBytes('a'))), 'three c5 m5 v1')
-    }
-  )
-
-  check(`${name}: a put keeps the create revision and counts the version`, async (t, machine) => {
-    const log = new LogMaker()
-    await applied(machine, [log.write(put('a', 'one')), log.write(put('a', 'two'))])
-    t.is(shown(machine.get(asBytes('a'))), 'two c1 m2 v2')
-  })
-
-  check(`${name}: a delete of an absent key is done and changes nothing`, async (t, machine) => {
-    const log = new LogMaker()
-    const results = await applied(machine, [log.write(del('a'))])
-    t.alike(results, [{ kind: 'written', revision: 1, changes: [{ previousRevision: 0 }] }])
-    t.is(machine.get(asBytes('a')), null)
-    t.alike(machine.applied().stateHash, EMPTY_STATE_HASH)
-  })
-
-  check(
-    `${name}: conditions are about the state before the command, and all or nothing`,
-    async (t, machine) => {
-      const log = new LogMaker()
-      await applied(machine, [log.write(put('a', 'one'))])
-      const before = machine.applied().stateHash
-      const results = await applied(machine, [
-        log.write(put('b', 'x'), put('a', 'two', { kind: 'absent' })),
-        log.write(put('b', 'x'), put('a', 'two', { kind: 'revision', revision: 2 })),
-        log.write(del('c', { kind: 'revision', revision: 1 }))
-      ])
-      for (const result of results) {
-        t.is(result.kind === 'refused' && result.error.code, 'CONDITION_FAILED')
-      }
-      t.is(machine.get(asBytes('b')), null)
-      t.alike(machine.applied().stateHash, before)
-      t.is(machine.applied().index, 4, 'refused entries are applied entries')
-
-      const done = await applied(machine, [
-        log.write(
-          put('a', 'two', { kind: 'revision', revision: 1 }),
-          put('b', 'new', { kind: 'absent' })
-        ),
-        log.write(del('a', { kind: 'revision', revision: 5 }), del('c', { kind: 'absent' }))
-      ])
-      t.alike(done, [
-        {
-          kind: 'written',
-          revision: 5,
-          changes: [{ previousRevision: 1 }, { previousRevision: 0 }]
-        },
-        {
-          kind: 'written',
-          revision: 6,
-          changes: [{ previousRevision: 5 }, { previousRevision: 0 }]
-        }
-      ])
-      t.is(machine.get(asBytes('a')), null)
-      t.is(shown(machine.get(asBytes('b'))), 'new c5 m5 v1')
-    }
-  )
-
-  check(`${name}: what apply relies on is checked again and refused`, async (t, machine) => {
-    const log = new LogMaker()
-    const results = await applied(machine, [
-      log.write(),
-      log.write(put('', 'x')),
-      log.write(put('a', 'x'), del('a')),
-      log.entry(2, Uint8Array.of(1, 0, 9)),
-      log.entry(3, Uint8Array.of(1, 2, 1, 2, 3))
-    ])
-    const codes = results.map((result) => result.kind === 'refused' && result.error.code)
-    t.alike(codes, [
-      'INVALID_REQUEST',
-      'INVALID_REQUEST',
-      'DUPLICATE_KEY',
-      'INVALID_REQUEST',
-      'INVALID_REQUEST'
-    ])
-    t.alike(all(machine).items, [])
-  })
-
-  check(
-    `${name}: values of 0 and of the largest size, and any bytes, come back as they are`,
-    async (t, machine) => {
-      const log = new LogMaker()
-      const big = new Uint8Array(MAX_VALUE_SIZE).map((_, at) => at % 251)
-      const longKey = new Uint8Array(MAX_KEY_SIZE).fill(0xff)
-      const oddKey = Uint8Array.of(0, 255, 0, 128)
-      await applied(machine, [
-        log.write(put('empty', '')),
-        log.write(put(longKey, big)),
-        log.write(put(oddKey, oddKey))
-      ])
-      t.is(machine.get(asBytes('empty'))?.value.byteLength, 0)
-      t.ok(Buffer.from(big).equals(present(machine.get(longKey), 'the big row').value))
-      t.alike(machine.get(oddKey)?.value, oddKey)
-      t.alike(
-        all(machine).items.map((item) => item.key),
-        [oddKey, asBytes('empty'), longKey]
-      )
-    }
-  )
-
-  check(`${name}: applied tells the last entry, log time and configuration`, async (t, machine) => {
-    const log = new LogMaker()
-    const configuration = log.configuration(CONFIGURATION)
-    log.term = 4
-    log.timeMs += 1_234
-    const last = log.write(put('a', 'one'))
-    t.alike((await applied(machine, [configuration, last]))[0], { kind: 'none' })
-    const row = present(machine.get(asBytes('a')), 'the row')
-    t.alike(machine.applied(), {
-      index: 2,
-      term: 4,
-      hash: last.hash,
-      timeMs: START_MS + 1_234,
-      configuration: CONFIGURATION,
-      configurationIndex: 1,
-      stateHash: rowHash(row)
-    })
-  })
-
-  check(`${name}: the state hash is a sum over live rows`, async (t, machine) => {
-    const log = new LogMaker()
-    await applied(machine, [
-      log.write(put('a', '1'), put('b', '2')),
-      log.write(put('a', '3')),
-      log.write(put('c', '4'))
-    ])
-    await applied(machine, [log.write(del('b'))])
-    const sum = all(machine).items.map(rowHash).reduce(addHash, EMPTY_STATE_HASH)
-    t.alike(machine.applied().stateHash, sum)
-    await applied(machine, [log.write(del('a'), del('c'))])
-    t.alike(machine.applied().stateHash, EMPTY_STATE_HASH)
-  })
-
-  check(`${name}: a scan is in byte order, within the prefix, after a key`, async (t, machine) => {
-    const log = new LogMaker()
-    const keys = ['a', 'aa', 'ab', 'abc', 'b']
-    const high = [Uint8Array.of(0xff), Uint8Array.of(0xff, 0xff), Uint8Array.of(0xff, 0xff, 1)]
-    await applied(machine, [
-      log.write(...keys.map((key) => put(key, key))),
-      log.write(...high.map((key) => put(key, '')))
-    ])
-    const page = (prefix: string | Uint8Array, after: string | Uint8Array | null, limit = 100) => {
-      const request = {
-        prefix: asBytes(prefix),
-        after: after === null ? null : asBytes(after),
-        limit
-      }
-      const { items, hasMore } = machine.scan(request)
-      return [...items.map((item) => Buffer.from(item.key).toString('latin1')), hasMore]
-    }
-    t.alike(page('a', null), ['a', 'aa', 'ab', 'abc', false])
-    t.alike(page('a', 'aa'), ['ab', 'abc', false])
-    t.alike(page('ab', 'a'), ['ab', 'abc', false], 'an `after` before the prefix')
-    t.alike(page('ab', 'b'), [false], 'an `after` behind the prefix')
-    t.alike(page('a', 'abb'), ['abc', false], 'an `after` that does not exist')
-    t.alike(page('', null, 5), ['a', 'aa', 'ab', 'abc', 'b', true])
-    t.alike(page('', 'b'), ['\xff', '\xff\xff', '\xff\xff\x01', false])
-    t.alike(page(Uint8Array.of(0xff), null), ['\xff', '\xff\xff', '\xff\xff\x01', false])
-    t.alike(page(Uint8Array.of(0xff, 0xff), null, 1), ['\xff\xff', true])
-    t.alike(page('a', null, 4), ['a', 'aa', 'ab', 'abc', false], 'exactly as many as the limit')
-    t.alike(page('a', null, 3), ['a', 'aa', 'ab', true])
-    t.alike(page('x', null), [false])
-  })
-
-  check(
-    `${name}: a scan page ends at its bytes and says that there is more`,
-    async (t, machine) => {
-      const log = new LogMaker()
-      const size = MAX_SCAN_BYTES / 4 - 1
-      for (const key of ['a', 'b', 'c', 'd', 'e'])
-        await applied(machine, [log.write(put(key, new Uint8Array(size)))])
-      t.is(all(machine).items.length, 4)
-      t.is(all(machine).hasMore, true)
-      await applied(machine, [log.write(put('d', new Uint8Array(size + 1)))])
-      t.is(all(machine).items.length, 3, 'one byte more does not fit')
-    }
-  )
-
-  check(
-    `${name}: trust follows the control entries and is never changed in place`,
-    async (t, machine) => {
-      const log = new LogMaker()
-      const results = await applied(machine, [
-        log.control(found()),
-        log.control(createInvite(10, { uses: 1 })),
-        log.control(admit(10, 20))
-      ])
-      t.alike(results, [
-        { kind: 'admitted', id: 1, isNew: true },
-        { kind: 'inviteCreated' },
-        { kind: 'admitted', id: 2, isNew: true }
-      ])
-      const trust = machine.trust()
-      const copy = structuredClone(trust)
-      t.alike(
-        trust.nodes.map((node) => [node.id, node.role, node.admittedIndex]),
-        [
-          [1, 'voter', 1],
-          [2, 'voter', 3]
-        ]
-      )
-      t.is(trust.nextNodeId, 3)
-      t.is(trust.invites[0]?.closed?.reason, 'usedUp')
-      const more = await applied(machine, [
-        log.control(admit(10, 20)),
-        log.control(admit(10, 21)),
-        log.control({ kind: 'describe', id: 2, name: 'beta', version: '2', addresses: [] })
-      ])
-      t.alike(more[0], { kind: 'admitted', id: 2, isNew: false })
-      t.is(more[1]?.kind === 'refused' && more[1].error.code, 'TICKET_USED_UP')
-      t.alike(more[2], { kind: 'described' })
-      t.is(machine.trust().nodes[1]?.name, 'beta')
-      t.alike(trust, copy)
-    }
-  )
-
-  check(`${name}: reads see whole entries while entries are applied`, async (t, machine) => {
-    const log = new LogMaker()
-    const entries: Entry[] = []
-    for (const value of ['1', '2', '3']) {
-      const changes = Array.from({ length: 100 }, (_, at) =>
-        put(`k${at}`, `${value}${' '.repeat(20_000)}`)
-      )
-      entries.push(log.write(...changes))
-    }
-    let looks = 0
-    machine.apply(entries, () => {})
-    while (machine.applied().index < 3) {
-      const values = new Set(all(machine).items.map((item) => item.value[0]))
-      t.ok(values.size <= 1, 'all values are of one entry')
-      t.is(values.size === 0 ? 0 : 100, all(machine).items.length)
-      t.is(
-        machine.applied().index,
-        (values.values().next().value ?? 48) - 48,
-        'reads and applied() agree'
-      )
-      looks++
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    t.ok(looks > 0)
-    t.is(machine.applied().index, 3)
-  })
-
-  check(
-    `${name}: apply never answers before it returns, and takes no entries as well`,
-    async (t, machine) => {
-      let hasReturned = false
-      const results = await new Promise<unknown>((resolve) => {
-        machine.apply([], (none) => {
-          t.ok(hasReturned)
-          resolve(none)
-        })
-        hasReturned = true
-      })
-      t.alike(results, [])
-      t.is(machine.applied().index, 0)
-    }
-  )
-
-  check(
-    `${name}: gaps, two applies at once and too many entries are faults of the program`,
-    async (t, machine) => {
-      const log = new LogMaker()
-      const [first, second] = [log.empty(), log.empty()]
-      raises(t, () => machine.apply([second], () => {}))
-      raises(t, () => machine.apply([first, first], () => {}))
-      raises(t, () => machine.scan({ prefix: asBytes(''), after: null, limit: 0 }))
-      const many = new LogMaker()
-      const entries = Array.from({ length: MAX_BATCH_SIZE + 1 }, () => many.empty())
-      raises(t, () => machine.apply(entries, () => {}))
-      const done = applied(machine, [first])
-      raises(t, () => machine.apply([second], () => {}))
-      await done
-      await applied(machine, [second])
-    }
-  )
 
   for (const [what, kind, payload] of [
     ['entry kind 16', 16, []],
@@ -409,18 +284,6 @@ for (const implementation of implementations) {
     await settled()
     raises(t, () => machine.get(asBytes('a')))
   })
-
-  function check(title: string, body: (t: Assert, machine: StateMachine) => Promise<void>): void {
-    test(title, async (t) => {
-      const machine = await implementation.open(t)
-      await body(t, machine)
-      await machine.close()
-    })
-  }
-}
-
-function all(machine: StateMachine): ScanPage {
-  return machine.scan({ prefix: new Uint8Array(0), after: null, limit: 1_000 })
 }
 
 function raises(t: Assert, fn: () => unknown): void {
