@@ -1,0 +1,315 @@
+// The transport: one link per member, kept by dialling and accepting over a network. A connection
+// comes in (or is dialled), says hello (hello-session.ts), and becomes a link (link.ts); connections
+// with an invite's key go to the reception and never become links.
+//
+// Two members may dial each other at the same moment. Both see both connections and must keep the
+// same one: the one that the larger key initiated. A link that is older than any hello in progress,
+// or whose process is another one, is dead on the other side: the new connection replaces it.
+
+import { assert, unreachable } from '../assert.ts'
+import type { Address } from '../address.ts'
+import type { Clock, Timers } from '../clock.ts'
+import type { KeyPair } from '../crypto.ts'
+import { hexOf } from '../encoding.ts'
+import { HELLO_DEADLINE_MS, MAX_PEERS } from '../limits.ts'
+import type { NodeId } from '../node-id.ts'
+import type { Message } from '../raft/message.ts'
+import type { Random } from '../random.ts'
+import { Dialer } from './dialer.ts'
+import type { Hello } from './encoding.ts'
+import { Gate } from './gate.ts'
+import type { Place } from './gate.ts'
+import { HelloSession } from './hello-session.ts'
+import { Link } from './link.ts'
+import type { Mux } from './mux.ts'
+import type { Connection, Network } from './network.ts'
+import type { Conversation } from './reception.ts'
+import { receiveJoiner, refuse, turnAway } from './reception.ts'
+import type {
+  LinkStatus,
+  Peer,
+  RequestAnswer,
+  Transport,
+  TransportHandlers,
+  Trust
+} from './transport.ts'
+
+export interface LinksOptions {
+  readonly network: Network
+  readonly keyPair: KeyPair
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly trust: Trust
+  readonly handlers: TransportHandlers
+}
+
+export class Links implements Transport {
+  readonly #options: LinksOptions
+  readonly #gate: Gate
+  readonly #dialer: Dialer
+  readonly #peers = new Map<string, Peer>()
+  readonly #links = new Map<NodeId, Link>()
+  /** connections that are saying hello, by key; at most one per key and direction */
+  readonly #sessions = new Set<HelloSession>()
+  readonly #conversations = new Set<Conversation>()
+  #closing: Promise<void> | null = null
+
+  constructor(options: LinksOptions) {
+    this.#options = options
+    this.#gate = new Gate(options.trust, options.clock)
+    this.#dialer = new Dialer({
+      network: options.network,
+      clock: options.clock,
+      timers: options.timers,
+      random: options.random,
+      isReached: (publicKey) => this.#isReached(publicKey),
+      onConnection: (connection) => this.#onConnection(connection)
+    })
+  }
+
+  async open(): Promise<void> {
+    const { network } = this.#options
+    await network.open()
+    await network.listen({
+      onKnock: (publicKey) => this.#closing === null && this.#gate.mayKnock(publicKey),
+      onConnection: (connection) => this.#onConnection(connection),
+      onFound: (publicKey) => this.#shouldDial(publicKey),
+      onNetworkChange: () => this.#dialer.wake()
+    })
+    this.#dialer.wake()
+  }
+
+  setPeers(peers: readonly Peer[]): void {
+    assert(peers.length <= MAX_PEERS, `at most ${MAX_PEERS} peers`)
+    const own = hexOf(this.#options.keyPair.publicKey)
+    this.#peers.clear()
+    for (const peer of peers) {
+      const key = hexOf(peer.publicKey)
+      if (key !== own) this.#peers.set(key, peer)
+    }
+    for (const link of this.#links.values()) {
+      if (!this.#mayStay(link)) link.close('no longer a peer')
+    }
+    if (this.#closing === null) this.#dialer.setPeers([...this.#peers.values()])
+  }
+
+  setTopics(topics: readonly Uint8Array[]): void {
+    if (this.#closing !== null) return
+    this.#options.network.setTopics(topics)
+    this.#dialer.wake()
+  }
+
+  send(to: NodeId, message: Message): void {
+    this.#links.get(to)?.send(message)
+  }
+
+  request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
+    const link = this.#links.get(to)
+    if (link === undefined) queueMicrotask(() => onAnswer({ kind: 'notSent', reason: 'noLink' }))
+    else link.request(payload, onAnswer)
+  }
+
+  links(): readonly LinkStatus[] {
+    return [...this.#links.values()].map((link) => link.status())
+  }
+
+  addresses(): readonly Address[] {
+    return this.#options.network.addresses()
+  }
+
+  discovery(): { readonly isOnline: boolean; readonly isAnnounced: boolean } {
+    return this.#options.network.discovery()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#dialer.close()
+    for (const session of this.#sessions) session.close('closing')
+    for (const conversation of this.#conversations) conversation.close('closing')
+    for (const link of this.#links.values()) link.close('closing')
+    await this.#options.network.close()
+  }
+
+  #onConnection(connection: Connection): void {
+    const { trust, timers } = this.#options
+    if (connection.isInitiator) {
+      this.#greet(connection, null)
+      return
+    }
+    const standing = trust.standing(connection.remotePublicKey)
+    switch (standing.kind) {
+      case 'member':
+        this.#greet(connection, null)
+        return
+      case 'unproven': {
+        const place = this.#gate.enterUnproven()
+        if (place === null) connection.close('too many unproven connections')
+        else this.#greet(connection, place)
+        return
+      }
+      case 'invite':
+        this.#receive(connection, standing.proofKey)
+        return
+      case 'refused':
+        this.#converse((place) => refuse(connection, standing.error, { timers, place }), NO_PLACE)
+        return
+      case 'stranger':
+        connection.close('a stranger')
+        return
+      default:
+        unreachable(standing)
+    }
+  }
+
+  /** A connection with somebody who may be a member. */
+  #greet(connection: Connection, place: Place | null): void {
+    const { trust, timers, handlers } = this.#options
+    const key = connection.remotePublicKey
+    if (this.#closing !== null || (connection.isInitiator && !this.#shouldDial(key))) {
+      place?.free()
+      connection.close('not needed')
+      return
+    }
+    this.#endOlderSession(connection)
+    const session: HelloSession = new HelloSession(
+      connection,
+      { trust, timers },
+      {
+        onWelcome: (welcome) => handlers.onWelcome(welcome),
+        onAccept: (hello, mux) => {
+          leave()
+          this.#accept(hello, mux)
+        },
+        onRefused: (error) => {
+          this.#dialer.onRefused(key)
+          if (this.#peers.has(hexOf(key))) handlers.onRefused(key, error)
+        },
+        onEnd: () => leave()
+      }
+    )
+    const leave = (): void => {
+      this.#sessions.delete(session)
+      place?.free()
+    }
+    this.#sessions.add(session)
+  }
+
+  /** The other side would not dial twice at once: what came first is lost. */
+  #endOlderSession(connection: Connection): void {
+    for (const session of this.#sessions) {
+      const older = session.connection
+      const isSame =
+        older.isInitiator === connection.isInitiator &&
+        hexOf(older.remotePublicKey) === hexOf(connection.remotePublicKey)
+      if (isSame) session.close('replaced by a newer connection')
+    }
+  }
+
+  #accept(hello: Hello, mux: Mux): void {
+    const { clock, timers, handlers } = this.#options
+    const { id } = hello
+    const key = hexOf(mux.connection.remotePublicKey)
+    const existing = this.#links.get(id)
+    if (this.#isOthers(id, key)) {
+      mux.close(`node ${id} has another key`)
+      return
+    }
+    if (existing !== undefined && this.#isPreferred(existing, hello, mux)) {
+      mux.close('a second connection')
+      return
+    }
+    existing?.close('replaced by a newer connection')
+    const link: Link = new Link({
+      mux,
+      hello,
+      clock,
+      timers,
+      handlers: {
+        onMessage: (message) => handlers.onMessage(id, message),
+        onRequest: (payload, answer) => handlers.onRequest(id, payload, answer),
+        onEnd: () => this.#onLinkEnd(id, link)
+      }
+    })
+    this.#links.set(id, link)
+    handlers.onLinkUp(id)
+  }
+
+  #onLinkEnd(id: NodeId, link: Link): void {
+    if (this.#links.get(id) !== link) return
+    this.#links.delete(id)
+    this.#options.handlers.onLinkDown(id)
+    if (this.#closing === null) this.#dialer.wake()
+  }
+
+  /** Whether the id belongs to another key, as a peer or by a link. */
+  #isOthers(id: NodeId, key: string): boolean {
+    const link = this.#links.get(id)
+    if (link !== undefined && hexOf(link.mux.connection.remotePublicKey) !== key) return true
+    return [...this.#peers].some(([peerKey, peer]) => peer.id === id && peerKey !== key)
+  }
+
+  /** Whether `existing` stays rather than the connection whose hello was just verified. */
+  #isPreferred(existing: Link, hello: Hello, mux: Mux): boolean {
+    if (hexOf(existing.hello.instance) !== hexOf(hello.instance)) return false
+    const ageMs = this.#options.clock.nowMs() - existing.sinceMs
+    if (ageMs > HELLO_DEADLINE_MS || existing.isInitiator === mux.connection.isInitiator) return false
+    const own = hexOf(this.#options.keyPair.publicKey)
+    const isOwnLarger = own > hexOf(mux.connection.remotePublicKey)
+    return existing.isInitiator === isOwnLarger
+  }
+
+  #receive(connection: Connection, proofKey: Uint8Array): void {
+    const { keyPair, trust, timers, handlers } = this.#options
+    const place = this.#gate.enterInvite(connection.remotePublicKey)
+    if (place === null) {
+      this.#converse((busy) => turnAway(connection, { timers, place: busy }), this.#gate.enterBusy())
+      return
+    }
+    const parts = {
+      clusterId: trust.clusterId,
+      publicKey: keyPair.publicKey,
+      timers,
+      onJoin: handlers.onJoin.bind(handlers)
+    }
+    this.#converse((free) => receiveJoiner(connection, { proofKey, place: free }, parts), place)
+  }
+
+  /** Keeps a conversation until its place is freed, so that `close` finds it. */
+  #converse(begin: (place: Place) => Conversation, place: Place): void {
+    const conversation: Conversation = begin({
+      free: () => {
+        place.free()
+        this.#conversations.delete(conversation)
+      }
+    })
+    this.#conversations.add(conversation)
+  }
+
+  #isReached(publicKey: Uint8Array): boolean {
+    const key = hexOf(publicKey)
+    const isLinked = [...this.#links.values()].some(
+      (link) => hexOf(link.mux.connection.remotePublicKey) === key
+    )
+    return isLinked || [...this.#sessions].some((s) => hexOf(s.connection.remotePublicKey) === key)
+  }
+
+  #shouldDial(publicKey: Uint8Array): boolean {
+    if (this.#closing !== null || this.#isReached(publicKey)) return false
+    const { kind } = this.#options.trust.standing(publicKey)
+    return this.#peers.has(hexOf(publicKey)) || kind === 'member' || kind === 'unproven'
+  }
+
+  /** A link whose key is no peer stays while the key may still be a member's. */
+  #mayStay(link: Link): boolean {
+    const { remotePublicKey } = link.mux.connection
+    const { kind } = this.#options.trust.standing(remotePublicKey)
+    return this.#peers.has(hexOf(remotePublicKey)) || kind === 'member' || kind === 'unproven'
+  }
+}
+
+const NO_PLACE: Place = { free: () => {} }

@@ -1,0 +1,192 @@
+// What waits to leave on one link. Two lanes: small messages go as they come; bulk is cut into
+// fragments that leave as the window allows (pacing.ts), so the small ones pass between them.
+//
+// Appends keep their order among themselves: a small one behind a big one waits for it, because a
+// follower that sees the later one first must refuse it. Nothing else depends on order (the core
+// tolerates all of it, and requests have ids). The backlog is bounded: the oldest appends go first,
+// heartbeats and votes never.
+
+import { assert } from '../assert.ts'
+import type { Clock, Timer, Timers } from '../clock.ts'
+import { MAX_FRAGMENT_BYTES, MAX_SEND_BACKLOG_BYTES, MAX_TURN_BULK_BYTES } from '../limits.ts'
+import { Pacing } from './pacing.ts'
+
+export type BulkChannel = 'raft' | 'rpc'
+export type FragmentKind = 'whole' | 'first' | 'next'
+
+export interface OutboxParts {
+  /** false: more is buffered below than is good; `onDrain` follows */
+  readonly write: (channel: BulkChannel, kind: FragmentKind, bytes: Uint8Array) => boolean
+  readonly clock: Clock
+  readonly timers: Timers
+}
+
+interface Waiting {
+  readonly channel: BulkChannel
+  readonly bytes: Uint8Array
+  readonly isDroppable: boolean
+  /** bytes that have left */
+  offset: number
+}
+
+/** Bytes in front of the first fragment: the length of the whole, little-endian uint32. */
+export const FIRST_HEADER_BYTES = 4
+
+export class Outbox {
+  readonly #parts: OutboxParts
+  readonly #pacing = new Pacing()
+  #small: Waiting[] = []
+  readonly #bulk: Record<BulkChannel, Waiting[]> = { raft: [], rpc: [] }
+  /** whose turn it is in the bulk lane */
+  #nextBulk: BulkChannel = 'raft'
+  #isDrained = true
+  #backlogBytes = 0
+  #turnBytes = 0
+  #turn: Timer | null = null
+  #isClosed = false
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts
+  }
+
+  get backlogBytes(): number {
+    return this.#backlogBytes
+  }
+
+  /** Whether a message of `byteCount` fits after dropping what may be dropped. */
+  hasRoom(byteCount: number): boolean {
+    return this.#backlogBytes - this.#droppableBytes() + byteCount <= MAX_SEND_BACKLOG_BYTES
+  }
+
+  /** `isDroppable`: an append; it, or older ones, go when the backlog is full. */
+  send(channel: BulkChannel, bytes: Uint8Array, isDroppable: boolean): void {
+    if (this.#isClosed) return
+    this.#makeRoom(bytes.byteLength)
+    if (isDroppable && this.#backlogBytes + bytes.byteLength > MAX_SEND_BACKLOG_BYTES) return
+    const waiting = { channel, bytes, isDroppable, offset: 0 }
+    const isSmall = bytes.byteLength <= MAX_FRAGMENT_BYTES
+    const mustQueue = isDroppable && this.#bulk.raft.length > 0
+    if (isSmall && !mustQueue && this.#isDrained && this.#small.length === 0) {
+      this.#isDrained = this.#parts.write(channel, 'whole', bytes)
+      return
+    }
+    this.#backlogBytes += bytes.byteLength
+    if (isSmall && !mustQueue) this.#small.push(waiting)
+    else this.#bulk[channel].push(waiting)
+    this.#pump()
+  }
+
+  onDrain(): void {
+    this.#isDrained = true
+    this.#pump()
+  }
+
+  /** The other side has taken a fragment; false when none was on its way. */
+  onAck(): boolean {
+    if (!this.#pacing.onAcked(this.#parts.clock.nowMs())) return false
+    this.#pump()
+    return true
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#turn?.cancel()
+    this.#small = []
+    this.#bulk.raft = []
+    this.#bulk.rpc = []
+    this.#backlogBytes = 0
+  }
+
+  #pump(): void {
+    while (this.#isDrained && !this.#isClosed) {
+      if (!this.#writeSmall() && !this.#writeBulk()) return
+    }
+  }
+
+  #writeSmall(): boolean {
+    const waiting = this.#small.shift()
+    if (waiting === undefined) return false
+    this.#backlogBytes -= waiting.bytes.byteLength
+    this.#isDrained = this.#parts.write(waiting.channel, 'whole', waiting.bytes)
+    return true
+  }
+
+  #writeBulk(): boolean {
+    const channel = this.#bulkChannel()
+    const waiting = channel === null ? undefined : this.#bulk[channel][0]
+    if (channel === null || waiting === undefined) return false
+    if (waiting.bytes.byteLength <= MAX_FRAGMENT_BYTES) {
+      this.#bulk[channel].shift()
+      this.#backlogBytes -= waiting.bytes.byteLength
+      this.#isDrained = this.#parts.write(channel, 'whole', waiting.bytes)
+      return true
+    }
+    const byteCount = this.#turnIsOver() ? 0 : this.#pacing.nextFragmentBytes()
+    if (byteCount === 0) return false
+    this.#writeFragment(waiting, byteCount)
+    return true
+  }
+
+  #writeFragment(waiting: Waiting, byteCount: number): void {
+    const { channel, bytes, offset } = waiting
+    const end = Math.min(offset + byteCount, bytes.byteLength)
+    const fragment = bytes.subarray(offset, end)
+    const isFirst = offset === 0
+    waiting.offset = end
+    if (end === bytes.byteLength) {
+      this.#bulk[channel].shift()
+      this.#backlogBytes -= bytes.byteLength
+    }
+    this.#pacing.onSent(fragment.byteLength, this.#parts.clock.nowMs())
+    this.#turnBytes += fragment.byteLength
+    this.#nextBulk = channel === 'raft' ? 'rpc' : 'raft'
+    const framed = isFirst ? withLength(fragment, bytes.byteLength) : fragment
+    this.#isDrained = this.#parts.write(channel, isFirst ? 'first' : 'next', framed)
+  }
+
+  /** The channel whose bulk goes next; they take turns. */
+  #bulkChannel(): BulkChannel | null {
+    if (this.#bulk[this.#nextBulk].length > 0) return this.#nextBulk
+    const other = this.#nextBulk === 'raft' ? 'rpc' : 'raft'
+    return this.#bulk[other].length > 0 ? other : null
+  }
+
+  /** Whether enough bulk was written in this turn of the event loop; goes on in the next one. */
+  #turnIsOver(): boolean {
+    if (this.#turnBytes > 0 && this.#turn === null) {
+      this.#turn = this.#parts.timers.start(0, () => {
+        this.#turn = null
+        this.#turnBytes = 0
+        this.#pump()
+      })
+    }
+    return this.#turnBytes >= MAX_TURN_BULK_BYTES
+  }
+
+  #makeRoom(byteCount: number): void {
+    while (this.#backlogBytes + byteCount > MAX_SEND_BACKLOG_BYTES) {
+      const queue = [this.#small, this.#bulk.raft].find((lane) => lane.some(isGone))
+      if (queue === undefined) return
+      const [dropped] = queue.splice(queue.findIndex(isGone), 1)
+      assert(dropped !== undefined, 'an append was found')
+      this.#backlogBytes -= dropped.bytes.byteLength
+    }
+  }
+
+  #droppableBytes(): number {
+    const all = [...this.#small, ...this.#bulk.raft].filter(isGone)
+    return all.reduce((sum, waiting) => sum + waiting.bytes.byteLength, 0)
+  }
+}
+
+/** Whether the message may be dropped: an append of which nothing has left. */
+function isGone(waiting: Waiting): boolean {
+  return waiting.isDroppable && waiting.offset === 0
+}
+
+function withLength(fragment: Uint8Array, byteCount: number): Uint8Array {
+  const framed = new Uint8Array(FIRST_HEADER_BYTES + fragment.byteLength)
+  new DataView(framed.buffer).setUint32(0, byteCount, true)
+  framed.set(fragment, FIRST_HEADER_BYTES)
+  return framed
+}
