@@ -70,7 +70,7 @@ export class Durability {
 
   /** All writes up to `token` are durable. Late and repeated completions change nothing. */
   complete(token: Token): void {
-    assert(token <= this.#lastToken, `write ${token} was handed out`)
+    assert(token <= this.#lastToken, 'only a token that was handed out completes')
     if (token <= this.#durableToken) return
     this.#durableToken = token
     this.#outstanding = this.#outstanding.filter((write) => write.token > token)

@@ -66,7 +66,7 @@ export class RaftLog {
     if (index < this.base.index) return 'compacted'
     if (index === this.base.index) return this.base
     const stored = this.#reader.idAt(index)
-    assert(stored !== 'missing', `entry ${index} is not in memory, so it is stored`)
+    assert(stored !== 'missing', 'what is not in memory is stored')
     return stored
   }
 
@@ -84,7 +84,7 @@ export class RaftLog {
     let bytes = 0
     for (let index = from; index < to; index++) {
       const entry = this.#cachedAt(index)
-      assert(entry !== undefined, `entry ${index} is in memory`)
+      assert(entry !== undefined, 'the tail is contiguous')
       bytes += entryBytes(entry)
       if (found.length > 0 && bytes > maxBytes) break
       found.push(entry)
@@ -95,10 +95,7 @@ export class RaftLog {
   /** Adds entries at the end. They must follow the last one; terms never fall (R4). */
   append(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      assert(
-        entry.index === this.#last.index + 1,
-        `entry ${entry.index} follows ${this.#last.index}`
-      )
+      assert(entry.index === this.#last.index + 1, 'an entry follows the last one')
       assert(entry.index <= MAX_INDEX, 'the index is within its limit')
       assert(entry.term >= this.#last.term, 'terms never fall along the log')
       assert(entry.hash.byteLength === HASH_BYTES, 'an entry carries its hash')
@@ -158,7 +155,7 @@ export class RaftLog {
 
   #known(index: Index): EntryId {
     const id = this.idAt(index)
-    assert(typeof id === 'object', `entry ${index} lies within the log`)
+    assert(typeof id === 'object', 'the index lies within the log')
     return id
   }
 
