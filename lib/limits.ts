@@ -84,6 +84,8 @@ export const MAX_SQLITE_CACHE_BYTES = 2 * MIB
 export const CHECKPOINT_WAL_BYTES = 4 * MIB
 /** Bytes of write-ahead log at which applying waits for the checkpoint. */
 export const MAX_WAL_BYTES = 64 * MIB
+/** How long the checkpoint thread stays when there is nothing to do: starting it costs 0.2 s of a core. */
+export const CHECKPOINT_LINGER_MS = 10_000
 /** How long applying waits before another checkpoint when one did not get through. */
 export const CHECKPOINT_RETRY_MS = 100
 
@@ -186,6 +188,13 @@ export const HTTP_KEEP_ALIVE_TIMEOUT_MS = 60_000
 export const HTTP_DRAIN_MS = 1_500
 /** Work on the body of one request or answer in one turn of the event loop. */
 export const HTTP_SLICE_MS = 5
+/** Bytes of an answer that the client reads: a scan page with each byte escaped. */
+export const MAX_HTTP_ANSWER_BYTES = 32 * MIB
+/** Connections and requests of one client; beyond the first they wait, beyond the second: OVERLOADED. */
+export const MAX_CLIENT_CONNECTIONS = 64
+export const MAX_CLIENT_IN_FLIGHT = 1_024
+/** How much longer than the node the client waits for an answer. */
+export const CLIENT_GRACE_MS = 5_000
 /** Nesting and number of values in a request body; beyond: INVALID_REQUEST, BATCH_TOO_LARGE. */
 export const MAX_JSON_DEPTH = 8
 export const MAX_JSON_VALUES = 8_192

@@ -1,0 +1,99 @@
+// The typed client of a node, for the command line and for programs: the HTTP API over the node's
+// Unix socket, or over TCP with its token. Start reading here; kv-client.ts has reads and writes,
+// connection.ts what happens when a connection breaks.
+
+import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
+import type { RequestOptions, TicketOptions } from '../service/node-api.ts'
+import type { ClientTarget } from './connection.ts'
+import { Connection } from './connection.ts'
+import { KeyValueClient } from './kv-client.ts'
+import { shapes } from './shapes.ts'
+
+export type { ClientTarget } from './connection.ts'
+export type { Deleted, KeyValueClient, Put, WriteOptions } from './kv-client.ts'
+
+/**
+ * What a node can be asked, from another process.
+ *
+ * ```ts
+ * const client = Client.connect({ socketPath: '/home/me/.local/share/aspen/alder/aspen.sock' })
+ * const { revision } = await client.kv.put(encoder.encode('app/port'), encoder.encode('8080'))
+ * client.close()
+ * ```
+ *
+ * Each method fails with the AspenError that the node raised, or with NODE_NOT_RUNNING (nobody
+ * listens), UNAVAILABLE (nothing happened), OUTCOME_UNKNOWN or TIMEOUT (it may have happened).
+ */
+export class Client {
+  readonly kv: KeyValueClient
+  readonly #connection: Connection
+
+  private constructor(connection: Connection) {
+    this.#connection = connection
+    this.kv = new KeyValueClient(connection)
+  }
+
+  /**
+   * Connects with the first request, not before.
+   * @throws ConfigError CONFIG_INVALID when the URL is not `http://host:port`
+   */
+  static connect(target: ClientTarget): Client {
+    return new Client(new Connection(target))
+  }
+
+  status(): Promise<Status> {
+    return this.#connection.ask({ method: 'GET', path: '/status', shape: shapes.status })
+  }
+
+  members(): Promise<Members> {
+    return this.#connection.ask({ method: 'GET', path: '/members', shape: shapes.members })
+  }
+
+  /** Also when the node is unhealthy. */
+  health(): Promise<Health> {
+    return this.#connection.ask({ method: 'GET', path: '/health', shape: shapes.health })
+  }
+
+  /** Also when it is not `ok`. */
+  livez(): Promise<Probe> {
+    return this.#connection.ask({ method: 'GET', path: '/livez', shape: shapes.probe })
+  }
+
+  /** Also when it is not `ok`. */
+  readyz(): Promise<Probe> {
+    return this.#connection.ask({ method: 'GET', path: '/readyz', shape: shapes.probe })
+  }
+
+  createTicket(options: TicketOptions = {}): Promise<NewTicket> {
+    const { role, ttlMs, uses, timeoutMs } = options
+    return this.#connection.ask({
+      method: 'POST',
+      path: '/tickets',
+      body: { role, ttl_ms: ttlMs, uses, timeout_ms: timeoutMs },
+      shape: shapes.newTicket,
+      isWrite: true,
+      timeoutMs
+    })
+  }
+
+  listTickets({ timeoutMs }: RequestOptions = {}): Promise<Tickets> {
+    const path = `/tickets${timeoutQuery(timeoutMs)}`
+    return this.#connection.ask({ method: 'GET', path, shape: shapes.tickets, timeoutMs })
+  }
+
+  /** `id` as listed, or a ticket's text. */
+  async revokeTicket(id: string, { timeoutMs }: RequestOptions = {}): Promise<void> {
+    const path = `/tickets/${encodeURIComponent(id)}${timeoutQuery(timeoutMs)}`
+    const request = { method: 'DELETE', path, shape: shapes.revoked, isWrite: true } as const
+    await this.#connection.ask({ ...request, timeoutMs })
+  }
+
+  /** Ends all connections; requests in progress fail. May be called twice. */
+  close(): void {
+    this.#connection.close()
+  }
+}
+
+function timeoutQuery(timeoutMs: number | undefined): string {
+  return timeoutMs === undefined ? '' : `?timeout_ms=${timeoutMs}`
+}

@@ -1,0 +1,226 @@
+// Requests over kept connections, and what may be concluded when one breaks.
+//
+// Node reports a request as finished when its last byte was handed to the system. Before that, the
+// node cannot have had the whole request, so nothing happened. After that, a write may have been
+// carried out whether its answer comes or not: it is never sent again, and its outcome is unknown. A
+// read has no effect and is sent again once.
+
+import { Agent, request as httpRequest } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { ConfigError, KeyValueStoreError, ProtocolError } from '../errors.ts'
+import type { AspenError, ErrorCode } from '../errors.ts'
+import {
+  CLIENT_GRACE_MS,
+  DEFAULT_REQUEST_TIMEOUT_MS,
+  HTTP_KEEP_ALIVE_TIMEOUT_MS,
+  MAX_CLIENT_CONNECTIONS,
+  MAX_CLIENT_IN_FLIGHT,
+  MAX_HTTP_ANSWER_BYTES
+} from '../limits.ts'
+import { errorFrom } from './error-from.ts'
+import type { Shape } from './shapes.ts'
+import { shapes } from './shapes.ts'
+
+export type ClientTarget =
+  | { readonly socketPath: string }
+  /** `http://127.0.0.1:7070` and the node's bearer token */
+  | { readonly url: string; readonly token: string }
+
+export interface Question<T> {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly body?: object
+  /** of the answer, whatever its status; everything else must be an ErrorBody */
+  readonly shape: Shape<T>
+  /** whether it must not be carried out twice */
+  readonly isWrite?: boolean
+  readonly timeoutMs?: number | undefined
+}
+
+export class Connection {
+  readonly #target: Target
+  readonly #agent: Agent
+  /** for messages */
+  readonly #place: string
+  #inFlight = 0
+  #isClosed = false
+
+  /** @throws ConfigError CONFIG_INVALID */
+  constructor(target: ClientTarget) {
+    this.#target =
+      'socketPath' in target ? { socketPath: target.socketPath, headers: {} } : tcpOptions(target)
+    this.#place = 'socketPath' in target ? target.socketPath : target.url
+    this.#agent = new Agent({
+      keepAlive: true,
+      maxSockets: MAX_CLIENT_CONNECTIONS,
+      scheduling: 'lifo',
+      timeout: HTTP_KEEP_ALIVE_TIMEOUT_MS / 2
+    })
+  }
+
+  /** @throws AspenError what the node answered, or NODE_NOT_RUNNING, UNAVAILABLE, OUTCOME_UNKNOWN, TIMEOUT, PROTOCOL */
+  async ask<T>(question: Question<T>): Promise<T> {
+    if (this.#inFlight >= MAX_CLIENT_IN_FLIGHT) {
+      throw failure('OVERLOADED', `${MAX_CLIENT_IN_FLIGHT} requests of this client are in progress`)
+    }
+    this.#inFlight++
+    try {
+      return answerOf(question, await this.#exchange(question))
+    } finally {
+      this.#inFlight--
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#agent.destroy()
+  }
+
+  async #exchange(question: Question<unknown>): Promise<Answer> {
+    const body = question.body === undefined ? null : Buffer.from(JSON.stringify(question.body))
+    const deadlineMs =
+      performance.now() + (question.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS) + CLIENT_GRACE_MS
+    const first = await this.#attempt({ question, body, deadlineMs })
+    if (first.kind === 'answer') return first
+    const mayRepeat = first.kind === 'lost' && question.isWrite !== true
+    const last = mayRepeat ? await this.#attempt({ question, body, deadlineMs }) : first
+    if (last.kind === 'answer') return last
+    throw this.#errorOf(last, question)
+  }
+
+  #attempt({ question, body, deadlineMs }: Attempt): Promise<Answer | Failure> {
+    if (this.#isClosed) return Promise.resolve({ kind: 'closed', wasSent: false })
+    return new Promise((resolve) => {
+      const headers = { ...this.#target.headers, ...(body !== null && bodyHeaders(body)) }
+      const { method, path } = question
+      const request = httpRequest({ ...this.#target, agent: this.#agent, method, path, headers })
+      const timer = setTimeout(() => fail('timeout'), Math.max(0, deadlineMs - performance.now()))
+      const finish = (result: Answer | Failure): void => {
+        clearTimeout(timer)
+        resolve(result)
+      }
+      const fail = (kind: Failure['kind'], cause?: Error): void => {
+        finish({ kind, wasSent: request.writableFinished, cause })
+        request.destroy()
+      }
+      request.on('error', (error) =>
+        fail(this.#isClosed ? 'closed' : kindOf(error, request), error)
+      )
+      request.on('response', (response) => receive(response, { finish, fail }))
+      request.end(body ?? undefined)
+    })
+  }
+
+  #errorOf({ kind, wasSent, cause }: Failure, { isWrite = false }: Question<unknown>): AspenError {
+    const what = WHAT_FAILED[kind]
+    if (kind === 'absent') {
+      const message = `no node answers at ${this.#place}`
+      return new ConfigError({ code: 'NODE_NOT_RUNNING', message, hint: 'aspen start' }, { cause })
+    }
+    if (kind === 'forbidden') return failure('FORBIDDEN', `${this.#place}: ${what}`, cause)
+    if (kind === 'timeout' && wasSent) return failure('TIMEOUT', what, cause)
+    if (isWrite && wasSent) return failure('OUTCOME_UNKNOWN', what, cause)
+    if (kind === 'tooLarge') return new ProtocolError(what, { cause })
+    return failure('UNAVAILABLE', what, cause)
+  }
+}
+
+interface Target {
+  readonly socketPath?: string
+  readonly host?: string
+  readonly port?: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+interface Attempt {
+  readonly question: Question<unknown>
+  readonly body: Buffer | null
+  readonly deadlineMs: number
+}
+
+interface Answer {
+  readonly kind: 'answer'
+  readonly status: number
+  readonly text: string
+}
+
+interface Failure {
+  readonly kind: 'absent' | 'forbidden' | 'lost' | 'timeout' | 'tooLarge' | 'closed'
+  /** whether the node may have had the whole request */
+  readonly wasSent: boolean
+  readonly cause?: Error | undefined
+}
+
+const WHAT_FAILED: Readonly<Record<Failure['kind'], string>> = {
+  absent: 'nobody listens',
+  forbidden: 'another user owns it',
+  lost: 'the connection to the node broke before the answer came',
+  timeout: 'the node did not answer in time',
+  tooLarge: `the answer is larger than ${MAX_HTTP_ANSWER_BYTES} bytes`,
+  closed: 'the client was closed'
+}
+
+interface Ends {
+  readonly finish: (answer: Answer) => void
+  readonly fail: (kind: Failure['kind'], cause?: Error) => void
+}
+
+function receive(response: IncomingMessage, { finish, fail }: Ends): void {
+  const chunks: Buffer[] = []
+  let byteCount = 0
+  response.on('data', (chunk: Buffer) => {
+    byteCount += chunk.byteLength
+    if (byteCount > MAX_HTTP_ANSWER_BYTES) return fail('tooLarge')
+    chunks.push(chunk)
+  })
+  response.on('end', () => {
+    finish({
+      kind: 'answer',
+      status: response.statusCode ?? 0,
+      text: Buffer.concat(chunks).toString()
+    })
+  })
+  response.on('error', (error) => fail('lost', error))
+}
+
+function kindOf(error: Error & { code?: string }, request: ClientRequest): Failure['kind'] {
+  if (request.reusedSocket) return 'lost'
+  if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') return 'absent'
+  return error.code === 'EACCES' ? 'forbidden' : 'lost'
+}
+
+/** @throws AspenError when the answer is a refusal, or is not what it should be */
+function answerOf<T>(question: Question<T>, { status, text }: Answer): T {
+  const value = parse(text)
+  if (question.shape.check(value)) return value
+  if (shapes.error.check(value)) throw errorFrom(value)
+  const message = `the answer (status ${status}) is not one of a node of this version`
+  if (question.isWrite === true) throw failure('OUTCOME_UNKNOWN', message)
+  throw new ProtocolError(message)
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function tcpOptions({ url, token }: { url: string; token: string }): Target {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  if (parsed?.protocol !== 'http:' || parsed.pathname !== '/' || /[\r\n]/.test(token)) {
+    const message = `${JSON.stringify(url)} is not the URL of a node's API`
+    throw new ConfigError({ code: 'CONFIG_INVALID', message, hint: 'http://127.0.0.1:7070' })
+  }
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
+  return { host, port: parsed.port, headers: { authorization: `Bearer ${token}` } }
+}
+
+function bodyHeaders(body: Buffer): Record<string, string | number> {
+  return { 'content-type': 'application/json', 'content-length': body.byteLength }
+}
+
+function failure(code: ErrorCode, message: string, cause?: Error): KeyValueStoreError {
+  return new KeyValueStoreError({ code, message }, { cause })
+}

@@ -1,0 +1,132 @@
+// Reads and writes of the client. Keys and values are bytes; on the wire they are text where they
+// are UTF-8 (service/kv-json.ts).
+
+import { present } from '../assert.ts'
+import { AspenError } from '../errors.ts'
+import { commandJson, itemFrom, keyJson } from '../service/kv-json.ts'
+import type {
+  Got,
+  KeyValueApi,
+  ReadOptions,
+  RequestOptions,
+  Scanned,
+  ScanOptions,
+  Written
+} from '../service/node-api.ts'
+import { textOf } from '../encoding.ts'
+import type { Condition, WriteCommand } from '../state-machine/command.ts'
+import type { Revision } from '../state-machine/state-machine.ts'
+import type { Connection } from './connection.ts'
+import { shapes } from './shapes.ts'
+
+export interface WriteOptions extends RequestOptions {
+  /** decided when the write is applied; CONDITION_FAILED when it does not hold */
+  readonly condition?: Condition
+}
+
+export interface Put {
+  readonly revision: Revision
+  /** 0 when the key is new */
+  readonly previousRevision: Revision
+}
+
+export interface Deleted {
+  readonly revision: Revision
+  /** whether the key was there */
+  readonly deleted: boolean
+}
+
+export class KeyValueClient implements KeyValueApi {
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  async write(command: WriteCommand, { timeoutMs }: RequestOptions = {}): Promise<Written> {
+    const answer = await this.#connection.ask({
+      method: 'POST',
+      path: '/kv/write',
+      body: { command: commandJson(command), timeout_ms: timeoutMs },
+      shape: shapes.written,
+      isWrite: true,
+      timeoutMs
+    })
+    const changes = answer.changes.map((change) => ({ previousRevision: change.previous_revision }))
+    return { revision: answer.revision, changes }
+  }
+
+  async put(key: Uint8Array, value: Uint8Array, options: WriteOptions = {}): Promise<Put> {
+    const { condition = null, ...rest } = options
+    const { revision, changes } = await this.write(
+      { changes: [{ kind: 'put', key, value, condition }] },
+      rest
+    )
+    const { previousRevision } = present(changes[0], 'the result of the put')
+    return { revision, previousRevision }
+  }
+
+  async delete(key: Uint8Array, options: WriteOptions = {}): Promise<Deleted> {
+    const { condition = null, ...rest } = options
+    const { revision, changes } = await this.write(
+      { changes: [{ kind: 'delete', key, condition }] },
+      rest
+    )
+    return {
+      revision,
+      deleted: present(changes[0], 'the result of the delete').previousRevision > 0
+    }
+  }
+
+  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Got> {
+    const { consistency, timeoutMs } = options
+    const body = { ...keyJson(key), consistency, timeout_ms: timeoutMs }
+    const request = { method: 'POST', path: '/kv/read', body, shape: shapes.read } as const
+    try {
+      const answer = await this.#connection.ask({ ...request, timeoutMs })
+      const item = itemFrom(answer)
+      return { item, revision: answer.applied_index, consistency: answer.consistency }
+    } catch (error) {
+      const revision = missingAt(error)
+      if (revision === null) throw error
+      return { item: null, revision, consistency: consistency ?? 'linearizable' }
+    }
+  }
+
+  async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
+    const { consistency, timeoutMs } = options
+    const body = {
+      ...bytesJson('prefix', request.prefix),
+      ...(request.after !== undefined && bytesJson('after', request.after)),
+      limit: request.limit,
+      consistency,
+      timeout_ms: timeoutMs
+    }
+    const answer = await this.#connection.ask({
+      method: 'POST',
+      path: '/kv/scan',
+      body,
+      shape: shapes.scan,
+      timeoutMs
+    })
+    return {
+      items: answer.items.map(itemFrom),
+      hasMore: answer.has_more,
+      revision: answer.revision,
+      consistency: answer.consistency
+    }
+  }
+}
+
+function bytesJson(field: string, bytes: Uint8Array): Record<string, string> {
+  const text = textOf(bytes)
+  if (text !== null) return { [field]: text }
+  return { [`${field}_b64`]: Buffer.from(bytes).toString('base64') }
+}
+
+/** The revision at which the key was missing, when that is what the error says. */
+function missingAt(error: unknown): Revision | null {
+  if (!(error instanceof AspenError) || error.code !== 'NOT_FOUND') return null
+  const revision = error.detail.fields?.['revision']
+  return typeof revision === 'number' ? revision : null
+}

@@ -1,0 +1,233 @@
+// What both listeners share: a fastify instance with the routes, what is checked of every request
+// before its body is read, how bodies are read, and the one shape of refusals.
+
+import type {
+  FastifyBaseLogger,
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaValidationError,
+  RawServerDefault
+} from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { fastify } from 'fastify'
+import { Compile } from 'typebox/compile'
+import type { TSchema } from 'typebox'
+import { present } from '../assert.ts'
+import { AspenError } from '../errors.ts'
+import { MAX_HTTP_BODY_BYTES, MAX_HTTP_HEADER_BYTES } from '../limits.ts'
+import type { HttpLog } from './error-body.ts'
+import { errorAnswer, refusal } from './error-body.ts'
+import type { Guard } from './guard.ts'
+import type { HttpLimits } from './http-limits.ts'
+import type { InFlight, Place } from './in-flight.ts'
+import type { JsonDocument } from './json-reader.ts'
+import { readJson } from './json-reader.ts'
+import { readBody } from './read-body.ts'
+import { Slice } from './slice.ts'
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** null before it is admitted, and for routes that answer from memory */
+    place: Place | null
+    /** the body as it was sent */
+    document: JsonDocument | null
+  }
+  interface FastifyContextConfig {
+    /** answers from memory, also when the node is overloaded */
+    isFromMemory?: boolean
+  }
+}
+
+export interface AppParts {
+  /** null on the Unix socket */
+  readonly guard: Guard | null
+  readonly inFlight: InFlight
+  readonly limits: HttpLimits
+  readonly log: HttpLog
+  readonly isDraining: () => boolean
+}
+
+/** A fastify instance without routes, not listening. */
+export function createApp(parts: AppParts): App {
+  const { limits, log } = parts
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_HTTP_BODY_BYTES,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
+      maxHeaderSize: MAX_HTTP_HEADER_BYTES
+    },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    exposeHeadRoutes: true,
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
+    frameworkErrors: (error, request, reply) => sendError({ error, request, reply }, log),
+    clientErrorHandler: onClientError
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.server.maxConnections = limits.maxConnections
+  app.decorateRequest('place', null).decorateRequest('document', null)
+  app.setValidatorCompiler<TSchema>(({ schema }) => {
+    const validator = Compile(schema)
+    return (value) => (validator.Check(value) ? { value } : { error: validator.Errors(value) })
+  })
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.setSchemaErrorFormatter((errors, part) => schemaError(errors, part))
+  app.addHook('onRequest', async (request, reply) => admit({ request, reply }, parts))
+  app.addHook('onSend', async (_request, reply) => {
+    if (parts.isDraining()) reply.header('connection', 'close')
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', (request: FastifyRequest) => parseBody(request))
+  app.setNotFoundHandler(async () => {
+    throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
+  })
+  app.setErrorHandler((error, request, reply) => sendError({ error, request, reply }, log))
+  return app
+}
+
+/** After all routes: what they do not say, other methods are answered with 405. */
+export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonly string[]>): void {
+  for (const [url, allowed] of routes) {
+    const method = METHODS.filter((name) => !allowed.includes(name))
+    const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      reply.header('allow', allowed.join(', '))
+      throw refusal('METHOD_NOT_ALLOWED', `the route takes ${allowed.join(' and ')} only`)
+    }
+    app.route({ method, url, config: { isFromMemory: true }, onRequest, handler: onRequest })
+  }
+}
+
+/** The place that the hook below gave to this request. */
+export function placeOf(request: FastifyRequest): Place {
+  return present(request.place, 'the place of a request')
+}
+
+interface Exchange {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+
+/** Everything that is decided before a body is read, in this order. @throws AspenError */
+async function admit({ request, reply }: Exchange, parts: AppParts): Promise<void> {
+  const { guard } = parts
+  const { headers } = request
+  refuseIf(guard?.checkHost(headers))
+  if (request.method === 'OPTIONS') {
+    throw refusal('METHOD_NOT_ALLOWED', 'nothing is told to web pages of other origins')
+  }
+  refuseIf(guard?.checkOrigin(headers))
+  if (parts.isDraining()) {
+    throw refusal('UNAVAILABLE', 'the node is shutting down', 'ask another node')
+  }
+  refuseIf(guard?.checkToken(headers, request.routeOptions.url ?? ''))
+  if (request.is404) throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
+  checkBody(request)
+  if (request.routeOptions.config.isFromMemory === true) return
+  request.place = parts.inFlight.enter(reply.raw)
+}
+
+function refuseIf(error: AspenError | null | undefined): void {
+  if (error !== null && error !== undefined) throw error
+}
+
+/** Only application/json can not be sent by a form or a script of another origin without asking. */
+function checkBody({ headers, routeOptions }: FastifyRequest): void {
+  const hasBody =
+    headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  if (routeOptions.schema?.body === undefined) {
+    if (hasBody) throw refusal('INVALID_REQUEST', 'this route takes no body')
+    return
+  }
+  const [type = ''] = (headers['content-type'] ?? '').split(';')
+  if (type.trim().toLowerCase() !== 'application/json') {
+    throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
+  }
+}
+
+async function parseBody(request: FastifyRequest): Promise<unknown> {
+  const slice = new Slice()
+  const limit = request.routeOptions.bodyLimit
+  const bytes = await readBody(request.raw, { limit, place: placeOf(request), slice })
+  request.document = await readJson(bytes, slice)
+  return request.document.value
+}
+
+function sendError({ error, request, reply }: Exchange & { error: unknown }, log: HttpLog): void {
+  const answer = errorAnswer(fromFastify(error))
+  if (!(error instanceof AspenError) && answer.status >= 500) {
+    log.error(
+      { err: error, method: request.method, route: request.routeOptions.url },
+      'a request failed'
+    )
+  }
+  reply.code(answer.status)
+  if (answer.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
+  if (answer.status === 401) reply.header('www-authenticate', 'Bearer')
+  reply.send(answer.body)
+}
+
+/** Refusals of fastify itself, all of them of malformed requests, as ours. */
+function fromFastify(error: unknown): unknown {
+  if (!isFastifyError(error)) return error
+  const { statusCode } = error
+  if (statusCode === 413) return refusal('PAYLOAD_TOO_LARGE', 'the body is too large')
+  if (statusCode === 415) {
+    return refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
+  }
+  if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return error
+  return refusal('INVALID_REQUEST', 'the request is malformed')
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('FST_ERR_')
+}
+
+function schemaError(errors: readonly FastifySchemaValidationError[], part: string): AspenError {
+  const [first] = errors
+  const unknown = first?.params['additionalProperties']
+  const where = `${part}${first?.instancePath ?? ''}`
+  const message = Array.isArray(unknown)
+    ? `${where}: unknown field ${JSON.stringify(String(unknown[0]))}`
+    : `${where} ${first?.message ?? 'is not valid'}`
+  return refusal('INVALID_REQUEST', message)
+}
+
+/** What is no HTTP request at all, or did not arrive in time: fastify never sees it. */
+function onClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const message = CLIENT_ERRORS.get(error.code ?? '') ?? 'this is not an HTTP request'
+  const { body } = errorAnswer(refusal('INVALID_REQUEST', message))
+  const text = JSON.stringify(body)
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+  )
+}
+
+const CLIENT_ERRORS: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', `the headers are larger than ${MAX_HTTP_HEADER_BYTES} bytes`],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 'the request did not arrive in time']
+])
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+const RETRY_AFTER_SECONDS = 1
+/** Characters of a part of the path: room for a ticket's text and for saying what is wrong with it. */
+const MAX_PARAMETER_LENGTH = 1_024

@@ -1,0 +1,58 @@
+// Who may ask over TCP. Any page in a browser can send requests to 127.0.0.1, under its own name or,
+// by DNS rebinding, under one that it makes resolve there; so the port being local proves nothing.
+// Host, Origin and Sec-Fetch-Site keep pages out, the bearer token keeps other users out. On the
+// Unix socket the file's permissions do both, and this guard is not used.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { assert } from '../assert.ts'
+import { equalSecret } from '../crypto.ts'
+import { bytesOf } from '../encoding.ts'
+import type { AspenError } from '../errors.ts'
+import { refusal } from './error-body.ts'
+
+/** Each answers with why the request is refused, or null. */
+export interface Guard {
+  /** whether the request was meant for this node */
+  checkHost(headers: IncomingHttpHeaders): AspenError | null
+  /** whether no web page of another origin sent it */
+  checkOrigin(headers: IncomingHttpHeaders): AspenError | null
+  /** whether it shows the right to ask for `route`, the path without parameters and query */
+  checkToken(headers: IncomingHttpHeaders, route: string): AspenError | null
+}
+
+/** The routes that answer without a token: nothing in them but whether the node is well. */
+export const OPEN_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/health'])
+
+/** The guard of a listener on 127.0.0.1; `port` is asked at each request, since it is known late. */
+export function tcpGuard(token: string, port: () => number): Guard {
+  assert(token.length >= MIN_TOKEN_LENGTH, `a token has at least ${MIN_TOKEN_LENGTH} characters`)
+  const secret = bytesOf(token)
+  return {
+    checkHost({ host }) {
+      if (hostsOf(port()).includes(host ?? '')) return null
+      return refusal('MISDIRECTED', 'the Host header names another place than this node')
+    },
+    checkOrigin({ origin, 'sec-fetch-site': site }) {
+      const isOwn = hostsOf(port()).some((host) => origin === `http://${host}`)
+      if (origin !== undefined && !isOwn) {
+        return refusal('FORBIDDEN', 'requests of other web pages are refused')
+      }
+      if (site === undefined || site === 'none' || site === 'same-origin') return null
+      return refusal('FORBIDDEN', 'requests of other web sites are refused')
+    },
+    checkToken({ authorization = '' }, route) {
+      if (OPEN_ROUTES.has(route)) return null
+      const presented = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
+      if (presented !== undefined && equalSecret(bytesOf(presented), secret)) return null
+      const what = presented === undefined ? 'no token was given' : 'the token is wrong'
+      return refusal('UNAUTHORIZED', what, 'send the header Authorization: Bearer <token>')
+    }
+  }
+}
+
+/** A token that short can be guessed. */
+const MIN_TOKEN_LENGTH = 32
+
+function hostsOf(port: number): readonly string[] {
+  return [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`]
+}

@@ -1,0 +1,31 @@
+// The limits of the HTTP API as one object, so that a test can reach them in less than minutes.
+
+import {
+  HTTP_DRAIN_MS,
+  HTTP_HEADERS_TIMEOUT_MS,
+  HTTP_KEEP_ALIVE_TIMEOUT_MS,
+  HTTP_REQUEST_TIMEOUT_MS,
+  MAX_HTTP_CONNECTIONS,
+  MAX_HTTP_IN_FLIGHT,
+  MAX_HTTP_PENDING_BODY_BYTES
+} from '../limits.ts'
+
+export interface HttpLimits {
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
+  readonly drainMs: number
+  readonly maxConnections: number
+  readonly maxInFlight: number
+  readonly maxPendingBodyBytes: number
+}
+
+export const HTTP_LIMITS: HttpLimits = {
+  headersTimeoutMs: HTTP_HEADERS_TIMEOUT_MS,
+  requestTimeoutMs: HTTP_REQUEST_TIMEOUT_MS,
+  keepAliveTimeoutMs: HTTP_KEEP_ALIVE_TIMEOUT_MS,
+  drainMs: HTTP_DRAIN_MS,
+  maxConnections: MAX_HTTP_CONNECTIONS,
+  maxInFlight: MAX_HTTP_IN_FLIGHT,
+  maxPendingBodyBytes: MAX_HTTP_PENDING_BODY_BYTES
+}

@@ -1,0 +1,122 @@
+// The HTTP API of a node: the same routes on a Unix socket, where the file's permissions decide who
+// may ask, and on TCP 127.0.0.1 behind a guard and a token. Start reading here; README.md has the
+// routes, the limits and what was measured.
+
+import type { Server } from 'node:http'
+import { assert } from '../assert.ts'
+import type { Timers } from '../clock.ts'
+import { systemTimers } from '../clock.ts'
+import type { NodeApi } from '../service/node-api.ts'
+import type { App, AppParts } from './app.ts'
+import { createApp, refuseOtherMethods } from './app.ts'
+import type { HttpLog } from './error-body.ts'
+import { tcpGuard } from './guard.ts'
+import type { HttpLimits } from './http-limits.ts'
+import { HTTP_LIMITS } from './http-limits.ts'
+import { InFlight } from './in-flight.ts'
+import { addKeyValueRoutes } from './kv-routes.ts'
+import type { TcpOptions } from './listen.ts'
+import { listenOnPort, listenOnSocket } from './listen.ts'
+import { addNodeRoutes } from './node-routes.ts'
+
+export interface HttpServerOptions {
+  readonly api: NodeApi
+  /** at most 100 bytes; in a folder that only its owner may enter, whose lock the caller holds */
+  readonly socketPath: string
+  readonly tcp: TcpOptions
+  /** the bearer token of the TCP side; at least 32 characters */
+  readonly token: string
+  readonly log: HttpLog
+  /** for tests; HTTP_LIMITS when left out */
+  readonly limits?: Partial<HttpLimits>
+  readonly timers?: Timers
+}
+
+export class HttpServer {
+  readonly socketPath: string
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string
+  readonly #apps: readonly App[]
+  readonly #draining: Draining
+  #closing: Promise<void> | null = null
+
+  private constructor(place: { socketPath: string; port: number }, parts: ClosingParts) {
+    this.socketPath = place.socketPath
+    this.url = `http://127.0.0.1:${place.port}`
+    this.#apps = parts.apps
+    this.#draining = parts.draining
+  }
+
+  /**
+   * Listens on both; when either cannot, on neither.
+   * @throws StorageError LOCKED, ConfigError DATA_DIR_UNUSABLE, TransportError PORT_IN_USE
+   */
+  static async open(options: HttpServerOptions): Promise<HttpServer> {
+    const { socketPath, tcp, token } = options
+    assert(Buffer.byteLength(socketPath) <= MAX_SOCKET_PATH, 'the path fits a socket address')
+    const limits = { ...HTTP_LIMITS, ...options.limits }
+    const timers = options.timers ?? systemTimers
+    const draining = { isOn: false, delayMs: limits.drainMs, timers }
+    const isDraining = (): boolean => draining.isOn
+    const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
+    let port = 0
+    const onSocket = await buildApp(options.api, { ...shared, guard: null })
+    const onTcp = await buildApp(options.api, { ...shared, guard: tcpGuard(token, () => port) })
+    const parts = { apps: [onSocket, onTcp], draining }
+    try {
+      await listenOnSocket(onSocket.server, socketPath)
+      port = await listenOnPort(onTcp.server, tcp)
+    } catch (error) {
+      await closeApps(parts)
+      throw error
+    }
+    return new HttpServer({ socketPath, port }, parts)
+  }
+
+  /**
+   * Stops listening, answers 503 to what still comes, lets requests in progress end for HTTP_DRAIN_MS
+   * and cuts the rest. May be called twice.
+   */
+  close(): Promise<void> {
+    this.#closing ??= closeApps({ apps: this.#apps, draining: this.#draining })
+    return this.#closing
+  }
+}
+
+/** Bytes of a Unix socket's path; the system takes 103 to 107. */
+const MAX_SOCKET_PATH = 100
+
+interface Draining {
+  isOn: boolean
+  readonly delayMs: number
+  readonly timers: Timers
+}
+
+interface ClosingParts {
+  readonly apps: readonly App[]
+  readonly draining: Draining
+}
+
+async function buildApp(api: NodeApi, parts: AppParts): Promise<App> {
+  const app = createApp(parts)
+  const routes = new Map<string, string[]>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = [method].flat()
+    routes.set(url, [...(routes.get(url) ?? []), ...methods])
+  })
+  addKeyValueRoutes(app, api.kv)
+  addNodeRoutes(app, api)
+  refuseOtherMethods(app, new Map(routes))
+  await app.ready()
+  return app
+}
+
+async function closeApps({ apps, draining }: ClosingParts): Promise<void> {
+  draining.isOn = true
+  const servers: readonly Server[] = apps.map((app) => app.server)
+  const cut = draining.timers.start(draining.delayMs, () => {
+    for (const server of servers) server.closeAllConnections()
+  })
+  await Promise.all(apps.map((app) => app.close()))
+  cut.cancel()
+}
