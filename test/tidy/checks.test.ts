@@ -231,7 +231,9 @@ test('a range for a pinned package, a package without home and new install scrip
   const packages = {
     'node_modules/better-sqlite3': { hasInstallScript: true },
     'node_modules/a/node_modules/evil': { hasInstallScript: true },
-    'node_modules/b4a': {}
+    'node_modules/b4a': {},
+    'node_modules/c': { optionalDependencies: { 'c-linux': '1.0.0', 'c-win32': '1.0.0' } },
+    'node_modules/c-linux': {}
   }
   const file = { path: 'package.json', text: JSON.stringify(manifest, null, 2) }
   t.alike(brief(checkManifest(file, manifest)), [
@@ -242,7 +244,8 @@ test('a range for a pinned package, a package without home and new install scrip
   const lock = { path: 'package-lock.json', text }
   t.alike(brief(checkLock(lock, { packages }, manifest)), [
     'package-lock.json:6 evil has an install script',
-    'package-lock.json:12 names the address of a registry'
+    'package-lock.json:10 c-win32, an option of node_modules/c, is missing, and `npm ci` refuses that',
+    'package-lock.json:19 names the address of a registry'
   ])
   t.alike(entriesOf(manifest), ['bin/aspen.ts', 'tickets/tickets.ts'])
 })

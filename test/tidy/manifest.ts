@@ -14,8 +14,13 @@ export interface Manifest {
   readonly allowScripts: Readonly<Record<string, boolean>>
 }
 
+interface LockedPackage {
+  readonly hasInstallScript?: boolean
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
 interface Lock {
-  readonly packages: Readonly<Record<string, { readonly hasInstallScript?: boolean }>>
+  readonly packages: Readonly<Record<string, LockedPackage>>
 }
 
 /** The source files that package.json names as the ways into the program. */
@@ -61,7 +66,25 @@ export function checkLock(file: SourceFile, lock: Lock, manifest: Manifest): Vio
     what: 'names the address of a registry',
     remedy: 'write the lock file with `npm install --omit-lockfile-registry-resolved`'
   }))
-  return [...unknown, ...resolved]
+  return [...unknown, ...missingOptions(file, lock), ...resolved]
+}
+
+/** `npm ci` refuses a lock file that leaves out packages of other platforms. */
+function missingOptions(file: SourceFile, lock: Lock): Violation[] {
+  return Object.entries(lock.packages).flatMap(([path, { optionalDependencies }]) =>
+    Object.keys(optionalDependencies ?? {})
+      .filter((name) => ![`${path}/node_modules/${name}`, `node_modules/${name}`].some(isLocked))
+      .map((name) => ({
+        path: file.path,
+        line: lineOf(file, path),
+        what: `${name}, an option of ${path}, is missing, and \`npm ci\` refuses that`,
+        remedy: 'write the lock file where the registry has the packages of all platforms'
+      }))
+  )
+
+  function isLocked(path: string): boolean {
+    return path in lock.packages
+  }
 }
 
 function lineOf(file: SourceFile, key: string): number {
