@@ -70,7 +70,7 @@ export interface VerifiedEntry {
 /** The key of an entry. */
 export function indexKey(index: Index): Uint8Array {
   const key = new Uint8Array(INDEX_KEY_BYTES)
-  viewOf(key).setBigUint64(0, BigInt(index))
+  setUint64(viewOf(key), 0, index)
   return key
 }
 
@@ -82,9 +82,9 @@ export function encodeEntry(entry: Entry, previousHash: Uint8Array): Uint8Array 
   const view = viewOf(record)
   view.setUint8(0, LOG_FORMAT)
   view.setUint8(1, entry.kind)
-  view.setBigUint64(2, BigInt(entry.index))
-  view.setBigUint64(10, BigInt(entry.term))
-  view.setBigUint64(18, BigInt(entry.timeMs))
+  setUint64(view, 2, entry.index)
+  setUint64(view, 10, entry.term)
+  setUint64(view, 18, entry.timeMs)
   record.set(previousHash, 26)
   record.set(entry.hash, 58)
   record.set(entry.payload, ENTRY_HEADER_BYTES)
@@ -99,10 +99,10 @@ export function decodeEntry(record: Uint8Array, index: Index): VerifiedEntry | n
   if (record.byteLength < ENTRY_HEADER_BYTES || record[0] !== LOG_FORMAT) return null
   const view = viewOf(record)
   const entry: Entry = {
-    index: Number(view.getBigUint64(2)),
-    term: Number(view.getBigUint64(10)),
+    index: uint64At(view, 2),
+    term: uint64At(view, 10),
     kind: view.getUint8(1),
-    timeMs: Number(view.getBigUint64(18)),
+    timeMs: uint64At(view, 18),
     payload: record.subarray(ENTRY_HEADER_BYTES),
     hash: record.subarray(58, 90)
   }
@@ -119,17 +119,17 @@ export function encodeState(state: LogState): Uint8Array {
   const record = new Uint8Array(STATE_BYTES)
   const view = viewOf(record)
   view.setUint8(0, LOG_FORMAT)
-  view.setBigUint64(1, BigInt(state.sequence))
-  view.setBigUint64(9, BigInt(state.boot))
+  setUint64(view, 1, state.sequence)
+  setUint64(view, 9, state.boot)
   record.set(state.storageEpoch, 17)
   record.set(state.genesisHash, 33)
   setEntryId(record, BASE_OFFSET, state.base)
   setEntryId(record, LAST_OFFSET, state.last)
   if (state.hardState !== null) {
     view.setUint8(HARD_STATE_OFFSET, 1)
-    view.setBigUint64(HARD_STATE_OFFSET + 1, BigInt(state.hardState.term))
+    setUint64(view, HARD_STATE_OFFSET + 1, state.hardState.term)
     view.setUint32(HARD_STATE_OFFSET + 9, state.hardState.votedFor ?? 0)
-    view.setBigUint64(HARD_STATE_OFFSET + 13, BigInt(state.hardState.commitIndex))
+    setUint64(view, HARD_STATE_OFFSET + 13, state.hardState.commitIndex)
   }
   record.set(hash(record.subarray(0, CHECKSUM_OFFSET)), CHECKSUM_OFFSET)
   return record
@@ -151,8 +151,8 @@ export function decodeState(record: Uint8Array | undefined): FoundState {
   return {
     kind: 'good',
     state: {
-      sequence: Number(view.getBigUint64(1)),
-      boot: Number(view.getBigUint64(9)),
+      sequence: uint64At(view, 1),
+      boot: uint64At(view, 9),
       storageEpoch: record.slice(17, 33),
       genesisHash: record.slice(33, 65),
       base: entryIdAt(record, BASE_OFFSET),
@@ -174,27 +174,39 @@ function hardStateAt(view: DataView): HardState | null | undefined {
   const vote = view.getUint32(HARD_STATE_OFFSET + 9)
   if (isPresent !== 1 || (vote !== 0 && !isNodeId(vote))) return undefined
   return {
-    term: Number(view.getBigUint64(HARD_STATE_OFFSET + 1)),
+    term: uint64At(view, HARD_STATE_OFFSET + 1),
     votedFor: vote === 0 ? null : vote,
-    commitIndex: Number(view.getBigUint64(HARD_STATE_OFFSET + 13))
+    commitIndex: uint64At(view, HARD_STATE_OFFSET + 13)
   }
 }
 
 function setEntryId(record: Uint8Array, offset: number, id: EntryId): void {
   assert(id.hash.byteLength === HASH_BYTES, 'a hash has 32 bytes')
   const view = viewOf(record)
-  view.setBigUint64(offset, BigInt(id.index))
-  view.setBigUint64(offset + 8, BigInt(id.term))
+  setUint64(view, offset, id.index)
+  setUint64(view, offset + 8, id.term)
   record.set(id.hash, offset + 16)
 }
 
 function entryIdAt(record: Uint8Array, offset: number): EntryId {
   const view = viewOf(record)
   return {
-    index: Number(view.getBigUint64(offset)),
-    term: Number(view.getBigUint64(offset + 8)),
+    index: uint64At(view, offset),
+    term: uint64At(view, offset + 8),
     hash: record.slice(offset + 16, offset + 16 + HASH_BYTES)
   }
+}
+
+/** Without BigInt, which would cost as much as the rest of a record. */
+function setUint64(view: DataView, offset: number, value: number): void {
+  assert(Number.isSafeInteger(value) && value >= 0, `${value} is a safe integer`)
+  view.setUint32(offset, Math.floor(value / 2 ** 32))
+  view.setUint32(offset + 4, value >>> 0)
+}
+
+/** May be no safe integer if the bytes are damaged. */
+function uint64At(view: DataView, offset: number): number {
+  return view.getUint32(offset) * 2 ** 32 + view.getUint32(offset + 4)
 }
 
 function viewOf(bytes: Uint8Array): DataView {

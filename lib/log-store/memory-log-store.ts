@@ -7,12 +7,11 @@
 
 import { assert, present } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
-import { decode } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
 import { StorageError } from '../errors.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
-import { configurationEncoding } from '../raft/encoding.ts'
+import { decodeConfiguration } from '../raft/encoding.ts'
 import type { HardState } from '../raft/effects.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
@@ -91,7 +90,7 @@ export class MemoryLogStore implements LogStore {
       .filter((entry) => entry.kind === ENTRY_KIND.configuration)
       .map(({ index, payload }) => ({
         index,
-        configuration: decode(configurationEncoding, payload)
+        configuration: decodeConfiguration(payload)
       }))
     const store = new MemoryLogStore(options, disk.content)
     return { store, restored: { hardState, configurations } }

@@ -5,10 +5,9 @@
 // a vote depends on it). Works on records; knows nothing of lmdb.
 
 import { equalSecret } from '../crypto.ts'
-import { decode } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import type { Configuration } from '../raft/configuration.ts'
-import { configurationEncoding } from '../raft/encoding.ts'
+import { decodeConfiguration } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { FoundState, LogState, VerifiedEntry } from './encoding.ts'
@@ -80,7 +79,7 @@ export function readRecord(record: Uint8Array | undefined, index: Index): Verifi
 
 function configurationOf(entry: Entry): Configuration {
   try {
-    return decode(configurationEncoding, entry.payload)
+    return decodeConfiguration(entry.payload)
   } catch (error) {
     throw corrupted(entry.index, 'holds no readable configuration', error)
   }

@@ -1,11 +1,11 @@
 // Entries and configurations for the tests of the log stores.
 
-import { encode, hexOf } from '../../lib/encoding.ts'
+import { hexOf } from '../../lib/encoding.ts'
 import { AspenError } from '../../lib/errors.ts'
 import type { LogStore } from '../../lib/log-store/log-store.ts'
 import type { LogWrite } from '../../lib/log-store/log-tail.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
-import { configurationEncoding } from '../../lib/raft/encoding.ts'
+import { encodeConfiguration } from '../../lib/raft/encoding.ts'
 import type { Entry, EntryId } from '../../lib/raft/entry.ts'
 import { chained, ENTRY_KIND, genesis } from '../../lib/raft/entry.ts'
 
@@ -44,7 +44,7 @@ export function configurationAfter(previous: EntryId, configuration: Configurati
     term: 1,
     kind: ENTRY_KIND.configuration,
     timeMs: 1_700_000_000_000,
-    payload: encode(configurationEncoding, configuration)
+    payload: encodeConfiguration(configuration)
   })
 }
 
