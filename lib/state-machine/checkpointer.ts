@@ -1,14 +1,17 @@
-// Starts checkpoints, one at a time, each in a thread of its own that ends with it, so that an idle
-// node has none.
+// Has checkpoints made, one at a time, in a thread of its own that ends when there was nothing to do
+// for CHECKPOINT_LINGER_MS: a busy node keeps it, an idle node has none.
 
 import { Worker } from 'node:worker_threads'
 import { assert } from '../assert.ts'
+import type { Timer, Timers } from '../clock.ts'
 import { StorageError, isErrorCode } from '../errors.ts'
+import { CHECKPOINT_LINGER_MS } from '../limits.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
 export interface CheckpointerOptions {
   /** of the database */
   readonly path: string
+  readonly timers: Timers
   /** A checkpoint ended, well or not; in the latter case after `onFailed`. */
   readonly onEnded: () => void
   readonly onFailed: (error: StorageError) => void
@@ -16,48 +19,75 @@ export interface CheckpointerOptions {
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions
-  /** ends when the thread has ended; null when there is none */
-  #running: Promise<void> | null = null
   #worker: Worker | null = null
+  /** ends when the thread has ended */
+  #ended: Promise<void> = Promise.resolve()
+  #isRunning = false
+  #linger: Timer | null = null
 
   constructor(options: CheckpointerOptions) {
     this.#options = options
   }
 
-  get isRunning(): boolean {
-    return this.#worker !== null
+  /** Starts a checkpoint, unless one is running. @returns whether it did */
+  maybeStart(): boolean {
+    if (this.#isRunning) return false
+    this.#isRunning = true
+    this.#linger?.cancel()
+    this.#worker ??= this.#startThread()
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    this.#worker.postMessage('checkpoint')
+    return true
   }
 
-  /** Starts a checkpoint, unless one is running. */
-  maybeStart(): boolean {
-    if (this.#worker !== null) return false
+  /** Resolves when the thread has ended, if there is one; a checkpoint in progress comes to its end. */
+  async close(): Promise<void> {
+    this.#endThread()
+    await this.#ended
+  }
+
+  /** It does not keep the process alive, except while it is being closed. */
+  #startThread(): Worker {
     const worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), {
       name: 'aspen-checkpoint',
       workerData: this.#options.path,
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 }
     })
     worker.unref()
-    this.#worker = worker
-    this.#running = new Promise((resolve) => {
+    worker.on('message', (answer) =>
+      this.#checkpointEnded(answer === null ? null : storageErrorFrom(answer))
+    )
+    worker.once('error', (error) =>
+      this.#checkpointEnded(storageErrorOf(error, 'the checkpoint thread ended'))
+    )
+    this.#ended = new Promise((resolve) => {
       worker.once('exit', () => {
-        this.#worker = null
-        this.#running = null
-        this.#options.onEnded()
+        if (this.#worker === worker) this.#worker = null
         resolve()
       })
     })
-    worker.once('message', (detail) => this.#options.onFailed(storageErrorFrom(detail)))
-    worker.once('error', (error) =>
-      this.#options.onFailed(storageErrorOf(error, 'a checkpoint thread ended'))
-    )
-    return true
+    return worker
   }
 
-  /** Resolves when the thread has ended, if there is one. */
-  async close(): Promise<void> {
-    this.#worker?.ref()
-    await this.#running
-    assert(this.#worker === null, 'the thread of the checkpoint has ended')
+  #checkpointEnded(failure: StorageError | null): void {
+    this.#isRunning = false
+    if (this.#worker !== null) this.#startLingering()
+    if (failure !== null) this.#options.onFailed(failure)
+    this.#options.onEnded()
+  }
+
+  #startLingering(): void {
+    this.#linger = this.#options.timers.start(CHECKPOINT_LINGER_MS, () => this.#endThread())
+  }
+
+  #endThread(): void {
+    this.#linger?.cancel()
+    const worker = this.#worker
+    if (worker === null) return
+    this.#worker = null
+    worker.ref()
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    worker.postMessage('end')
   }
 }
 

@@ -10,7 +10,7 @@ import { appliedAfter, appliedAtGenesis, decodeEntry, gapAfter } from './apply-e
 import type { DecodedEntry } from './apply-entry.ts'
 import { prefixEnd, successorOf } from './byte-order.ts'
 import type { WriteCommand } from './command.ts'
-import { addHash, rowHash, subtractHash } from './state-hash.ts'
+import { rowHash, stateHashAfter } from './state-hash.ts'
 import type { Applied, ApplyResult, KeyValue, ScanPage } from './state-machine.ts'
 import type { Revision, ScanRequest, StateMachine, TrustState } from './state-machine.ts'
 import { EMPTY_TRUST, applyControl } from './trust.ts'
@@ -148,10 +148,10 @@ export class MemoryStateMachine implements StateMachine {
   #writeRow(row: PlannedRow, revision: Revision, stateHash: Uint8Array): Uint8Array {
     const { value, createRevision, version, previous } = row
     const at = this.#position(row.key)
-    const without = previous === null ? stateHash : subtractHash(stateHash, previous.hash)
+    const old = previous?.hash ?? null
     if (value === null) {
       this.#rows.splice(at, 1)
-      return without
+      return stateHashAfter(stateHash, old, null)
     }
     // copies: the payload is not ours to keep
     const content = {
@@ -163,7 +163,7 @@ export class MemoryStateMachine implements StateMachine {
     }
     const hash = rowHash(content)
     this.#rows.splice(at, previous === null ? 0 : 1, { ...content, hash })
-    return addHash(without, hash)
+    return stateHashAfter(stateHash, old, hash)
   }
 
   #find(key: Uint8Array): Row | null {

@@ -3,7 +3,7 @@
 
 import Database from 'better-sqlite3'
 import { StorageError } from '../errors.ts'
-import { createFile } from './sqlite-database.ts'
+import { createFile } from './sqlite-connection.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
 export interface Lock {

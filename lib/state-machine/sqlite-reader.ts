@@ -5,8 +5,8 @@ import b4a from 'b4a'
 import { assert } from '../assert.ts'
 import { MAX_SCAN_BYTES, MAX_SCAN_LIMIT } from '../limits.ts'
 import { prefixEnd, successorOf } from './byte-order.ts'
-import type { Connection } from './sqlite-database.ts'
-import { bytes } from './sqlite-database.ts'
+import type { Connection } from './sqlite-connection.ts'
+import { bytes } from './sqlite-schema.ts'
 import { revisionOf } from './sqlite-writer.ts'
 import { EMPTY_STATE_HASH, addHash, rowHash } from './state-hash.ts'
 import type { KeyValue, ScanPage, ScanRequest } from './state-machine.ts'
@@ -65,35 +65,38 @@ function startOf(prefix: Uint8Array, after: Uint8Array | null): Uint8Array {
   return b4a.compare(next, prefix) < 0 ? prefix : next
 }
 
-/** key, value, row id, create revision, version */
+/** Statements are `raw`: making objects would cost as much as reading. */
 type Row = readonly [
   key: Buffer,
   value: Buffer,
   row: number,
   createRevision: number,
-  version: number,
-  hash: Buffer
+  version: number
 ]
 
 type Statements = ReturnType<typeof prepareStatements>
 
 // CROSS JOIN: SQLite must walk the keys and look up the rows, never the other way round.
-const SELECT = `SELECT k.key, r.value, k.row, k.create_revision, k.version, k.hash
-  FROM keys AS k CROSS JOIN revisions AS r ON r.id = k.row`
+const COLUMNS = 'k.key, r.value, k.row, k.create_revision, k.version'
+const TABLES = 'keys AS k CROSS JOIN revisions AS r ON r.id = k.row'
 
 function prepareStatements(connection: Connection) {
   return {
-    get: connection.prepare<[Uint8Array], Row>(`${SELECT} WHERE k.key = ?`).raw(),
+    get: connection
+      .prepare<[Uint8Array], Row>(`SELECT ${COLUMNS} FROM ${TABLES} WHERE k.key = ?`)
+      .raw(),
     scan: connection
       .prepare<[Uint8Array, Uint8Array, number], Row>(
-        `${SELECT} WHERE k.key >= ? AND k.key < ? ORDER BY k.key LIMIT ?`
+        `SELECT ${COLUMNS} FROM ${TABLES} WHERE k.key >= ? AND k.key < ? ORDER BY k.key LIMIT ?`
       )
       .raw(),
-    all: connection.prepare<[], Row>(SELECT).raw()
+    all: connection
+      .prepare<[], readonly [...Row, hash: Buffer]>(`SELECT ${COLUMNS}, k.hash FROM ${TABLES}`)
+      .raw()
   }
 }
 
-function keyValueOf(row: Row): KeyValue {
+function keyValueOf(row: readonly [...Row, ...unknown[]]): KeyValue {
   const [key, value, id, createRevision, version] = row
   return {
     key: bytes(key),

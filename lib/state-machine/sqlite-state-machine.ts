@@ -24,14 +24,18 @@ import { appliedAfter, decodeEntry, gapAfter } from './apply-entry.ts'
 import type { DecodedEntry } from './apply-entry.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { WriteCommand } from './command.ts'
-import type { Connection, Progress } from './sqlite-database.ts'
-import { openReader, openWriter, readProgress } from './sqlite-database.ts'
+import type { Connection } from './sqlite-connection.ts'
+import { openReader, openWriter } from './sqlite-connection.ts'
+import type { Progress } from './sqlite-schema.ts'
+import { prepareFormat, readProgress } from './sqlite-schema.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 import type { Applied, ApplyResult, KeyValue, Revision, ScanPage } from './state-machine.ts'
 import type { ScanRequest, StateMachine, TrustState } from './state-machine.ts'
 import { applyControl } from './trust.ts'
+import { stateHashAfter } from './state-hash.ts'
+import type { PlannedRow } from './write-plan.ts'
 import { planWrite } from './write-plan.ts'
 
 export interface SqliteStateMachineOptions {
@@ -67,6 +71,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#reader = new SqliteReader(parts.reader)
     this.#checkpointer = new Checkpointer({
       path: options.path,
+      timers: this.#timers,
       onEnded: () => this.#checkpointEnded(),
       onFailed: (error) => this.#fail(error)
     })
@@ -76,8 +81,9 @@ export class SqliteStateMachine implements StateMachine {
   static open(options: SqliteStateMachineOptions): SqliteStateMachine {
     const opened: Connection[] = []
     try {
-      const writer = openWriter(options.path, options.genesis)
+      const writer = openWriter(options.path)
       opened.unshift(writer)
+      prepareFormat(writer, options.genesis)
       const reader = openReader(options.path)
       opened.unshift(reader)
       return new SqliteStateMachine(options, { writer, reader })
@@ -231,11 +237,20 @@ export class SqliteStateMachine implements StateMachine {
   }
 
   *#write(command: WriteCommand, revision: Revision, before: Uint8Array): Steps<Written> {
-    let stateHash = before
     const plan = planWrite(command, revision, (key) => this.#writer.lookup(key))
-    if (plan.kind === 'refused') return { result: plan, stateHash }
+    if (plan.kind === 'refused') return { result: plan, stateHash: before }
+    yield 'slice'
+    const hashed: HashedRow[] = []
     for (const row of plan.rows) {
-      stateHash = this.#writer.writeRow(row, revision, stateHash)
+      hashed.push({ row, hash: this.#writer.writeRevision(row, revision) })
+      yield 'slice'
+    }
+    // the keys come last: a page that went to the write-ahead log and is changed again makes the
+    // commit read and checksum everything behind it once more
+    let stateHash = before
+    for (const { row, hash } of hashed) {
+      this.#writer.writeKey(row, revision, hash)
+      stateHash = stateHashAfter(stateHash, row.previous?.hash ?? null, hash)
       yield 'slice'
     }
     return { result: { kind: 'written', revision, changes: plan.changes }, stateHash }
@@ -307,6 +322,12 @@ interface Outcome {
 interface Written {
   readonly result: ApplyResult
   readonly stateHash: Uint8Array
+}
+
+interface HashedRow {
+  readonly row: PlannedRow
+  /** null: a tombstone */
+  readonly hash: Uint8Array | null
 }
 
 function reading<T>(read: () => T): T {

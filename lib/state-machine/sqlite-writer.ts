@@ -5,9 +5,11 @@ import { encode } from '../encoding.ts'
 import { REVISION_STRIDE } from '../limits.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
 import { inviteEncoding, nodeRecordEncoding } from './encoding.ts'
-import type { Connection, Progress, WalState } from './sqlite-database.ts'
-import { bytes, checkpoint } from './sqlite-database.ts'
-import { addHash, rowHash, subtractHash } from './state-hash.ts'
+import type { Connection, WalState } from './sqlite-connection.ts'
+import { checkpoint } from './sqlite-connection.ts'
+import type { Progress } from './sqlite-schema.ts'
+import { bytes } from './sqlite-schema.ts'
+import { rowHash } from './state-hash.ts'
 import type { Applied, Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
 import type { KeyState, PlannedRow } from './write-plan.ts'
 
@@ -46,20 +48,22 @@ export class SqliteWriter {
     return { createRevision, modRevision: revisionOf(row), version, hash: bytes(found.hash) }
   }
 
-  /** @returns the state hash after it */
-  writeRow(row: PlannedRow, revision: Revision, stateHash: Uint8Array): Uint8Array {
-    const { key, value, createRevision, version, previous } = row
-    const id = revision * REVISION_STRIDE + row.ordinal
-    this.#statements.insertRevision.run(id, key, createRevision, version, value)
-    const without = previous === null ? stateHash : subtractHash(stateHash, previous.hash)
-    if (value === null) {
-      this.#statements.deleteKey.run(key)
-      return without
-    }
-    const hash = rowHash({ key, value, createRevision, modRevision: revision, version })
-    if (previous === null) this.#statements.insertKey.run(key, id, createRevision, version, hash)
-    else this.#statements.updateKey.run(id, version, hash, key)
-    return addHash(without, hash)
+  /** The row in the append-only table. @returns its hash; null for a tombstone */
+  writeRevision(row: PlannedRow, revision: Revision): Uint8Array | null {
+    const { key, value, createRevision, version } = row
+    this.#statements.insertRevision.run(rowIdOf(row, revision), key, createRevision, version, value)
+    if (value === null) return null
+    return rowHash({ key, value, createRevision, modRevision: revision, version })
+  }
+
+  /** Points the key at the row that `writeRevision` wrote. */
+  writeKey(row: PlannedRow, revision: Revision, hash: Uint8Array | null): void {
+    const { key, createRevision, version, previous } = row
+    const { insertKey, updateKey, deleteKey } = this.#statements
+    const id = rowIdOf(row, revision)
+    if (hash === null) deleteKey.run(key)
+    else if (previous === null) insertKey.run(key, id, createRevision, version, hash)
+    else updateKey.run(id, version, hash, key)
   }
 
   wal(): WalState {
@@ -109,6 +113,10 @@ export class SqliteWriter {
 /** The revision of a row, by its id. */
 export function revisionOf(row: number): Revision {
   return Math.floor(row / REVISION_STRIDE)
+}
+
+function rowIdOf(row: PlannedRow, revision: Revision): number {
+  return revision * REVISION_STRIDE + row.ordinal
 }
 
 interface LookupRow {

@@ -49,3 +49,13 @@ export function subtractHash(sum: Uint8Array, term: Uint8Array): Uint8Array {
   }
   return out
 }
+
+/** The state hash after a row with the hash `before` became one with the hash `after`; null: no row. */
+export function stateHashAfter(
+  stateHash: Uint8Array,
+  before: Uint8Array | null,
+  after: Uint8Array | null
+): Uint8Array {
+  const without = before === null ? stateHash : subtractHash(stateHash, before)
+  return after === null ? without : addHash(without, after)
+}

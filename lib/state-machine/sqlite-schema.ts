@@ -1,0 +1,164 @@
+// The tables of the database file, its format record, and what it remembers besides rows.
+//
+//   revisions  append-only. id = revision × REVISION_STRIDE + ordinal of the change in its entry; a
+//              row without value is a tombstone. The value is last, so that the rest of a row is read
+//              without it.
+//   keys       one row per live key, pointing at its newest revision row; the mod revision follows
+//              from that id. `hash` is the row's term of the state hash.
+//   meta       one row: how far the machine is, written in every transaction that applies entries.
+//   nodes, invites   the trust state, one record each.
+//
+// `application_id` says that the file is ours, `user_version` is the format record.
+
+import b4a from 'b4a'
+import { assert, present } from '../assert.ts'
+import { decode, encode } from '../encoding.ts'
+import { StorageError } from '../errors.ts'
+import { configurationEncoding } from '../raft/encoding.ts'
+import type { EntryId } from '../raft/entry.ts'
+import { appliedAtGenesis } from './apply-entry.ts'
+import { inviteEncoding, nodeRecordEncoding } from './encoding.ts'
+import type { Connection } from './sqlite-connection.ts'
+import type { Applied, TrustState } from './state-machine.ts'
+import { EMPTY_TRUST } from './trust.ts'
+
+const FORMAT = 1
+const APPLICATION_ID = 0x4173_706e
+
+const SCHEMA = `
+  CREATE TABLE revisions (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    create_revision INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    value BLOB
+  ) STRICT;
+  CREATE TABLE keys (
+    key BLOB PRIMARY KEY,
+    row INTEGER NOT NULL,
+    create_revision INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    hash BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    genesis BLOB NOT NULL,
+    applied_index INTEGER NOT NULL,
+    applied_term INTEGER NOT NULL,
+    chain_hash BLOB NOT NULL,
+    time_ms INTEGER NOT NULL,
+    configuration BLOB NOT NULL,
+    configuration_index INTEGER NOT NULL,
+    state_hash BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    next_node_id INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE nodes (id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+  CREATE TABLE invites (created_index INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${FORMAT};
+`
+
+/** What is in the file besides rows. */
+export interface Progress {
+  readonly applied: Applied
+  readonly trust: TrustState
+}
+
+/**
+ * Makes the tables of a new file, or checks that those of an old one are ours.
+ * @throws StorageError CORRUPTED, FORMAT_NEWER, WRONG_CLUSTER
+ */
+export function prepareFormat(connection: Connection, genesis: EntryId): void {
+  const application = Number(connection.pragma('application_id', { simple: true }))
+  const format = Number(connection.pragma('user_version', { simple: true }))
+  if (application === 0 && format === 0) {
+    createSchema(connection, genesis)
+    return
+  }
+  if (application !== APPLICATION_ID) {
+    throw new StorageError({ code: 'CORRUPTED', message: 'the database file is not one of Aspen' })
+  }
+  if (format > FORMAT) {
+    throw new StorageError({
+      code: 'FORMAT_NEWER',
+      message: `the database has format ${format}, and this version knows formats up to ${FORMAT}`,
+      hint: 'update Aspen on this node, or go back to the version that wrote the data',
+      fields: { format, max: FORMAT }
+    })
+  }
+  assert(format === FORMAT, 'there was no format before the first')
+  const stored = present(
+    connection.prepare<[], Buffer>('SELECT genesis FROM meta').pluck().get(),
+    'the genesis'
+  )
+  if (b4a.equals(stored, genesis.hash)) return
+  throw new StorageError({
+    code: 'WRONG_CLUSTER',
+    message: 'the database belongs to another cluster'
+  })
+}
+
+/** @throws ProtocolError when a record is not what was written */
+export function readProgress(connection: Connection): Progress {
+  const meta = present(connection.prepare<[], MetaRow>('SELECT * FROM meta').get(), 'the meta row')
+  const records = (table: 'nodes' | 'invites', order: string): Buffer[] =>
+    connection.prepare<[], Buffer>(`SELECT record FROM ${table} ORDER BY ${order}`).pluck().all()
+  return {
+    applied: {
+      index: meta.applied_index,
+      term: meta.applied_term,
+      hash: bytes(meta.chain_hash),
+      timeMs: meta.time_ms,
+      configuration: decode(configurationEncoding, bytes(meta.configuration)),
+      configurationIndex: meta.configuration_index,
+      stateHash: bytes(meta.state_hash)
+    },
+    trust: {
+      epoch: meta.epoch,
+      nextNodeId: meta.next_node_id,
+      nodes: records('nodes', 'id').map((each) => decode(nodeRecordEncoding, bytes(each))),
+      invites: records('invites', 'created_index').map((each) =>
+        decode(inviteEncoding, bytes(each))
+      )
+    }
+  }
+}
+
+/** What SQLite gives back, as a plain array of bytes. */
+export function bytes(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+interface MetaRow {
+  readonly genesis: Buffer
+  readonly applied_index: number
+  readonly applied_term: number
+  readonly chain_hash: Buffer
+  readonly time_ms: number
+  readonly configuration: Buffer
+  readonly configuration_index: number
+  readonly state_hash: Buffer
+  readonly epoch: number
+  readonly next_node_id: number
+}
+
+function createSchema(connection: Connection, genesis: EntryId): void {
+  const { index, term, hash, timeMs, configuration, stateHash } = appliedAtGenesis(genesis)
+  connection.exec('BEGIN IMMEDIATE')
+  connection.exec(SCHEMA)
+  connection
+    .prepare('INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)')
+    .run(
+      hash,
+      index,
+      term,
+      hash,
+      timeMs,
+      encode(configurationEncoding, configuration),
+      stateHash,
+      EMPTY_TRUST.epoch,
+      EMPTY_TRUST.nextNodeId
+    )
+  connection.exec('COMMIT')
+}
