@@ -4,11 +4,11 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 
 /** How a block ended. */
 export interface Outcome {
@@ -23,13 +23,13 @@ const DHT_LIMIT_MS = 20_000
 export class Machines {
   readonly #root: string
   readonly #dht: ChildProcess
-  readonly #bootstrap: string
+  /** the address that the DHT printed; set once, before any block runs */
+  #bootstrap = ''
   readonly #names = new Set<string>()
 
-  private constructor(root: string, dht: ChildProcess, bootstrap: string) {
+  private constructor(root: string, dht: ChildProcess) {
     this.#root = root
     this.#dht = dht
-    this.#bootstrap = bootstrap
   }
 
   /** Starts the private DHT; `program` is the compiled bin/aspen.js. */
@@ -38,20 +38,16 @@ export class Machines {
     for (const folder of ['bin', 'shared', 'homes']) mkdirSync(join(root, folder))
     chmodSync(program, 0o755)
     symlinkSync(program, join(root, 'bin', 'aspen'))
-    const port = await freePort()
-    const dht = spawn(join(root, 'bin', 'aspen'), ['dht', '--port', String(port)], {
+    const dht = spawn(join(root, 'bin', 'aspen'), ['dht', '--port', '0', '--quiet'], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
-    const machines = new Machines(root, dht, `127.0.0.1:${port}`)
-    const hasStarted = once(dht.stdout, 'data').then(() => true)
-    const isLate = new Promise<boolean>((resolve) => {
-      setTimeout(resolve, DHT_LIMIT_MS, false).unref()
-      dht.once('exit', () => resolve(false))
-    })
-    if (!(await Promise.race([hasStarted, isLate]))) {
+    const machines = new Machines(root, dht)
+    const address = await firstLine(dht.stdout)
+    if (address === null) {
       machines.close()
-      throw new Error('`aspen dht` did not say that it runs')
+      throw new Error('`aspen dht` did not print its address')
     }
+    machines.#bootstrap = address
     return machines
   }
 
@@ -92,12 +88,14 @@ export class Machines {
   }
 }
 
-/** A UDP port that is free now. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4')
-  socket.bind(0, '127.0.0.1')
-  await once(socket, 'listening')
-  const { port } = socket.address()
-  socket.close()
-  return port
+/** The first line that comes within the limit; null if the stream ends before. */
+async function firstLine(stream: Readable): Promise<string | null> {
+  const lines = createInterface({ input: stream })
+  const limit = setTimeout(() => lines.close(), DHT_LIMIT_MS)
+  for await (const line of lines) {
+    clearTimeout(limit)
+    return line
+  }
+  clearTimeout(limit)
+  return null
 }
