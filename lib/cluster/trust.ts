@@ -11,6 +11,7 @@ import { hexOf } from '../encoding.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
+import { memberOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Invite, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
 import type { OwnHello, Standing, Trust, Welcome } from '../transport/transport.ts'
@@ -84,11 +85,11 @@ export class ClusterTrust implements Trust {
     return { id, epoch, sealedSecret, configuration: this.configuration() }
   }
 
-  /** The configuration in use, or the welcome's while the log has none. */
+  /** The configuration in use, or the welcome's until the log has come to one with this node in it. */
   configuration(): Configuration {
     const { configuration } = this.#parts.status()
-    const isKnown = configuration.members.length > 0
-    return isKnown ? configuration : (this.#parts.welcome?.configuration ?? configuration)
+    if (memberOf(configuration, this.#parts.id) !== undefined) return configuration
+    return this.#parts.welcome?.configuration ?? configuration
   }
 
   /** The node's record, if its admission has been applied here. */

@@ -16,8 +16,11 @@ import type { ApplyResult } from '../state-machine/state-machine.ts'
 /** How a proposal ended; `refused` means that it had and will have no effect. */
 export type Outcome =
   | { readonly kind: 'done'; readonly index: Index; readonly result: ApplyResult }
-  | { readonly kind: 'refused'; readonly reason: RefusalReason | 'overwritten' | 'closing' }
+  | { readonly kind: 'refused'; readonly reason: Refusal }
   | { readonly kind: 'unknown' }
+
+/** Why nothing happened. `overwritten`: another entry was committed in its place. */
+export type Refusal = RefusalReason | 'overwritten' | 'closing'
 
 export interface Proposal {
   readonly kind: number

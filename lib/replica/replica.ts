@@ -23,7 +23,7 @@ import type { Message } from '../raft/message.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
 import { Proposals } from './proposals.ts'
-import type { Outcome, Proposal } from './proposals.ts'
+import type { Outcome, Proposal, Refusal } from './proposals.ts'
 
 export interface ReplicaParts {
   readonly id: NodeId
@@ -44,7 +44,7 @@ export interface ReplicaParts {
 export type ReadOutcome =
   /** the state machine has applied `index`: read it now, in this turn */
   | { readonly kind: 'ready'; readonly index: Index }
-  | { readonly kind: 'refused'; readonly reason: RefusalReason | 'closing' }
+  | { readonly kind: 'refused'; readonly reason: Refusal }
 
 interface WaitingRead {
   readonly index: Index

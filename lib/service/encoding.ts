@@ -154,7 +154,7 @@ export const leaderAnswer: Encoder<LeaderAnswer> = {
       else reason.encode(state, answer.outcome.reason)
     }
   },
-  decode(state) {
+  decode(state): LeaderAnswer {
     const kind = decodeKind(state)
     if (kind === 3) return { kind: 'outcomes', outcomes: outcomes.decode(state) }
     if (kind !== 4) throw new ProtocolError(`answer of an unknown kind ${kind}`)
@@ -222,8 +222,9 @@ const applyResult: Encoder<ApplyResult> = {
     }
     if (value.kind === 'refused') errorDetail.encode(state, value.error)
   },
-  decode(state) {
+  decode(state): ApplyResult {
     const kind = RESULT_KINDS[c.uint8.decode(state)]
+    if (kind === undefined) throw new ProtocolError('result of an unknown kind')
     switch (kind) {
       case 'none':
       case 'inviteCreated':
@@ -236,8 +237,6 @@ const applyResult: Encoder<ApplyResult> = {
         return { kind, id: nodeId.decode(state), isNew: strictBoolean.decode(state) }
       case 'refused':
         return { kind, error: errorDetail.decode(state) }
-      case undefined:
-        throw new ProtocolError('result of an unknown kind')
     }
   }
 }

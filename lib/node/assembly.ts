@@ -1,0 +1,362 @@
+// One node put together from its ports, in order, and taken apart in reverse. Knows nothing of
+// files, processes or command lines: given in-memory ports and a virtual clock, the same assembly is
+// a node of the simulator.
+
+import type { Address } from '../address.ts'
+import type { Clock, Timers } from '../clock.ts'
+import { until } from '../clock.ts'
+import { Admission } from '../cluster/admission.ts'
+import { LeaderDuties } from '../cluster/leader-duties.ts'
+import { LeaderLink } from '../cluster/leader-link.ts'
+import { inviteTopics, memberTopic, wantedPeers } from '../cluster/peers.ts'
+import { SelfDescription } from '../cluster/self-description.ts'
+import { ClusterTrust } from '../cluster/trust.ts'
+import type { KeyPair } from '../crypto.ts'
+import type { AspenError } from '../errors.ts'
+import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
+import type { NodeId } from '../node-id.ts'
+import { Raft } from '../raft/raft.ts'
+import type { ConfigurationChange } from '../raft/configuration.ts'
+import { votersOf } from '../raft/configuration.ts'
+import type { Status as CoreStatus } from '../raft/effects.ts'
+import type { Entry } from '../raft/entry.ts'
+import type { Timing } from '../raft/timing.ts'
+import type { Random } from '../random.ts'
+import { Replica } from '../replica/replica.ts'
+import { ClusterView } from '../service/cluster-view.ts'
+import { Forwarder } from '../service/forwarding.ts'
+import { KeyValueStore } from '../service/key-value-store.ts'
+import { NodeService } from '../service/node-service.ts'
+import { TicketOffice } from '../service/ticket-office.ts'
+import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
+import { Links } from '../transport/links.ts'
+import type { Network } from '../transport/network.ts'
+import type { Transport, Welcome } from '../transport/transport.ts'
+
+/** What the assembly says about itself, for the log; `lib/node` writes it with pino. */
+export interface EventLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface AssemblyParts {
+  readonly clusterId: Uint8Array
+  readonly id: NodeId
+  readonly keyPair: KeyPair
+  readonly name: string
+  readonly version: string
+  /** 16 random bytes of this process */
+  readonly instance: Uint8Array
+  /** what this node was told when it joined; null for the founder */
+  readonly welcome: Welcome | null
+  /** for tickets; empty on the public DHT */
+  readonly bootstrap: readonly Address[]
+  readonly targetVoters: number
+  readonly timing: Timing
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: LogStore
+  readonly restored: RestoredLog
+  readonly stateMachine: StateMachine
+  readonly network: Network
+  readonly events: EventLog
+  /** by hex of the public key */
+  readonly savedAddresses: ReadonlyMap<string, readonly Address[]>
+  readonly onAddress: (publicKey: Uint8Array, address: Address) => void
+  readonly onFailed: (error: AspenError) => void
+  /** shown in the status */
+  readonly dataDir: string
+  readonly pid: number
+}
+
+export class Assembly {
+  readonly service: NodeService
+  readonly tickets: TicketOffice
+  readonly replica: Replica
+  readonly #parts: AssemblyParts
+  readonly #transport: Transport
+  readonly #trust: ClusterTrust
+  readonly #forwarder: Forwarder
+  readonly #duties: LeaderDuties
+  readonly #leaderLink: LeaderLink
+  readonly #description: SelfDescription
+  #api = { socket: '', http: '' }
+  #isClosed = false
+
+  constructor(parts: AssemblyParts) {
+    const { id, clock, timers, random, stateMachine } = parts
+    this.#parts = parts
+    this.replica = this.#makeReplica()
+    this.#trust = this.#makeTrust()
+    this.#transport = this.#makeTransport()
+    const { replica } = this
+    const transport = this.#transport
+    const request: Transport['request'] = (to, payload, onAnswer) =>
+      transport.request(to, payload, onAnswer)
+    const forwarder = new Forwarder({ id, clock, timers, replica, request })
+    this.#forwarder = forwarder
+    const whereabouts = () => this.#whereabouts()
+    this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
+    this.#duties = this.#makeDuties()
+    this.#leaderLink = new LeaderLink({
+      timers,
+      random,
+      isLinked: (member) => this.#isLinked(member),
+      onLost: (member) => replica.onLinkDown(member)
+    })
+    this.#description = this.#makeDescription()
+    this.service = new NodeService({
+      kv: new KeyValueStore(forwarder, stateMachine),
+      view: this.#makeView(),
+      tickets: this.tickets,
+      forwarder
+    })
+  }
+
+  /** Listens, dials, votes. Never waits for peers or for the DHT. */
+  async start(): Promise<void> {
+    await this.#transport.open()
+    this.#refreshPeers()
+    this.replica.start()
+    this.#description.start()
+  }
+
+  /** Leads, and has applied the first entry of its term: all that earlier leaders committed. */
+  isLeading(): boolean {
+    const { role, term } = this.replica.status
+    return role === 'leader' && this.#parts.stateMachine.applied().term === term
+  }
+
+  /** Where the API listens, once it does. */
+  onApi(api: { readonly socket: string; readonly http: string }): void {
+    this.#api = api
+  }
+
+  get addresses(): readonly Address[] {
+    return this.#transport.addresses()
+  }
+
+  get epoch(): number {
+    return this.#parts.stateMachine.trust().epoch
+  }
+
+  /** Leads, or hears who does. */
+  isInTouch(): boolean {
+    return this.replica.status.leader !== null
+  }
+
+  /** Whether this node has applied what was committed when the call came, and is a member there. */
+  async isCaughtUp(timeoutMs: number): Promise<boolean> {
+    const index = await this.#forwarder.confirmRead(timeoutMs).catch(() => null)
+    return index !== null && this.service.status().role !== 'none'
+  }
+
+  /** If this node leads and another voter is in reach, hands leadership over; at most HAND_OVER_MS. */
+  async handOver(): Promise<void> {
+    const { clock } = this.#parts
+    const { replica } = this
+    if (replica.status.role !== 'leader' || votersOf(replica.status.configuration).length < 2) return
+    const target = replica.transferTarget((id) => this.#isLinked(id))
+    if (target === null) return
+    this.#parts.events.info({ event: 'raft.transfer', target }, 'handing leadership over')
+    replica.transfer(target, () => {})
+    const deadlineMs = clock.nowMs() + HAND_OVER_MS
+    const isOver = (): boolean => replica.status.role !== 'leader'
+    await until(this.#parts, isOver, { deadlineMs, everyMs: 5 })
+  }
+
+  /** Ends what runs here; the ports given at construction are closed too. May be called twice. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#description.close()
+    this.#duties.close()
+    this.#leaderLink.close()
+    this.#forwarder.close()
+    this.replica.close()
+    await this.#transport.close()
+    await this.#parts.stateMachine.close()
+    await this.#parts.log.close()
+  }
+
+  #makeReplica(): Replica {
+    const { id, log, restored, stateMachine, timing, random, clock, timers } = this.#parts
+    const core = new Raft(
+      { id, boot: log.boot, timing, random, log },
+      { ...restored, appliedIndex: stateMachine.applied().index }
+    )
+    return new Replica({
+      id,
+      core,
+      log,
+      stateMachine,
+      clock,
+      timers,
+      send: (to, message) => this.#transport.send(to, message),
+      onStatus: (status) => this.#onStatus(status),
+      onApplied: (entries, results) => this.#onApplied(entries, results),
+      onFailed: this.#parts.onFailed
+    })
+  }
+
+  #makeTrust(): ClusterTrust {
+    const { clusterId, keyPair, id, log, instance, version, welcome, stateMachine } = this.#parts
+    return new ClusterTrust({
+      clusterId,
+      keyPair,
+      id,
+      boot: log.boot,
+      instance,
+      version,
+      welcome,
+      trustState: () => stateMachine.trust(),
+      status: () => this.replica.status,
+      isInTouch: () => this.isInTouch()
+    })
+  }
+
+  #makeTransport(): Transport {
+    const { network, keyPair, clock, timers, random, events } = this.#parts
+    const admission = new Admission({
+      trust: this.#trust,
+      clock,
+      timers,
+      random,
+      submit: (command, timeoutMs) => this.tickets.submit(command, timeoutMs),
+      onAdmitted: ({ name }) => events.info({ event: 'cluster.admitted', name }, 'admitted a node')
+    })
+    return new Links({
+      network,
+      keyPair,
+      clock,
+      timers,
+      random,
+      trust: this.#trust,
+      handlers: {
+        onMessage: (from, message) => this.replica.onMessage(from, message),
+        onRequest: (_from, payload, answer) => this.#forwarder.onRequest(payload, answer),
+        onLinkUp: (id) => this.#onLinkUp(id),
+        onLinkDown: (id) => this.#onLinkDown(id),
+        onJoin: (request, answer) => admission.onJoin(request, answer),
+        onWelcome: () => {},
+        onRefused: (_by, { code, message }) => events.warn({ event: 'link.refused', code }, message)
+      }
+    })
+  }
+
+  #makeDuties(): LeaderDuties {
+    const { clock, timers, targetVoters, stateMachine, events } = this.#parts
+    return new LeaderDuties({
+      clock,
+      timers,
+      targetVoters,
+      status: () => this.replica.status,
+      trustState: () => stateMachine.trust(),
+      appliedTerm: () => stateMachine.applied().term,
+      isLinked: (id) => this.#isLinked(id),
+      change: (change, onEnd) => this.replica.change(change, onEnd),
+      onChange: (change) => events.info(changeFields(change), 'changing the configuration')
+    })
+  }
+
+  #makeDescription(): SelfDescription {
+    const { id, name, version, clock, timers } = this.#parts
+    return new SelfDescription({
+      clock,
+      timers,
+      record: () => (this.isInTouch() ? this.#trust.nodeRecord(id) : undefined),
+      own: () => ({ id, name, version, addresses: this.#transport.addresses() }),
+      submit: (command, timeoutMs) => this.tickets.submit(command, timeoutMs)
+    })
+  }
+
+  #makeView(): ClusterView {
+    const { id, keyPair, clusterId, name, version, dataDir, pid, clock, stateMachine } = this.#parts
+    return new ClusterView({
+      id,
+      publicKey: keyPair.publicKey,
+      clusterId,
+      name: () => name,
+      version,
+      dataDir,
+      pid,
+      api: () => this.#api,
+      clock,
+      startedMs: clock.nowMs(),
+      replica: this.replica,
+      stateMachine,
+      transport: this.#transport,
+      configuration: () => this.#trust.configuration(),
+      isInTouch: () => this.isInTouch()
+    })
+  }
+
+  #onStatus(status: CoreStatus): void {
+    const { role, term, leader } = status
+    this.#parts.events.info({ event: 'raft.status', role, term, leader }, 'role, term or leader changed')
+    this.#forwarder.onStatus(status)
+    this.#refreshPeers()
+    this.#duties.look()
+  }
+
+  #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
+    const changesTrust = results.some((result) => TRUST_RESULTS.has(result.kind))
+    if (changesTrust) this.#refreshPeers()
+    if (changesTrust || entries.some((entry) => entry.payload.byteLength === 0)) this.#duties.look()
+  }
+
+  #onLinkUp(id: NodeId): void {
+    const link = this.#transport.links().find((one) => one.id === id)
+    this.#parts.events.info({ event: 'link.up', peer: id, path: link?.path }, 'link up')
+    if (link?.remoteAddress != null) this.#parts.onAddress(link.publicKey, link.remoteAddress)
+    this.replica.onLinkUp(id)
+    this.#forwarder.onLinkUp()
+    this.#duties.look()
+  }
+
+  #onLinkDown(id: NodeId): void {
+    this.#parts.events.info({ event: 'link.down', peer: id }, 'link down')
+    this.#leaderLink.onLinkDown(id)
+    this.#duties.look()
+  }
+
+  #refreshPeers(): void {
+    if (this.#isClosed) return
+    const { id: selfId, savedAddresses, clusterId, stateMachine } = this.#parts
+    const trustState = stateMachine.trust()
+    const configuration = this.#trust.configuration()
+    this.#transport.setPeers(wantedPeers({ selfId, configuration, trustState, savedAddresses }))
+    const secret = this.#trust.epochSecret(this.#trust.epoch())
+    const memberTopics = secret === null ? [] : [memberTopic(secret, clusterId)]
+    this.#transport.setTopics([...memberTopics, ...inviteTopics(trustState)])
+  }
+
+  /** This node first: it is the one that certainly knows the invite. */
+  #whereabouts() {
+    const { clusterId, keyPair, bootstrap } = this.#parts
+    const others = this.#transport.links().map((link) => link.publicKey)
+    const memberKeys = [keyPair.publicKey, ...others].slice(0, 3)
+    return { clusterId, memberKeys, bootstrap, addresses: this.#transport.addresses().slice(0, 3) }
+  }
+
+  #isLinked(id: NodeId): boolean {
+    return this.#transport.links().some((link) => link.id === id)
+  }
+}
+
+/** A transfer takes two messages and a write; a second is plenty, and the caller ends anyway. */
+const HAND_OVER_MS = 1_000
+
+/** Results after which somebody may come in who could not before. */
+const TRUST_RESULTS: ReadonlySet<ApplyResult['kind']> = new Set([
+  'inviteCreated',
+  'inviteRevoked',
+  'admitted',
+  'described'
+])
+
+function changeFields(change: ConfigurationChange): object {
+  const add = change.add.map((member) => member.id)
+  return { event: 'cluster.change', add, promote: change.promote, demote: change.demote }
+}

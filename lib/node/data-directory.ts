@@ -1,0 +1,172 @@
+// The folder of one node: identity, what cluster it belongs to, its stores, its lock. Private to its
+// user (0700, files 0600); one process at a time.
+//
+//   node.key       hex of the 32-byte seed of the node's key pair; durable before the first join request
+//   node.json      which cluster, which id, how far `create` or `join` came (membership.ts)
+//   peers.json     where members were last reached; hints, may be deleted
+//   log/           the Raft log (lmdb)
+//   state.db       the state machine (SQLite); can be rebuilt from the log
+//   lock.db        held by the running node; released by the kernel when it dies
+//   api.token      bearer token of the TCP API
+//   aspen.sock     the Unix socket of the API
+//   runtime.json   pid and API addresses of the running node
+//   aspen.log      log of a node in the background
+
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { KeyPair } from '../crypto.ts'
+import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
+import { bytesFromHex, hexOf } from '../encoding.ts'
+import { ConfigError, StorageError } from '../errors.ts'
+import type { Random } from '../random.ts'
+import { randomBytes } from '../random.ts'
+import { acquireLock } from '../state-machine/sqlite-lock.ts'
+import { readJson } from './places.ts'
+
+/** Whether a process holds the directory's lock. */
+export function isLocked(dataDir: string): boolean {
+  if (!existsSync(lockPath(dataDir))) return false
+  try {
+    acquireLock(lockPath(dataDir)).release()
+    return false
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'LOCKED') return true
+    throw error
+  }
+}
+
+function lockPath(dataDir: string): string {
+  return join(dataDir, 'lock.db')
+}
+
+/** The directory, made if need be, private, writable and locked by this process. */
+export class DataDirectory {
+  readonly path: string
+  readonly #lock: { release(): void }
+
+  private constructor(path: string, lock: { release(): void }) {
+    this.path = path
+    this.#lock = lock
+  }
+
+  /** @throws ConfigError DATA_DIR_UNUSABLE; StorageError LOCKED */
+  static open(path: string): DataDirectory {
+    makePrivate(path)
+    return new DataDirectory(path, acquireLock(lockPath(path)))
+  }
+
+  get logDir(): string {
+    return join(this.path, 'log')
+  }
+
+  get stateMachinePath(): string {
+    return join(this.path, 'state.db')
+  }
+
+  get hasLog(): boolean {
+    return existsSync(this.logDir)
+  }
+
+  /** The node's key pair; made and durable on the first call. */
+  keyPair(random: Random): KeyPair {
+    const path = join(this.path, 'node.key')
+    if (!existsSync(path)) {
+      writeDurably(path, `${hexOf(randomBytes(random, SEED_BYTES))}\n`)
+    }
+    const seed = bytesFromHex(readFileSync(path, 'utf8').trim(), SEED_BYTES)
+    if (seed !== null) return keyPairFromSeed(seed)
+    throw unusable(`${path} is not a node key`, 'restore it from where you kept it, or join as a new node')
+  }
+
+  get hasKey(): boolean {
+    return existsSync(join(this.path, 'node.key'))
+  }
+
+  /** The bearer token of the TCP API; made on the first call. */
+  apiToken(random: Random): string {
+    const path = join(this.path, 'api.token')
+    if (!existsSync(path)) writeDurably(path, `${hexOf(randomBytes(random, 32))}\n`)
+    return readFileSync(path, 'utf8').trim()
+  }
+
+  /** A JSON file of the directory, or null when it is not there or cannot be read. */
+  readJson(name: JsonFile): unknown {
+    return readJson(join(this.path, name))
+  }
+
+  writeJson(name: JsonFile, value: object): void {
+    writeDurably(join(this.path, name), `${JSON.stringify(value, null, 2)}\n`)
+  }
+
+  removeRuntime(): void {
+    rmSync(join(this.path, 'runtime.json'), { force: true })
+  }
+
+  close(): void {
+    this.#lock.release()
+  }
+}
+
+export type JsonFile = 'node.json' | 'peers.json' | 'runtime.json'
+
+function makePrivate(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const { mode } = statSync(path)
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+      throw unusable(
+        `others may read or write ${path} (mode ${(mode & 0o777).toString(8)})`,
+        `chmod 700 ${path}`
+      )
+    }
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+    probeWrite(path)
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw unusable(`${path} cannot be used: ${reason}`, 'name another folder with --data-dir', error)
+  }
+}
+
+/** Permission bits do not tell of a read-only file system, and the superuser passes all of them. */
+function probeWrite(path: string): void {
+  const probe = join(path, '.probe')
+  closeSync(openSync(probe, 'w', 0o600))
+  rmSync(probe)
+}
+
+function unusable(message: string, hint: string, cause?: unknown): ConfigError {
+  return new ConfigError({ code: 'DATA_DIR_UNUSABLE', message, hint }, { cause })
+}
+
+/** Temporary file, fsync, rename, fsync of the folder: after a crash the file is the old or the new one. */
+function writeDurably(path: string, text: string): void {
+  const temporary = `${path}.tmp`
+  const file = openSync(temporary, 'w', 0o600)
+  try {
+    writeSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+  const folder = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}

@@ -1,0 +1,153 @@
+// node.json: which cluster this directory belongs to, as which node, and how far `create` or `join`
+// came. A half-made directory is resumed by the same command; a member's directory without its log is
+// an identity without log and never starts (DESIGN §4): its votes and acknowledgements are lost.
+//
+// Order of the files, so that every crash leaves one of these states: key, then for `create` this
+// file ('creating') and the log; for `join` the admission, the log, and this file ('member').
+
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Value } from 'typebox/value'
+import type { Address } from '../address.ts'
+import { formatAddress, parseAddress } from '../address.ts'
+import { bytesFromHex, hexOf } from '../encoding.ts'
+import { ConfigError } from '../errors.ts'
+import type { NodeId } from '../node-id.ts'
+import type { Configuration } from '../raft/configuration.ts'
+import type { Welcome } from '../transport/transport.ts'
+import type { DataDirectory } from './data-directory.ts'
+
+const Hex = Type.String({ pattern: '^([0-9a-f]{2})+$' })
+const MemberJson = Type.Object({
+  id: Type.Integer({ minimum: 1 }),
+  key: Hex,
+  role: Type.Union([Type.Literal('voter'), Type.Literal('learner'), Type.Literal('leaving')]),
+  addresses: Type.Array(Type.String())
+})
+const WelcomeJson = Type.Object({
+  epoch: Type.Integer({ minimum: 1 }),
+  sealed_secret: Hex,
+  members: Type.Array(MemberJson),
+  outgoing: Type.Array(Type.Integer({ minimum: 1 }))
+})
+const MembershipJson = Type.Object({
+  format: Type.Integer(),
+  state: Type.Union([Type.Literal('creating'), Type.Literal('member')]),
+  cluster_id: Hex,
+  id: Type.Integer({ minimum: 1 }),
+  name: Type.String(),
+  /** null for the public DHT */
+  bootstrap: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  udp_port: Type.Union([Type.Integer(), Type.Null()]),
+  http_port: Type.Union([Type.Integer(), Type.Null()]),
+  welcome: Type.Union([WelcomeJson, Type.Null()])
+})
+type MembershipJson = Static<typeof MembershipJson>
+
+export interface Membership {
+  readonly state: 'creating' | 'member'
+  readonly clusterId: Uint8Array
+  readonly id: NodeId
+  readonly name: string
+  readonly bootstrap: readonly Address[] | null
+  /** ports of the last run, tried first */
+  readonly udpPort: number | null
+  readonly httpPort: number | null
+  readonly welcome: Welcome | null
+}
+
+const FORMAT = 1
+
+/** @throws ConfigError DATA_DIR_UNUSABLE when the file is there and cannot be read; FORMAT_NEWER */
+export function readMembership(directory: DataDirectory): Membership | null {
+  const json = directory.readJson('node.json')
+  if (json === null) return null
+  const format = typeof json === 'object' && 'format' in json ? json.format : null
+  if (typeof format === 'number' && format > FORMAT) {
+    throw new ConfigError({
+      code: 'FORMAT_NEWER',
+      message: `${directory.path} was written in format ${format}; this version reads up to ${FORMAT}`,
+      hint: 'use the newer aspen'
+    })
+  }
+  if (!Value.Check(MembershipJson, json)) {
+    throw new ConfigError({
+      code: 'DATA_DIR_UNUSABLE',
+      message: `node.json in ${directory.path} is damaged`,
+      hint: 'restore the directory, or join as a new node from an empty one'
+    })
+  }
+  return fromJson(json)
+}
+
+export function writeMembership(directory: DataDirectory, membership: Membership): void {
+  directory.writeJson('node.json', toJson(membership))
+}
+
+function fromJson(json: MembershipJson): Membership {
+  const { welcome } = json
+  return {
+    state: json.state,
+    clusterId: bytes(json.cluster_id),
+    id: json.id,
+    name: json.name,
+    bootstrap: json.bootstrap === null ? null : addresses(json.bootstrap),
+    udpPort: json.udp_port,
+    httpPort: json.http_port,
+    welcome:
+      welcome === null
+        ? null
+        : {
+            id: json.id,
+            epoch: welcome.epoch,
+            sealedSecret: bytes(welcome.sealed_secret),
+            configuration: configurationOf(welcome)
+          }
+  }
+}
+
+function configurationOf(welcome: Static<typeof WelcomeJson>): Configuration {
+  const members = welcome.members.map((member) => ({
+    id: member.id,
+    publicKey: bytes(member.key),
+    role: member.role,
+    addresses: addresses(member.addresses)
+  }))
+  return { members, outgoing: welcome.outgoing }
+}
+
+function toJson(membership: Membership): MembershipJson {
+  const { welcome } = membership
+  return {
+    format: FORMAT,
+    state: membership.state,
+    cluster_id: hexOf(membership.clusterId),
+    id: membership.id,
+    name: membership.name,
+    bootstrap: membership.bootstrap?.map(formatAddress) ?? null,
+    udp_port: membership.udpPort,
+    http_port: membership.httpPort,
+    welcome:
+      welcome === null
+        ? null
+        : {
+            epoch: welcome.epoch,
+            sealed_secret: hexOf(welcome.sealedSecret),
+            outgoing: [...welcome.configuration.outgoing],
+            members: welcome.configuration.members.map((member) => ({
+              id: member.id,
+              key: hexOf(member.publicKey),
+              role: member.role,
+              addresses: member.addresses.map(formatAddress)
+            }))
+          }
+  }
+}
+
+function addresses(texts: readonly string[]): readonly Address[] {
+  return texts.map(parseAddress).filter((address) => address !== null)
+}
+
+function bytes(hex: string): Uint8Array {
+  return bytesFromHex(hex, hex.length / 2) ?? new Uint8Array(0)
+}

@@ -1,0 +1,187 @@
+// A running node on this machine: opens everything in order, closes it in reverse.
+//
+//   1. the data directory and its lock       5. the log store, the state machine
+//   2. the intent against what is there      6. core, transport, services (assembly.ts)
+//   3. the identity; the network             7. the HTTP API
+//   4. for `join`: the admission             8. start
+//   9. `create` founds the cluster, `join` waits until it is caught up
+//
+// Only 4 and 9 wait for anything but this machine.
+
+import type { AspenError } from '../errors.ts'
+import { CODES } from '../errors.ts'
+import { randomBytes, systemRandom } from '../random.ts'
+import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
+import type { KeyValueApi, NodeApi, RequestOptions, TicketOptions } from '../service/node-api.ts'
+import { DataDirectory } from './data-directory.ts'
+import { systemClock, systemTimers } from '../clock.ts'
+import { VERSION } from '../version.ts'
+import { awaitFounded, FOUNDER_ID } from './founding.ts'
+import { admit, awaitCaughtUp } from './joining.ts'
+import type { Membership } from './membership.ts'
+import { readMembership, writeMembership } from './membership.ts'
+import type { NodeOptions, Opened } from './options.ts'
+import type { Premises, Running } from './opening.ts'
+import { Ending, openApi, openAssembly, openNetwork, openStores } from './opening.ts'
+import type { Plan } from './plan.ts'
+import { planOf } from './plan.ts'
+
+export class AspenNode implements NodeApi {
+  readonly opened: Opened
+  /** Resolves with the process's exit code when the node has ended, by itself or by `close` (0). */
+  readonly closed: Promise<number>
+  readonly #running: Running
+
+  private constructor(running: Running, opened: Opened) {
+    this.#running = running
+    this.opened = opened
+    this.closed = running.ending.exitCode
+  }
+
+  /**
+   * Opens a node as `options.intent` says.
+   * @throws ConfigError, StorageError, TransportError, TicketError: nothing is left running then
+   */
+  static async open(options: NodeOptions): Promise<AspenNode> {
+    const ending = new Ending()
+    try {
+      const premises = await openPremises(options, ending)
+      const running = await run(options, premises)
+      return new AspenNode(running, await settle(options, running))
+    } catch (error) {
+      await ending.end(() => Promise.resolve(0))
+      throw error
+    }
+  }
+
+  get kv(): KeyValueApi {
+    return this.#service.kv
+  }
+
+  status(): Status {
+    return this.#service.status()
+  }
+
+  members(): Members {
+    return this.#service.members()
+  }
+
+  health(): Health {
+    return this.#service.health()
+  }
+
+  livez(): Probe {
+    return this.#service.livez()
+  }
+
+  readyz(): Promise<Probe> {
+    return this.#service.readyz()
+  }
+
+  createTicket(options?: TicketOptions): Promise<NewTicket> {
+    return this.#service.createTicket(options)
+  }
+
+  listTickets(options?: RequestOptions): Promise<Tickets> {
+    return this.#service.listTickets(options)
+  }
+
+  revokeTicket(id: string, options?: RequestOptions): Promise<void> {
+    return this.#service.revokeTicket(id, options)
+  }
+
+  /** Hands leadership over, closes everything, releases the directory. May be called twice. */
+  async close(): Promise<void> {
+    const { ending, assembly } = this.#running
+    await ending.end(async () => {
+      assembly.service.drain()
+      await assembly.handOver()
+      return 0
+    })
+  }
+
+  get #service(): NodeApi {
+    return this.#running.assembly.service
+  }
+}
+
+/** Steps 1 to 4. */
+async function openPremises(options: NodeOptions, ending: Ending): Promise<Premises> {
+  const directory = DataDirectory.open(options.dataDir)
+  ending.add(() => directory.close())
+  options.onProgress({ phase: 'open', text: 'opening the data directory' })
+  const plan = planOf(options, readMembership(directory), directory)
+  const keyPair = directory.keyPair(systemRandom)
+  const network = await openNetwork(options, plan, keyPair)
+  ending.add(() => network.close())
+  const premises = { directory, plan, keyPair, network, ending }
+  const membership = await membershipOf(options, premises)
+  return { ...premises, membership }
+}
+
+async function membershipOf(
+  { onProgress, intent }: NodeOptions,
+  { plan, directory, network, keyPair }: Omit<Premises, 'membership'>
+): Promise<Membership> {
+  if (plan.kind === 'run') return plan.membership
+  if (plan.kind === 'create') return beginCluster(directory, plan)
+  const timeoutMs = intent.kind === 'join' ? intent.timeoutMs : 0
+  return await admit({ network, keyPair, plan, timeoutMs, onProgress, ...SYSTEM })
+}
+
+/** A new cluster id, durable before anything is made from it. */
+function beginCluster(directory: DataDirectory, { name, bootstrap }: Plan): Membership {
+  const membership: Membership = {
+    state: 'creating',
+    clusterId: randomBytes(systemRandom, CLUSTER_ID_BYTES),
+    id: FOUNDER_ID,
+    name,
+    bootstrap,
+    udpPort: null,
+    httpPort: null,
+    welcome: null
+  }
+  writeMembership(directory, membership)
+  return membership
+}
+
+const CLUSTER_ID_BYTES = 16
+const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom }
+
+/** Steps 5 to 8. */
+async function run(options: NodeOptions, premises: Premises): Promise<Running> {
+  const { logger } = options
+  const { directory, network, plan, ending } = premises
+  const fail = (error: AspenError): void => {
+    logger.fatal({ err: error, event: 'node.failed' }, 'the node ends')
+    void ending.end(() => Promise.resolve(CODES[error.code].exitCode))
+  }
+  const stores = await openStores(premises, fail)
+  const addressed = { name: plan.name, bootstrap: plan.bootstrap, udpPort: network.port }
+  const membership = { ...premises.membership, ...addressed }
+  // from here on the directory is a member's: the log is there, so the marker may be
+  writeMembership(directory, membership)
+  const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
+  const http = await openApi(options, { ...premises, membership }, assembly)
+  writeMembership(directory, { ...membership, httpPort: http.port })
+  await assembly.start()
+  logger.info({ event: 'node.started', id: membership.id, http: http.url }, 'the node runs')
+  return { ...premises, membership: { ...membership, httpPort: http.port }, assembly }
+}
+
+/** Step 9: what the intent still waits for, now that the node runs and answers. */
+async function settle(options: NodeOptions, running: Running): Promise<Opened> {
+  const { intent, onProgress } = options
+  const { assembly, keyPair, membership, directory, plan } = running
+  if (membership.state === 'creating') {
+    const { name } = membership
+    await awaitFounded({ assembly, keyPair, name, version: VERSION, ...SYSTEM })
+    writeMembership(directory, { ...membership, state: 'member' })
+    return { ticket: await assembly.service.createTicket(), wasMember: false }
+  }
+  const wasMember = intent.kind === 'join' && plan.kind === 'run'
+  if (intent.kind === 'join' && !wasMember) {
+    await awaitCaughtUp(assembly, intent.timeoutMs, onProgress)
+  }
+  return { ticket: null, wasMember }
+}

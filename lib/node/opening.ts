@@ -1,0 +1,184 @@
+// The parts of a real node, opened with real ports: network, stores, assembly, API; and the one way
+// in which all of it ends.
+
+import { systemClock, systemTimers } from '../clock.ts'
+import type { KeyPair } from '../crypto.ts'
+import type { AspenError } from '../errors.ts'
+import { HttpServer } from '../http/http-server.ts'
+import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
+import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
+import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
+import { genesis } from '../raft/entry.ts'
+import { TIMING } from '../raft/timing.ts'
+import { randomBytes, systemRandom } from '../random.ts'
+import { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
+import type { StateMachine } from '../state-machine/state-machine.ts'
+import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
+import { VERSION } from '../version.ts'
+import { AddressBook } from './address-book.ts'
+import { Assembly } from './assembly.ts'
+import type { DataDirectory } from './data-directory.ts'
+import { foundLog } from './founding.ts'
+import type { Membership } from './membership.ts'
+import type { NodeOptions } from './options.ts'
+import { socketPathOf } from './places.ts'
+import type { Plan } from './plan.ts'
+
+/** Where a node lives and who it is, before anything runs. */
+export interface Premises {
+  readonly directory: DataDirectory
+  readonly plan: Plan
+  readonly keyPair: KeyPair
+  readonly network: HyperswarmNetwork
+  readonly membership: Membership
+  readonly ending: Ending
+}
+
+export interface Running extends Premises {
+  readonly assembly: Assembly
+}
+
+/** Everything that was opened is closed once, in reverse, whoever begins it. */
+export class Ending {
+  readonly exitCode: Promise<number>
+  readonly #cleanups: (() => Promise<void> | void)[] = []
+  #resolve: (exitCode: number) => void = () => {}
+  #isBegun = false
+
+  constructor() {
+    this.exitCode = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+  }
+
+  add(cleanup: () => Promise<void> | void): void {
+    this.#cleanups.push(cleanup)
+  }
+
+  /** `first` runs while everything is still open, and says the exit code. */
+  async end(first: () => Promise<number>): Promise<void> {
+    if (this.#isBegun) {
+      await this.exitCode
+      return
+    }
+    this.#isBegun = true
+    const exitCode = await first()
+    for (const cleanup of this.#cleanups.splice(0).reverse()) await cleanup()
+    this.#resolve(exitCode)
+  }
+}
+
+/** Bound and dialling; with private bootstraps only, and all of them loopback, it stays on loopback. */
+export async function openNetwork(
+  options: NodeOptions,
+  plan: Plan,
+  keyPair: KeyPair
+): Promise<HyperswarmNetwork> {
+  const network = new HyperswarmNetwork({
+    keyPair,
+    bootstrap: plan.bootstrap,
+    port: options.port,
+    preferredPort: plan.kind === 'run' ? plan.membership.udpPort : null,
+    timing: TIMING[options.timing]
+  })
+  await network.open()
+  return network
+}
+
+export interface Stores {
+  readonly log: LogStore
+  readonly restored: RestoredLog
+  readonly stateMachine: StateMachine
+}
+
+export async function openStores(
+  premises: Premises,
+  onFailed: (error: AspenError) => void
+): Promise<Stores> {
+  const { directory, membership, plan, ending, keyPair, network } = premises
+  const begin = genesis(membership.clusterId)
+  const opened = await LmdbLogStore.open({
+    directory: directory.logDir,
+    genesis: begin,
+    mustExist: plan.kind === 'run' && membership.state === 'member',
+    random: systemRandom,
+    onFailed
+  })
+  ending.add(() => opened.store.close())
+  const founder = { clusterId: membership.clusterId, keyPair, addresses: network.addresses() }
+  const isFounder = membership.state === 'creating'
+  const restored = isFounder
+    ? await foundLog(opened, founder, systemClock.wallMs())
+    : opened.restored
+  const stateMachine = SqliteStateMachine.open({
+    path: directory.stateMachinePath,
+    genesis: begin,
+    clock: systemClock,
+    timers: systemTimers,
+    onFailed
+  })
+  ending.add(() => stateMachine.close())
+  return { log: opened.store, restored, stateMachine }
+}
+
+export function openAssembly(
+  { timing, logger }: NodeOptions,
+  premises: Premises,
+  stores: Stores & { readonly fail: (error: AspenError) => void }
+): Assembly {
+  const { membership, keyPair, network, directory, ending } = premises
+  const book = new AddressBook(directory)
+  const assembly = new Assembly({
+    clusterId: membership.clusterId,
+    id: membership.id,
+    name: membership.name,
+    welcome: membership.welcome,
+    bootstrap: membership.bootstrap ?? [],
+    keyPair,
+    version: VERSION,
+    instance: randomBytes(systemRandom, 16),
+    targetVoters: DEFAULT_TARGET_VOTERS,
+    timing: TIMING[timing],
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    log: stores.log,
+    restored: stores.restored,
+    stateMachine: stores.stateMachine,
+    network,
+    events: logger,
+    savedAddresses: book.addresses,
+    onAddress: (publicKey, address) => book.remember(publicKey, address),
+    onFailed: stores.fail,
+    dataDir: directory.path,
+    pid: process.pid
+  })
+  ending.add(() => assembly.close())
+  return assembly
+}
+
+/** The API on the socket and on TCP; from now on other commands find this node. */
+export async function openApi(
+  { httpPort, logger }: NodeOptions,
+  { directory, membership, ending }: Premises,
+  assembly: Assembly
+): Promise<{ readonly url: string; readonly port: number }> {
+  const socketPath = socketPathOf(directory.path)
+  const http = await HttpServer.open({
+    api: assembly.service,
+    socketPath,
+    tcp: {
+      host: '127.0.0.1',
+      port: httpPort,
+      firstPort: membership.httpPort ?? DEFAULT_HTTP_PORT,
+      tries: HTTP_PORT_TRIES
+    },
+    token: directory.apiToken(systemRandom),
+    log: logger
+  })
+  ending.add(() => http.close())
+  assembly.onApi({ socket: socketPath, http: http.url })
+  directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
+  ending.add(() => directory.removeRuntime())
+  return { url: http.url, port: Number(new URL(http.url).port) }
+}

@@ -1,0 +1,98 @@
+// What the user wants against what the data directory holds: one place where they may contradict
+// each other, before anything is opened or changed.
+
+import { hostname } from 'node:os'
+import type { Address } from '../address.ts'
+import { equalSecret } from '../crypto.ts'
+import { ConfigError } from '../errors.ts'
+import { MAX_NAME_SIZE } from '../limits.ts'
+import { decodeTicket } from '../../tickets/tickets.ts'
+import type { Ticket } from '../../tickets/tickets.ts'
+import type { DataDirectory } from './data-directory.ts'
+import { nameProblem } from './places.ts'
+import type { Membership } from './membership.ts'
+import type { NodeOptions } from './options.ts'
+
+export type Plan = {
+  readonly name: string
+  /** null for the public DHT */
+  readonly bootstrap: readonly Address[] | null
+} & (
+  | { readonly kind: 'create' }
+  | { readonly kind: 'join'; readonly ticket: Ticket }
+  /** a directory that has a membership, also a half-made `create` */
+  | { readonly kind: 'run'; readonly membership: Membership }
+)
+
+/** @throws ConfigError DATA_DIR_TAKEN, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
+export function planOf(
+  options: NodeOptions,
+  membership: Membership | null,
+  { path: dataDir }: DataDirectory
+): Plan {
+  const { intent } = options
+  const name = nameOf(options, membership)
+  if (membership === null) {
+    if (intent.kind === 'start') throw nothingHere(dataDir)
+    const bootstrap = options.bootstrap
+    if (intent.kind === 'create') return { kind: 'create', name, bootstrap }
+    const ticket = decodeTicket(intent.ticket)
+    return { kind: 'join', name, bootstrap: bootstrap ?? bootstrapOf(ticket), ticket }
+  }
+  if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
+  if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
+  if (intent.kind === 'join') refuseOtherCluster(decodeTicket(intent.ticket), membership, dataDir)
+  return { kind: 'run', name, bootstrap: options.bootstrap ?? membership.bootstrap, membership }
+}
+
+function bootstrapOf(ticket: Ticket): readonly Address[] | null {
+  return ticket.bootstrap.length === 0 ? null : ticket.bootstrap
+}
+
+function nameOf(options: NodeOptions, membership: Membership | null): string {
+  const name = options.name ?? membership?.name ?? hostName()
+  const problem = nameProblem(name)
+  if (problem === null) return name
+  throw new ConfigError({ code: 'CONFIG_INVALID', message: `'${name}' is no name: ${problem}` })
+}
+
+function hostName(): string {
+  const name = hostname().replace(/[^A-Za-z0-9._-]/g, '-').slice(0, MAX_NAME_SIZE)
+  return nameProblem(name) === null ? name : 'node'
+}
+
+function refuseOtherCluster(ticket: Ticket, membership: Membership, dataDir: string): void {
+  const isSame = equalSecret(ticket.clusterId, membership.clusterId)
+  if (isSame && membership.state === 'member') return
+  throw new ConfigError({
+    code: 'DATA_DIR_TAKEN',
+    message: isSame
+      ? `${dataDir} holds the beginning of this very cluster`
+      : `${dataDir} belongs to a node of another cluster`,
+    hint: isSame ? 'finish it: aspen create' : 'name another folder with --name or --data-dir'
+  })
+}
+
+function nothingHere(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'NO_CLUSTER_HERE',
+    message: `there is no node in ${dataDir}`,
+    hint: 'make a cluster: aspen create; or join one: aspen join <ticket>'
+  })
+}
+
+function taken(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'DATA_DIR_TAKEN',
+    message: `a cluster exists here already (${dataDir})`,
+    hint: 'aspen start runs it; aspen ticket create mints a ticket'
+  })
+}
+
+function halfMade(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'NO_CLUSTER_HERE',
+    message: `the cluster in ${dataDir} is not finished`,
+    hint: 'aspen create goes on with it'
+  })
+}

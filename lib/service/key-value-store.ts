@@ -1,0 +1,91 @@
+// Reads and writes as a client means them: checked before they cost anything, carried out through
+// the leader, answered with what they are worth.
+
+import type { ErrorDetail } from '../errors.ts'
+import { AspenError, ControlPlaneError, KeyValueStoreError } from '../errors.ts'
+import { DEFAULT_REQUEST_TIMEOUT_MS, DEFAULT_SCAN_LIMIT } from '../limits.ts'
+import { MAX_KEY_SIZE, MAX_REQUEST_TIMEOUT_MS, MAX_SCAN_LIMIT } from '../limits.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
+import { checkKey, checkWrite } from '../state-machine/check-write.ts'
+import type { WriteCommand } from '../state-machine/command.ts'
+import { encodeWrite } from '../state-machine/encoding.ts'
+import type { StateMachine } from '../state-machine/state-machine.ts'
+import type { Forwarder } from './forwarding.ts'
+import type { Got, KeyValueApi, ReadMeta, ReadOptions, RequestOptions } from './node-api.ts'
+import type { Scanned, ScanOptions, Written } from './node-api.ts'
+
+export class KeyValueStore implements KeyValueApi {
+  readonly #forwarder: Forwarder
+  readonly #stateMachine: StateMachine
+
+  constructor(forwarder: Forwarder, stateMachine: StateMachine) {
+    this.#forwarder = forwarder
+    this.#stateMachine = stateMachine
+  }
+
+  async write(command: WriteCommand, options: RequestOptions = {}): Promise<Written> {
+    const timeoutMs = timeoutOf(options)
+    refuse(checkWrite(command))
+    const entry = { kind: ENTRY_KIND.write, payload: encodeWrite(command) }
+    const { result } = await this.#forwarder.submit(entry, timeoutMs)
+    if (result.kind === 'written') return { revision: result.revision, changes: result.changes }
+    if (result.kind === 'refused') throw new KeyValueStoreError(result.error)
+    throw new KeyValueStoreError(unexpected(result.kind))
+  }
+
+  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Got> {
+    refuse(checkKey(key))
+    const meta = await this.#readMeta(options)
+    return { ...meta, item: this.#stateMachine.get(key) }
+  }
+
+  async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
+    const { prefix, after = null, limit = DEFAULT_SCAN_LIMIT } = request
+    refuse(checkScan(prefix, after, limit))
+    const meta = await this.#readMeta(options)
+    return { ...meta, ...this.#stateMachine.scan({ prefix, after, limit }) }
+  }
+
+  /** Waits until the local state machine is as new as the read demands; read it in the same turn. */
+  async #readMeta(options: ReadOptions): Promise<ReadMeta> {
+    const timeoutMs = timeoutOf(options)
+    if (options.consistency === 'stale') {
+      return { revision: this.#stateMachine.applied().index, consistency: 'stale' }
+    }
+    const revision = await this.#forwarder.confirmRead(timeoutMs)
+    return { revision, consistency: 'linearizable' }
+  }
+}
+
+/** @throws ControlPlaneError INVALID_REQUEST when it is not a positive number up to the maximum */
+export function timeoutOf(options: RequestOptions): number {
+  const { timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
+  if (timeoutMs > 0 && timeoutMs <= MAX_REQUEST_TIMEOUT_MS) return timeoutMs
+  throw new ControlPlaneError({
+    code: 'INVALID_REQUEST',
+    message: `a timeout is between 1 and ${MAX_REQUEST_TIMEOUT_MS} ms, not ${timeoutMs}`
+  })
+}
+
+function checkScan(prefix: Uint8Array, after: Uint8Array | null, limit: number): AspenError | null {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_SCAN_LIMIT) {
+    const message = `a scan's limit is a whole number from 1 to ${MAX_SCAN_LIMIT}, not ${limit}`
+    return new KeyValueStoreError({ code: 'INVALID_REQUEST', message })
+  }
+  const size = Math.max(prefix.byteLength, after?.byteLength ?? 0)
+  if (size <= MAX_KEY_SIZE) return null
+  const message = `a prefix has at most ${MAX_KEY_SIZE} bytes, not ${size}`
+  return new KeyValueStoreError({
+    code: 'KEY_TOO_LARGE',
+    message,
+    fields: { size, max: MAX_KEY_SIZE }
+  })
+}
+
+function refuse(error: AspenError | null): void {
+  if (error !== null) throw error
+}
+
+function unexpected(kind: string): ErrorDetail {
+  return { code: 'FAILED', message: `a write was answered with '${kind}'` }
+}

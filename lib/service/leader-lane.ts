@@ -1,0 +1,168 @@
+// The way to one leader in one term: proposals that arrive while requests are under way travel
+// together in the next one, and all reads that wait share one question. A lane ends when its leader
+// or term is over: what had left is then unknown (a read is asked again), what had not left is handed
+// back to wait for the next leader. Nothing is ever sent twice (DESIGN §7).
+
+import type { Clock } from '../clock.ts'
+import { decode, encode } from '../encoding.ts'
+import { ProtocolError } from '../errors.ts'
+import { MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
+import type { NodeId } from '../node-id.ts'
+import type { Index, Term } from '../raft/entry.ts'
+import type { Outcome } from '../replica/proposals.ts'
+import type { RequestAnswer, Transport } from '../transport/transport.ts'
+import type { LeaderAnswer, LeaderRequest, ProposedEntry } from './encoding.ts'
+import { leaderAnswer, leaderRequest } from './encoding.ts'
+
+/** How an attempt to reach the leader ended. */
+export type Attempt =
+  | { readonly kind: 'settled'; readonly outcome: Outcome }
+  /** nothing left this node, or the other side says that nothing happened: try the next leader */
+  | { readonly kind: 'again' }
+
+export type ReadAttempt = { readonly kind: 'index'; readonly index: Index } | { readonly kind: 'again' }
+
+interface Waiting {
+  readonly entry: ProposedEntry
+  readonly deadlineMs: number
+  readonly onEnd: (attempt: Attempt) => void
+}
+
+export interface LeaderLaneParts {
+  readonly leader: NodeId
+  readonly term: Term
+  readonly clock: Clock
+  readonly request: Transport['request']
+}
+
+export class LeaderLane {
+  readonly #parts: LeaderLaneParts
+  readonly #waiting: Waiting[] = []
+  #waitingReads: ((attempt: ReadAttempt) => void)[] = []
+  /** what has left and is not answered; ended early when the lane ends */
+  readonly #underWay = new Set<() => void>()
+  #proposeCount = 0
+  #isReading = false
+  #isEnded = false
+
+  constructor(parts: LeaderLaneParts) {
+    this.#parts = parts
+  }
+
+  isFor(leader: NodeId, term: Term): boolean {
+    return this.#parts.leader === leader && this.#parts.term === term && !this.#isEnded
+  }
+
+  /** Returns how to take it back: true if it had not left yet. */
+  propose(waiting: Waiting): () => boolean {
+    this.#waiting.push(waiting)
+    this.#maybeSendProposals()
+    return () => {
+      const position = this.#waiting.indexOf(waiting)
+      if (position >= 0) this.#waiting.splice(position, 1)
+      return position >= 0
+    }
+  }
+
+  readIndex(onEnd: (attempt: ReadAttempt) => void): void {
+    this.#waitingReads.push(onEnd)
+    this.#maybeSendRead()
+  }
+
+  /** The leader is gone or another term was heard. */
+  end(): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    for (const { onEnd } of this.#waiting.splice(0)) onEnd({ kind: 'again' })
+    for (const onEnd of this.#waitingReads.splice(0)) onEnd({ kind: 'again' })
+    for (const endOne of this.#underWay) endOne()
+    this.#underWay.clear()
+  }
+
+  #maybeSendProposals(): void {
+    if (this.#isEnded || this.#waiting.length === 0) return
+    if (this.#proposeCount >= MAX_FORWARDS_UNDER_WAY) return
+    const batch = this.#takeBatch()
+    const proposals = batch.map((waiting) => waiting.entry)
+    const deadlineMs = Math.max(...batch.map((waiting) => waiting.deadlineMs))
+    this.#proposeCount++
+    this.#send({ kind: 'propose', timeoutMs: this.#timeoutOf(deadlineMs), proposals }, (answer) => {
+      this.#proposeCount--
+      batch.forEach((waiting, position) => waiting.onEnd(attemptOf(answer, position)))
+      this.#maybeSendProposals()
+    })
+  }
+
+  #takeBatch(): readonly Waiting[] {
+    let byteCount = 0
+    let count = 0
+    for (const { entry } of this.#waiting) {
+      byteCount += entry.payload.byteLength
+      if (count > 0 && (byteCount > MAX_APPEND_BYTES || count >= MAX_APPEND_ENTRIES)) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  /** One question at a time: a read that arrives meanwhile needs an index confirmed after its arrival. */
+  #maybeSendRead(): void {
+    if (this.#isEnded || this.#isReading || this.#waitingReads.length === 0) return
+    const reads = this.#waitingReads
+    this.#waitingReads = []
+    this.#isReading = true
+    this.#send({ kind: 'readIndex', timeoutMs: READ_ROUND_MS }, (answer) => {
+      this.#isReading = false
+      const attempt = readAttemptOf(answer)
+      for (const onEnd of reads) onEnd(attempt)
+      this.#maybeSendRead()
+    })
+  }
+
+  #send(request: LeaderRequest, onAnswer: (answer: LeaderAnswer | 'notSent' | 'lost') => void): void {
+    const once = (answer: LeaderAnswer | 'notSent' | 'lost'): void => {
+      if (this.#underWay.delete(endOne)) onAnswer(answer)
+    }
+    const endOne = (): void => once('lost')
+    this.#underWay.add(endOne)
+    this.#parts.request(this.#parts.leader, encode(leaderRequest, request), (answer) => {
+      once(decodeAnswer(answer))
+    })
+  }
+
+  #timeoutOf(deadlineMs: number): number {
+    const leftMs = Math.ceil(deadlineMs - this.#parts.clock.nowMs())
+    return Math.min(Math.max(leftMs, 0), MAX_REQUEST_TIMEOUT_MS)
+  }
+}
+
+/** Requests with proposals under way to one leader; more would only split what can travel together. */
+const MAX_FORWARDS_UNDER_WAY = 4
+
+/** How long the leader may take to confirm that it leads; then the read is asked again. */
+const READ_ROUND_MS = 2_000
+
+/** An answer that cannot be read tells nothing of what the leader did. */
+function decodeAnswer(answer: RequestAnswer): LeaderAnswer | 'notSent' | 'lost' {
+  if (answer.kind !== 'answered') return answer.kind
+  try {
+    return decode(leaderAnswer, answer.payload)
+  } catch (error) {
+    if (error instanceof ProtocolError) return 'lost'
+    throw error
+  }
+}
+
+function attemptOf(answer: LeaderAnswer | 'notSent' | 'lost', position: number): Attempt {
+  if (answer === 'notSent') return { kind: 'again' }
+  const outcome =
+    answer !== 'lost' && answer.kind === 'outcomes' ? answer.outcomes[position] : undefined
+  return { kind: 'settled', outcome: outcome ?? { kind: 'unknown' } }
+}
+
+function readAttemptOf(answer: LeaderAnswer | 'notSent' | 'lost'): ReadAttempt {
+  if (answer === 'notSent' || answer === 'lost' || answer.kind !== 'readAnswer') {
+    return { kind: 'again' }
+  }
+  const { outcome } = answer
+  return outcome.kind === 'ready' ? { kind: 'index', index: outcome.index } : { kind: 'again' }
+}

@@ -1,0 +1,94 @@
+// A node's whole API in one object: the store, the view of the cluster, the tickets.
+
+import { TicketError } from '../errors.ts'
+import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
+import type { ClusterView } from './cluster-view.ts'
+import type { Health, Members, NewTicket, Probe, Status, Tickets } from './documents.ts'
+import type { Forwarder } from './forwarding.ts'
+import type { KeyValueStore } from './key-value-store.ts'
+import type { NodeApi, RequestOptions, TicketOptions } from './node-api.ts'
+import type { TicketOffice } from './ticket-office.ts'
+
+export interface NodeServiceParts {
+  readonly kv: KeyValueStore
+  readonly view: ClusterView
+  readonly tickets: TicketOffice
+  readonly forwarder: Forwarder
+}
+
+export class NodeService implements NodeApi {
+  readonly kv: KeyValueStore
+  readonly #view: ClusterView
+  readonly #tickets: TicketOffice
+  readonly #forwarder: Forwarder
+  #isDraining = false
+
+  constructor(parts: NodeServiceParts) {
+    this.kv = parts.kv
+    this.#view = parts.view
+    this.#tickets = parts.tickets
+    this.#forwarder = parts.forwarder
+  }
+
+  status(): Status {
+    return this.#view.status()
+  }
+
+  members(): Members {
+    return this.#view.members()
+  }
+
+  health(): Health {
+    return this.#view.health()
+  }
+
+  livez(): Probe {
+    return this.#view.livez()
+  }
+
+  async readyz(): Promise<Probe> {
+    const isReadable = await this.#forwarder.confirmRead(READY_WITHIN_MS).then(
+      () => true,
+      () => false
+    )
+    const checks = {
+      leader_known: this.status().leader !== null,
+      linearizable_read: isReadable,
+      not_draining: !this.#isDraining
+    }
+    return { ok: Object.values(checks).every(Boolean), checks }
+  }
+
+  createTicket(options?: TicketOptions): Promise<NewTicket> {
+    return this.#tickets.create(options)
+  }
+
+  listTickets(options?: RequestOptions): Promise<Tickets> {
+    return this.#tickets.list(options)
+  }
+
+  async revokeTicket(id: string, options?: RequestOptions): Promise<void> {
+    await this.#tickets.revoke(idOfTicket(id), options)
+  }
+
+  /** From now on `readyz` says no. */
+  drain(): void {
+    this.#isDraining = true
+  }
+}
+
+/** How long a linearizable read may take on a node that calls itself ready. */
+const READY_WITHIN_MS = 1_000
+
+/** @throws TicketError for what begins like a ticket and is none */
+function idOfTicket(text: string): string {
+  if (/^[0-9a-f]{8}$/i.test(text)) return text.toLowerCase()
+  if (text.trim().toLowerCase().startsWith('aspen1')) {
+    return inviteIdOf(inviteKeysOf(decodeTicket(text).secret).keyPair.publicKey)
+  }
+  throw new TicketError({
+    code: 'TICKET_NOT_FOUND',
+    message: 'a ticket is named by its id (8 hex digits) or by its text',
+    hint: 'aspen ticket list'
+  })
+}

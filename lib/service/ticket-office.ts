@@ -1,0 +1,109 @@
+// Tickets for a person: made, listed, revoked, through the log, on any node.
+
+import type { Clock } from '../clock.ts'
+import { ControlPlaneError } from '../errors.ts'
+import { findInvite, inviteState, newInvite, ticketText } from '../cluster/invites.ts'
+import type { Whereabouts } from '../cluster/invites.ts'
+import { hexOf } from '../encoding.ts'
+import { DEFAULT_INVITE_TTL_MS, DEFAULT_INVITE_USES } from '../limits.ts'
+import { MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../limits.ts'
+import type { NodeId } from '../node-id.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
+import type { Random } from '../random.ts'
+import type { ControlCommand } from '../state-machine/command.ts'
+import { encodeControl } from '../state-machine/encoding.ts'
+import type { ApplyResult, Invite, StateMachine } from '../state-machine/state-machine.ts'
+import { inviteIdOf } from '../../tickets/tickets.ts'
+import type { NewTicket, TicketRow, Tickets } from './documents.ts'
+import type { Forwarder } from './forwarding.ts'
+import { timeoutOf } from './key-value-store.ts'
+import type { RequestOptions, TicketOptions } from './node-api.ts'
+
+export interface TicketOfficeParts {
+  readonly id: NodeId
+  readonly clock: Clock
+  readonly random: Random
+  readonly forwarder: Forwarder
+  readonly stateMachine: StateMachine
+  readonly whereabouts: () => Whereabouts
+}
+
+export class TicketOffice {
+  readonly #parts: TicketOfficeParts
+
+  constructor(parts: TicketOfficeParts) {
+    this.#parts = parts
+  }
+
+  async create(options: TicketOptions = {}): Promise<NewTicket> {
+    const { role = 'voter', ttlMs = DEFAULT_INVITE_TTL_MS, uses = DEFAULT_INVITE_USES } = options
+    checkRange('uses', uses, MAX_INVITE_USES)
+    checkRange('life in milliseconds', ttlMs, MAX_INVITE_TTL_MS)
+    const { random, whereabouts, id } = this.#parts
+    const invite = newInvite({ role, ttlMs, uses, createdBy: id }, random)
+    const result = await this.submit(invite.command, timeoutOf(options))
+    if (result.kind === 'refused') throw new ControlPlaneError(result.error)
+    const made = await this.#applied(invite.command.publicKey, options)
+    return { ticket: ticketText(made, invite.secret, whereabouts()), ...this.#row(made) }
+  }
+
+  async list(options: RequestOptions = {}): Promise<Tickets> {
+    await this.#parts.forwarder.confirmRead(timeoutOf(options))
+    const { invites } = this.#parts.stateMachine.trust()
+    return { tickets: invites.map((invite) => this.#row(invite)) }
+  }
+
+  async revoke(id: string, options: RequestOptions = {}): Promise<void> {
+    const timeoutMs = timeoutOf(options)
+    await this.#parts.forwarder.confirmRead(timeoutMs)
+    const invite = findInvite(this.#parts.stateMachine.trust().invites, id)
+    if (invite === undefined) {
+      throw new ControlPlaneError({
+        code: 'TICKET_NOT_FOUND',
+        message: `no ticket of this cluster has the id ${id}`,
+        hint: 'aspen ticket list'
+      })
+    }
+    const command = { kind: 'revokeInvite', publicKey: invite.publicKey } as const
+    const result = await this.submit(command, timeoutMs)
+    if (result.kind === 'refused') throw new ControlPlaneError(result.error)
+  }
+
+  /** Proposes a control command on whoever leads. */
+  async submit(command: ControlCommand, timeoutMs: number): Promise<ApplyResult> {
+    const entry = { kind: ENTRY_KIND.control, payload: encodeControl(command) }
+    return (await this.#parts.forwarder.submit(entry, timeoutMs)).result
+  }
+
+  /** The invite as this node knows it, once it has applied its creation. */
+  async #applied(publicKey: Uint8Array, options: RequestOptions): Promise<Invite> {
+    await this.#parts.forwarder.confirmRead(timeoutOf(options))
+    const hex = hexOf(publicKey)
+    const invites = this.#parts.stateMachine.trust().invites
+    const made = invites.find((invite) => hexOf(invite.publicKey) === hex)
+    if (made !== undefined) return made
+    throw new ControlPlaneError({ code: 'FAILED', message: 'the invite was closed as it was made' })
+  }
+
+  #row(invite: Invite): TicketRow {
+    return {
+      id: inviteIdOf(invite.publicKey),
+      role: invite.role,
+      state: inviteState(invite, this.#parts.clock.wallMs()),
+      uses: invite.uses,
+      uses_left: invite.usesLeft,
+      created_by: invite.createdBy,
+      created_at: new Date(invite.createdMs).toISOString(),
+      expires_at: new Date(invite.expiresMs).toISOString()
+    }
+  }
+}
+
+function checkRange(what: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return
+  throw new ControlPlaneError({
+    code: 'INVALID_REQUEST',
+    message: `the ${what} of a ticket is a whole number from 1 to ${max}, not ${value}`,
+    fields: { max }
+  })
+}
