@@ -1,0 +1,89 @@
+import test from 'brittle'
+import { MAX_APPEND_BYTES, MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_PROPOSALS } from '../../lib/limits.ts'
+import type { Entry } from '../../lib/raft/entry.ts'
+import { Proposals } from '../../lib/replica/proposals.ts'
+import type { Outcome, Proposal } from '../../lib/replica/proposals.ts'
+
+function proposalInto(outcomes: Outcome[], byteCount = 1): Proposal {
+  return {
+    kind: 2,
+    payload: new Uint8Array(byteCount),
+    onOutcome: (outcome) => outcomes.push(outcome)
+  }
+}
+
+function entryAt(index: number, term: number): Entry {
+  return { index, term, kind: 2, timeMs: 0, payload: new Uint8Array(1), hash: new Uint8Array(32) }
+}
+
+test('the queue takes MAX_PENDING_PROPOSALS and not one more, appended ones included', (t) => {
+  const outcomes: Outcome[] = []
+  const proposals = new Proposals()
+  for (let count = 0; count < MAX_PENDING_PROPOSALS; count++) {
+    if (!proposals.maybeAdd(proposalInto(outcomes))) t.fail('refused too early')
+  }
+  t.absent(proposals.maybeAdd(proposalInto(outcomes)))
+  const batch = proposals.takeBatch()
+  proposals.onAppended(batch, 1, 1)
+  t.absent(proposals.maybeAdd(proposalInto(outcomes)), 'what is appended still counts')
+  proposals.onApplied(entryAt(1, 1), { kind: 'none' })
+  t.ok(proposals.maybeAdd(proposalInto(outcomes)), 'what is settled gives its place back')
+})
+
+test('the queue is bounded in bytes as well', (t) => {
+  const proposals = new Proposals()
+  const half = MAX_PENDING_PROPOSAL_BYTES / 2
+  t.ok(proposals.maybeAdd(proposalInto([], half)))
+  t.ok(proposals.maybeAdd(proposalInto([], half)))
+  t.absent(proposals.maybeAdd(proposalInto([], 1)))
+})
+
+test('a batch holds what fits one message, and at least one proposal', (t) => {
+  const proposals = new Proposals()
+  proposals.maybeAdd(proposalInto([], MAX_APPEND_BYTES + 1))
+  proposals.maybeAdd(proposalInto([], MAX_APPEND_BYTES - 1))
+  proposals.maybeAdd(proposalInto([], 1))
+  proposals.maybeAdd(proposalInto([], 1))
+  t.alike(proposals.takeBatch().length, 1, 'one that is too large travels alone')
+  t.alike(proposals.takeBatch().length, 2)
+  t.alike(proposals.takeBatch().length, 1)
+})
+
+test('an applied entry of the same term settles as done, of another term as overwritten', (t) => {
+  const outcomes: Outcome[] = []
+  const proposals = new Proposals()
+  proposals.maybeAdd(proposalInto(outcomes))
+  proposals.maybeAdd(proposalInto(outcomes))
+  proposals.onAppended(proposals.takeBatch(), 3, 7)
+  proposals.onApplied(entryAt(7, 3), { kind: 'none' })
+  proposals.onApplied(entryAt(8, 4), { kind: 'none' })
+  t.alike(outcomes, [
+    { kind: 'done', index: 7, result: { kind: 'none' } },
+    { kind: 'refused', reason: 'overwritten' }
+  ])
+})
+
+test('a proposal appended where an older one stood tells the older one that it was overwritten', (t) => {
+  const older: Outcome[] = []
+  const newer: Outcome[] = []
+  const proposals = new Proposals()
+  proposals.maybeAdd(proposalInto(older))
+  proposals.onAppended(proposals.takeBatch(), 1, 5)
+  proposals.maybeAdd(proposalInto(newer))
+  proposals.onAppended(proposals.takeBatch(), 3, 5)
+  t.alike(older, [{ kind: 'refused', reason: 'overwritten' }])
+  proposals.onApplied(entryAt(5, 3), { kind: 'none' })
+  t.alike(newer, [{ kind: 'done', index: 5, result: { kind: 'none' } }])
+})
+
+test('at the end what waited is refused, what was appended is unknown', (t) => {
+  const waiting: Outcome[] = []
+  const appended: Outcome[] = []
+  const proposals = new Proposals()
+  proposals.maybeAdd(proposalInto(appended))
+  proposals.onAppended(proposals.takeBatch(), 1, 1)
+  proposals.maybeAdd(proposalInto(waiting))
+  proposals.endAll()
+  t.alike(waiting, [{ kind: 'refused', reason: 'closing' }])
+  t.alike(appended, [{ kind: 'unknown' }])
+})
