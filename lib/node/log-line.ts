@@ -42,9 +42,12 @@ function parseRecord(line: string): Record<string, unknown> | null {
 function timeOf(record: Record<string, unknown>): string {
   const time = new Date(textField(record, 'ts') ?? Number.NaN)
   if (Number.isNaN(time.getTime())) return '--:--:--.---'
-  const two = (value: number) => String(value).padStart(2, '0')
-  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':')
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(twoDigits).join(':')
   return `${clock}.${String(time.getMilliseconds()).padStart(3, '0')}`
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0')
 }
 
 function partOf(level: string): LogPart {

@@ -1,0 +1,208 @@
+// Every command as data: words, operands, flags, and where its code is. The code is loaded when the
+// command runs, so that `aspen kv get` does not pay for Hyperswarm.
+
+import type { FlagSpec } from './flags.ts'
+import { NODE_FLAGS, TIMEOUT_FLAG } from './flags.ts'
+import type { Invocation } from './invocation.ts'
+
+export interface CommandSpec {
+  /** the words after `aspen` */
+  readonly path: readonly [string] | readonly [string, string]
+  readonly summary: string
+  readonly description?: string
+  /** `<required>` or `[optional]`, with what it is */
+  readonly operands?: readonly (readonly [spec: string, about: string])[]
+  readonly flags?: readonly FlagSpec[]
+  /** left out on a command that only has subcommands */
+  readonly run?: (invocation: Invocation) => Promise<number>
+}
+
+const STALE: FlagSpec = {
+  spec: '--stale',
+  about: "answer from this node's own copy, which may be behind; works without quorum"
+}
+const IF_REVISION: FlagSpec = {
+  spec: '--if-revision <revision>',
+  about: 'only if the key was last changed by this revision'
+}
+const DASHES = "Put -- before keys and values that start with '-'."
+
+const NODE_COMMANDS: readonly CommandSpec[] = [
+  {
+    path: ['create'],
+    summary: 'make a new cluster of one and print a ticket for the next machine',
+    flags: NODE_FLAGS,
+    run: async (invocation) => (await import('./start-commands.ts')).create(invocation)
+  },
+  {
+    path: ['join'],
+    summary: 'make this machine a member of the cluster that a ticket is for',
+    description:
+      'The ticket comes as an argument, from stdin (-), from --ticket-file or from ASPEN_TICKET.\n' +
+      'Arguments can be seen by other users of the machine while the command runs.',
+    operands: [['[ticket]', "the ticket, or '-' to read it from stdin"]],
+    flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }, ...NODE_FLAGS],
+    run: async (invocation) => (await import('./start-commands.ts')).join(invocation)
+  },
+  {
+    path: ['start'],
+    summary: 'start the node of this machine in the background',
+    flags: NODE_FLAGS,
+    run: async (invocation) => (await import('./start-commands.ts')).start(invocation)
+  },
+  {
+    path: ['stop'],
+    summary: 'stop the node; it hands leadership over first',
+    flags: [{ spec: '--force', about: 'kill it if it does not end in time' }, TIMEOUT_FLAG],
+    run: async (invocation) => (await import('./stop-command.ts')).stop(invocation)
+  },
+  {
+    path: ['logs'],
+    summary: 'print the log of the node that runs in the background',
+    flags: [
+      { spec: '--follow|-f', about: 'go on with what is written from now on' },
+      {
+        spec: '--lines|-n <count>',
+        about: 'how many of the last lines to begin with (default: 100)'
+      }
+    ],
+    run: async (invocation) => (await import('./logs-command.ts')).logs(invocation)
+  },
+  {
+    path: ['status'],
+    summary: 'how this node and its cluster are; works without quorum',
+    flags: [
+      { spec: '--strict', about: 'exit 10 when one more failure would stop writes' },
+      TIMEOUT_FLAG
+    ],
+    run: async (invocation) => (await import('./status-commands.ts')).status(invocation)
+  },
+  {
+    path: ['members'],
+    summary: 'the members of the cluster as this node sees them',
+    flags: [TIMEOUT_FLAG],
+    run: async (invocation) => (await import('./status-commands.ts')).members(invocation)
+  }
+]
+
+const TICKET_COMMANDS: readonly CommandSpec[] = [
+  { path: ['ticket'], summary: 'make, list, revoke and read tickets' },
+  {
+    path: ['ticket', 'create'],
+    summary: 'make a ticket that lets other machines join',
+    flags: [
+      { spec: '--role <role>', about: 'what joiners may become', choices: ['voter', 'learner'] },
+      { spec: '--ttl <duration>', about: 'how long it is valid (default: 24h)' },
+      { spec: '--uses <count>', about: 'how many machines may use it (default: 16)' },
+      TIMEOUT_FLAG
+    ],
+    run: async (invocation) => (await import('./ticket-commands.ts')).createTicket(invocation)
+  },
+  {
+    path: ['ticket', 'list'],
+    summary: 'tickets that were made, open and closed',
+    flags: [TIMEOUT_FLAG],
+    run: async (invocation) => (await import('./ticket-commands.ts')).listTickets(invocation)
+  },
+  {
+    path: ['ticket', 'revoke'],
+    summary: 'end a ticket; members that it let in stay',
+    operands: [['<ticket>', "its id as 'ticket list' shows it, or its text"]],
+    flags: [TIMEOUT_FLAG],
+    run: async (invocation) => (await import('./ticket-commands.ts')).revokeTicket(invocation)
+  },
+  {
+    path: ['ticket', 'show'],
+    summary: 'what a ticket says, without asking anybody and without its secret',
+    operands: [['[ticket]', "the ticket, or '-' to read it from stdin"]],
+    flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }],
+    run: async (invocation) => (await import('./ticket-show.ts')).showTicket(invocation)
+  }
+]
+
+const KV_COMMANDS: readonly CommandSpec[] = [
+  { path: ['kv'], summary: 'read and write keys' },
+  {
+    path: ['kv', 'put'],
+    summary: 'write a key',
+    description: DASHES,
+    operands: [
+      ['<key>', 'the key'],
+      ['<value>', "the value, or '-' to read it from stdin as it is"]
+    ],
+    flags: [
+      IF_REVISION,
+      { spec: '--if-absent', about: 'only if there is no such key' },
+      TIMEOUT_FLAG
+    ],
+    run: async (invocation) => (await import('./kv-commands.ts')).put(invocation)
+  },
+  {
+    path: ['kv', 'get'],
+    summary: 'print the value of a key, byte for byte',
+    description: `Exit code 3 when there is no such key. ${DASHES}`,
+    operands: [['<key>', 'the key']],
+    flags: [{ spec: '--meta', about: 'revisions and version on stderr' }, STALE, TIMEOUT_FLAG],
+    run: async (invocation) => (await import('./kv-commands.ts')).get(invocation)
+  },
+  {
+    path: ['kv', 'del'],
+    summary: 'delete a key; no error when there is none',
+    description: DASHES,
+    operands: [['<key>', 'the key']],
+    flags: [IF_REVISION, TIMEOUT_FLAG],
+    run: async (invocation) => (await import('./kv-commands.ts')).del(invocation)
+  },
+  {
+    path: ['kv', 'scan'],
+    summary: 'list keys in byte order',
+    description: DASHES,
+    operands: [['[prefix]', 'only keys that start with this']],
+    flags: [
+      { spec: '--limit <count>', about: 'how many at most (default: 1000)' },
+      { spec: '--after <key>', about: 'only keys after this one' },
+      { spec: '--keys-only', about: 'keys without values' },
+      STALE,
+      TIMEOUT_FLAG
+    ],
+    run: async (invocation) => (await import('./kv-commands.ts')).scan(invocation)
+  }
+]
+
+const OTHER_COMMANDS: readonly CommandSpec[] = [
+  {
+    path: ['dev'],
+    summary: 'a whole cluster with its own private DHT in this terminal',
+    flags: [
+      { spec: '--nodes <count>', about: 'how many nodes (default: 3)' },
+      {
+        spec: '--timing <profile>',
+        about: 'heartbeats and elections',
+        choices: ['default', 'lan', 'wan']
+      },
+      TIMEOUT_FLAG
+    ],
+    run: async (invocation) => (await import('./dev-command.ts')).dev(invocation)
+  },
+  {
+    path: ['dht'],
+    summary: 'a bootstrap node of a private DHT, for networks without internet',
+    flags: [
+      { spec: '--host <address>', about: 'IPv4 address to bind and to tell (default: 127.0.0.1)' },
+      { spec: '--port <port>', about: 'UDP port, 0 for any (default: 49737)' }
+    ],
+    run: async (invocation) => (await import('./dht-command.ts')).dht(invocation)
+  },
+  {
+    path: ['version'],
+    summary: 'the version of this program',
+    run: async (invocation) => (await import('./version-command.ts')).version(invocation)
+  }
+]
+
+export const COMMANDS: readonly CommandSpec[] = [
+  ...NODE_COMMANDS,
+  ...TICKET_COMMANDS,
+  ...KV_COMMANDS,
+  ...OTHER_COMMANDS
+]

@@ -1,0 +1,120 @@
+// The flags that every command takes, once, and the reading of flag values: paparam gives strings,
+// numbers and durations and addresses are checked here and refused with CONFIG_INVALID (exit 2).
+
+import { ConfigError } from '../errors.ts'
+import { unmark } from './argv.ts'
+import { parseDuration } from './text.ts'
+
+/** A flag as paparam takes it. */
+export interface FlagSpec {
+  /** e.g. `--timeout <duration>` */
+  readonly spec: string
+  readonly about: string
+  readonly choices?: readonly string[]
+  readonly isRepeatable?: boolean
+}
+
+/** On every command. */
+export const SHARED_FLAGS: readonly FlagSpec[] = [
+  { spec: '--json', about: 'print one JSON object instead of text' },
+  { spec: '--quiet|-q', about: 'print only the value that matters' },
+  { spec: '--data-dir <dir>', about: "the node's folder (default: ASPEN_DATA_DIR, or by name)" },
+  { spec: '--name <name>', about: 'name of the node, and of its folder without --data-dir' },
+  {
+    spec: '--log-level <level>',
+    about: 'how much the node logs',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+  },
+  { spec: '--no-color', about: 'no colours (also NO_COLOR; FORCE_COLOR turns them on)' }
+]
+
+export const TIMEOUT_FLAG: FlagSpec = {
+  spec: '--timeout <duration>',
+  about: 'how long to wait at most: 300ms, 5s, 2m; a plain number is seconds'
+}
+
+/** On the commands that start a node. */
+export const NODE_FLAGS: readonly FlagSpec[] = [
+  {
+    spec: '--bootstrap <host:port>',
+    about: 'bootstrap node of a private DHT, repeatable (default: ASPEN_BOOTSTRAP, or recorded)',
+    isRepeatable: true
+  },
+  { spec: '--port <port>', about: 'UDP port (default: the last one, or any)' },
+  { spec: '--http-port <port>', about: 'TCP port of the HTTP API (default: from 7070 on)' },
+  {
+    spec: '--timing <profile>',
+    about: 'heartbeats and elections',
+    choices: ['default', 'lan', 'wan']
+  },
+  { spec: '--foreground', about: 'stay in this terminal until Ctrl-C' },
+  TIMEOUT_FLAG
+]
+
+export interface NumberRange {
+  readonly min: number
+  readonly max: number
+}
+
+/** The flags of one call, read with types. */
+export class Flags {
+  readonly #values: Readonly<Record<string, unknown>>
+
+  constructor(values: Readonly<Record<string, unknown>>) {
+    this.#values = values
+  }
+
+  isSet(name: string): boolean {
+    return this.#values[name] === true
+  }
+
+  text(name: string): string | null {
+    const value = this.#values[name]
+    return typeof value === 'string' ? unmark(value) : null
+  }
+
+  /** A choice; paparam has refused all others. */
+  choice<T extends string>(name: string, choices: readonly T[]): T | null {
+    const text = this.text(name)
+    return choices.find((choice) => choice === text) ?? null
+  }
+
+  list(name: string): readonly string[] {
+    const value = this.#values[name]
+    return Array.isArray(value) ? value.map((item) => unmark(String(item))) : []
+  }
+
+  /** @throws ConfigError CONFIG_INVALID */
+  integer(name: string, range: NumberRange): number | null {
+    const text = this.text(name)
+    if (text === null) return null
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= range.min && value <= range.max) return value
+    throw invalid(`${flagName(name)} takes a whole number from ${range.min} to ${range.max}`, text)
+  }
+
+  /** Milliseconds. @throws ConfigError CONFIG_INVALID */
+  duration(name: string, range: NumberRange): number | null {
+    const text = this.text(name)
+    if (text === null) return null
+    const ms = parseDuration(text)
+    if (ms === null)
+      throw invalid(`${flagName(name)} takes a duration such as 300ms, 5s or 2h`, text)
+    if (ms >= range.min && ms <= range.max) return ms
+    throw invalid(`${flagName(name)} must be between ${range.min} ms and ${range.max} ms`, text)
+  }
+
+  /** @throws ConfigError CONFIG_INVALID */
+  port(name: string): number | null {
+    return this.integer(name, { min: 1, max: 65_535 })
+  }
+}
+
+/** `dataDir` to `--data-dir`. */
+function flagName(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+function invalid(rule: string, text: string): ConfigError {
+  return new ConfigError({ code: 'CONFIG_INVALID', message: `${rule}, not '${text}'` })
+}

@@ -1,0 +1,123 @@
+// What `create`, `join` and `start` print when the node is there: on a terminal the next command to
+// type, for programs the documented fields.
+
+import { present } from '../assert.ts'
+import type { Status } from '../service/documents.ts'
+import type { Ready } from './daemon-messages.ts'
+import type { Target } from './invocation.ts'
+import { shortPath } from './invocation.ts'
+import type { Output } from './output.ts'
+import type { Style } from './style.ts'
+import { formatDuration, plural, printable } from './text.ts'
+import { ticketLines } from './ticket-commands.ts'
+
+/** Hex digits of a cluster id that people see. */
+const SHORT_ID_DIGITS = 6
+
+export interface ResultOptions {
+  readonly output: Output
+  readonly target: Target
+  readonly nowMs: number
+}
+
+export function printCreated(ready: Ready, { output, target, nowMs }: ResultOptions): void {
+  const { status } = ready
+  const ticket = present(ready.ticket, 'the first ticket of a new cluster')
+  output.result({
+    human: (style) => [
+      `${style.symbol('ok')} created cluster  ${style.bold(shortId(status))}  data ${shortPath(status.data_dir)}`,
+      nodeLine(status, style),
+      announcementLine(status, style),
+      '',
+      ...ticketLines(ticket, { style, nowMs }),
+      `  ${style.dim(`more tickets: aspen ticket create${target.selector}`)}`,
+      '',
+      '  On this machine:',
+      '',
+      `    ${style.bold(`aspen kv put hello world${target.selector}`)}`,
+      '',
+      toleranceLine(status, style)
+    ],
+    json: () => ({
+      ticket: ticket.ticket,
+      ticket_id: ticket.id,
+      expires_at: ticket.expires_at,
+      ...nodeDocument(status),
+      announced: status.discovery.announced
+    }),
+    quiet: () => ticket.ticket
+  })
+}
+
+export function printJoined(
+  ready: Ready,
+  { output, target, tookMs }: ResultOptions & { readonly tookMs: number | null }
+): void {
+  const { status, wasMember } = ready
+  output.result({
+    human: (style) => [
+      wasMember
+        ? `${style.symbol('ok')} already a member of cluster ${style.bold(shortId(status))} (${status.role})`
+        : `${style.symbol('ok')} joined cluster  ${style.bold(shortId(status))}  as ${status.role}${tookText(tookMs)}`,
+      nodeLine(status, style),
+      ...(wasMember ? [] : roleLines(status, target)),
+      toleranceLine(status, style)
+    ],
+    json: () => ({ ...nodeDocument(status), already_member: wasMember }),
+    quiet: () => String(status.node.id)
+  })
+}
+
+export function printStarted(status: Status, { output }: ResultOptions, wasRunning: boolean): void {
+  output.result({
+    human: (style) => [
+      `${style.symbol('ok')} ${wasRunning ? 'already running' : 'started'}  (pid ${status.pid})`,
+      nodeLine(status, style)
+    ],
+    json: () => ({ ...nodeDocument(status), already_running: wasRunning }),
+    quiet: () => String(status.pid)
+  })
+}
+
+/** The fields that all three have in common. */
+function nodeDocument(status: Status): object {
+  const { node, cluster, role, data_dir, pid, api } = status
+  return { node, cluster, role, data_dir, pid, api }
+}
+
+export function shortId(status: Status): string {
+  return status.cluster.id.slice(0, SHORT_ID_DIGITS)
+}
+
+function nodeLine({ node, role, leader, api }: Status, style: Style): string {
+  const leads = leader === node.id ? ', leader' : ''
+  const who = `${style.bold(printable(node.name))}  (node ${node.id}, ${role}${leads})`
+  return `${style.symbol('ok')} this node is  ${who}  api ${api.http} (unix: ${shortPath(api.socket)})`
+}
+
+function announcementLine({ discovery }: Status, style: Style): string {
+  if (discovery.announced) return `${style.symbol('ok')} announced on the DHT`
+  return `${style.symbol('warning')} not announced on the DHT yet: machines in other networks cannot join before that`
+}
+
+function toleranceLine(status: Status, style: Style): string {
+  const { voters, failure_tolerance: tolerance } = status
+  const verb = voters.length === 1 ? 'tolerates' : 'tolerate'
+  const text = `${plural(voters.length, 'voter')} ${verb} ${plural(tolerance, 'failure')}`
+  if (tolerance > 0) return `${style.symbol('ok')} ${text}`
+  const missing = Math.max(0, VOTERS_FOR_ONE_FAILURE - voters.length - status.learners.length)
+  const advice =
+    missing === 0 ? 'learners become voters when they have caught up' : `join ${missing} more`
+  return `${style.symbol('warning')} ${text}: ${advice}`
+}
+
+const VOTERS_FOR_ONE_FAILURE = 3
+
+function roleLines({ role }: Status, { selector }: Target): string[] {
+  if (role !== 'learner') return []
+  return [`  it becomes a voter when the cluster needs one: aspen members${selector}`]
+}
+
+function tookText(tookMs: number | null): string {
+  return tookMs === null ? '' : `  in ${formatDuration(tookMs)}`
+}

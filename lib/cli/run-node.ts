@@ -1,0 +1,73 @@
+// A node in this process: opens it, tells its owner how far it is, and stays until a signal comes or
+// the node ends by itself. Both for a person who looks at it and for a command that waits for it.
+
+import type { Logger } from 'pino'
+import { asAspenError, CODES, EXIT } from '../errors.ts'
+import type { AspenError } from '../errors.ts'
+import { AspenNode } from '../node/node.ts'
+import type { Progress } from '../node/options.ts'
+import type { Ready } from './daemon-messages.ts'
+import type { Launch } from './launch.ts'
+import { intentOf } from './launch.ts'
+import { exitSoon, StopSignals } from './signals.ts'
+
+/** Who wants to know. */
+export interface NodeReporter {
+  progress(progress: Progress): void
+  ready(ready: Ready): void
+  closing(): void
+  failed(error: AspenError): Promise<void>
+}
+
+export interface RunOptions {
+  readonly launch: Launch
+  /** for a join */
+  readonly ticket: string | null
+  readonly logger: Logger
+  readonly reporter: NodeReporter
+}
+
+/** Runs the node to its end. @returns the exit code of the process */
+export async function runNode(options: RunOptions): Promise<number> {
+  const signals = new StopSignals()
+  try {
+    const exitCode = await openAndStay(options, signals)
+    exitSoon(exitCode)
+    return exitCode
+  } catch (error) {
+    const failure = asAspenError(error)
+    options.logger.fatal({ err: error }, 'the node could not be opened')
+    await options.reporter.failed(failure)
+    const { exitCode } = CODES[failure.code]
+    exitSoon(exitCode)
+    return exitCode
+  } finally {
+    signals.close()
+  }
+}
+
+async function openAndStay(options: RunOptions, signals: StopSignals): Promise<number> {
+  const { launch, logger, reporter } = options
+  const opening = AspenNode.open({
+    intent: intentOf(launch, options.ticket),
+    dataDir: launch.target.dataDir,
+    name: launch.target.name,
+    bootstrap: launch.bootstrap,
+    port: launch.port,
+    httpPort: launch.httpPort,
+    timing: launch.timing,
+    logger,
+    onProgress: (progress) => reporter.progress(progress)
+  })
+  const node = await Promise.race([opening, signals.first])
+  // half-made is a state that the same command goes on from
+  if (typeof node === 'string') process.exit(EXIT.interrupted)
+  const { ticket, wasMember } = node.opened
+  reporter.ready({ status: node.status(), ticket, wasMember })
+  const end = await Promise.race([node.closed, signals.first])
+  if (typeof end === 'number') return end
+  logger.info({ signal: end }, 'closing')
+  reporter.closing()
+  await node.close()
+  return EXIT.ok
+}

@@ -1,0 +1,47 @@
+// Whether a node already runs here, for the commands that would start one.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AspenError } from '../errors.ts'
+import { isLocked } from '../node/data-directory.ts'
+import type { Status } from '../service/documents.ts'
+import { withDeadline, withNode } from './connect.ts'
+import type { Invocation } from './invocation.ts'
+import { shortPath } from './invocation.ts'
+import type { Launch } from './launch.ts'
+
+const POLL_MS = 100
+const PROBE_TIMEOUT_MS = 1_000
+
+/**
+ * The status of the node that holds the data directory, or null when none does. One that is still
+ * starting is waited for.
+ * @throws AspenError LOCKED when the directory is held and nobody answers within the deadline
+ */
+export async function runningStatus(
+  invocation: Invocation,
+  { target, timeoutMs }: Launch
+): Promise<Status | null> {
+  const deadlineMs = invocation.host.nowMs() + timeoutMs
+  while (isLocked(target.dataDir)) {
+    const status = await probe(invocation)
+    if (status !== null) return status
+    if (invocation.host.nowMs() >= deadlineMs) {
+      throw new AspenError({
+        code: 'LOCKED',
+        message: `a process holds ${shortPath(target.dataDir)}, and it does not answer`,
+        hint: `'aspen logs${target.selector}' may say why, 'aspen stop${target.selector}' ends it`
+      })
+    }
+    await sleep(POLL_MS)
+  }
+  return null
+}
+
+async function probe(invocation: Invocation): Promise<Status | null> {
+  try {
+    return await withNode(invocation, (node) => withDeadline(node.status(), PROBE_TIMEOUT_MS))
+  } catch (error) {
+    if (error instanceof AspenError) return null
+    throw error
+  }
+}

@@ -1,0 +1,148 @@
+// `aspen create`, `aspen join`, `aspen start`: in the background, or with --foreground in this
+// terminal.
+
+import { decodeTicket } from '../../tickets/tickets.ts'
+import { hexOf } from '../encoding.ts'
+import type { AspenError } from '../errors.ts'
+import { ConfigError, EXIT } from '../errors.ts'
+import type { Status } from '../service/documents.ts'
+import { startInBackground } from './daemon.ts'
+import type { BackgroundKind, Ready } from './daemon-messages.ts'
+import { backgroundKind } from './daemon-messages.ts'
+import type { Invocation } from './invocation.ts'
+import { shortPath } from './invocation.ts'
+import type { Launch } from './launch.ts'
+import { launchOf } from './launch.ts'
+import { ProgressDisplay } from './progress.ts'
+import { printCreated, printJoined, printStarted, shortId } from './results.ts'
+import { runningStatus } from './running.ts'
+import { StopSignals } from './signals.ts'
+import { readTicket } from './ticket-input.ts'
+
+export async function create(invocation: Invocation): Promise<number> {
+  const launch = await launchOf(invocation, 'create')
+  const background = backgroundKind(invocation.host.env)
+  if (background !== null) return asBackground(launch, background)
+  const running = await runningStatus(invocation, launch)
+  if (running !== null) throw clusterExists(running, launch)
+  return launchNode(invocation, { launch, ticket: null })
+}
+
+export async function join(invocation: Invocation): Promise<number> {
+  const launch = await launchOf(invocation, 'join')
+  const background = backgroundKind(invocation.host.env)
+  if (background !== null) return asBackground(launch, background)
+  const text = await readTicket(invocation)
+  const ticket = decodeTicket(text)
+  warnOfExpiry(invocation, ticket.expiresMs)
+  const running = await runningStatus(invocation, launch)
+  if (running === null) return launchNode(invocation, { launch, ticket: text })
+  if (running.cluster.id !== hexOf(ticket.clusterId)) throw otherCluster(running, launch)
+  const ready = { status: running, ticket: null, wasMember: true }
+  printJoined(ready, { ...resultOptions(invocation, launch), tookMs: null })
+  return EXIT.ok
+}
+
+export async function start(invocation: Invocation): Promise<number> {
+  const launch = await launchOf(invocation, 'start')
+  const background = backgroundKind(invocation.host.env)
+  if (background !== null) return asBackground(launch, background)
+  const running = await runningStatus(invocation, launch)
+  if (running === null) return launchNode(invocation, { launch, ticket: null })
+  printStarted(running, resultOptions(invocation, launch), true)
+  return EXIT.ok
+}
+
+interface Plan {
+  readonly launch: Launch
+  readonly ticket: string | null
+}
+
+async function launchNode(invocation: Invocation, plan: Plan): Promise<number> {
+  const { flags, host, output } = invocation
+  const isForeground = flags.isSet('foreground')
+  const startedMs = host.nowMs()
+  const display = new ProgressDisplay({
+    output,
+    nowMs: host.nowMs,
+    hasSteps: plan.launch.command === 'join',
+    canRedraw: !isForeground
+  })
+  const onReady = (ready: Ready) => {
+    display.close('ok')
+    printReady(invocation, plan.launch, { ready, tookMs: host.nowMs() - startedMs })
+  }
+  try {
+    if (isForeground) {
+      const { runInTerminal } = await import('./foreground.ts')
+      return await runInTerminal({ ...plan, output, display, onReady })
+    }
+    onReady(await runThere(plan, display))
+    return EXIT.ok
+  } finally {
+    display.close('failure')
+  }
+}
+
+/** Only the process of a node loads what a node is made of. */
+async function asBackground(launch: Launch, kind: BackgroundKind): Promise<number> {
+  const { runInBackground } = await import('./background.ts')
+  return runInBackground(launch, kind)
+}
+
+async function runThere({ launch, ticket }: Plan, display: ProgressDisplay): Promise<Ready> {
+  const signals = new StopSignals()
+  try {
+    return await startInBackground({
+      launch,
+      ticket,
+      onProgress: (progress) => display.update(progress),
+      interrupted: signals.first
+    })
+  } finally {
+    signals.close()
+  }
+}
+
+function printReady(
+  invocation: Invocation,
+  launch: Launch,
+  { ready, tookMs }: { readonly ready: Ready; readonly tookMs: number }
+): void {
+  const options = resultOptions(invocation, launch)
+  switch (launch.command) {
+    case 'create':
+      return printCreated(ready, options)
+    case 'join':
+      return printJoined(ready, { ...options, tookMs })
+    case 'start':
+      return printStarted(ready.status, options, false)
+  }
+}
+
+function resultOptions({ output, host }: Invocation, { target }: Launch) {
+  return { output, target, nowMs: host.nowMs() }
+}
+
+function clusterExists(status: Status, { target }: Launch): AspenError {
+  return new ConfigError({
+    code: 'ALREADY_INITIALIZED',
+    message: `a cluster exists here: ${shortId(status)}, in ${shortPath(target.dataDir)}`,
+    hint: `'aspen ticket create${target.selector}' mints a ticket; another --name or --data-dir makes another cluster`
+  })
+}
+
+function otherCluster(status: Status, { target }: Launch): AspenError {
+  return new ConfigError({
+    code: 'DATA_DIR_TAKEN',
+    message: `${shortPath(target.dataDir)} belongs to another cluster, ${shortId(status)}`,
+    hint: 'join with another --name or --data-dir'
+  })
+}
+
+/** The cluster decides by its own clock; this one may be wrong. */
+function warnOfExpiry({ host, output }: Invocation, expiresMs: number): void {
+  if (expiresMs > host.nowMs()) return
+  const warning = output.errorStyle.symbol('warning')
+  output.note(`${warning} by the clock of this machine the ticket has expired; asking the cluster`)
+}

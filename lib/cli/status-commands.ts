@@ -1,0 +1,116 @@
+// `aspen status` and `aspen members`: what this node knows, also without quorum.
+
+import { EXIT } from '../errors.ts'
+import type { MemberRow, Status } from '../service/documents.ts'
+import { withDeadline, withNode } from './connect.ts'
+import type { Invocation } from './invocation.ts'
+import { requestTimeoutMs, shortPath } from './invocation.ts'
+import type { Style } from './style.ts'
+import { renderTable } from './table.ts'
+import { formatDuration, plural, printable } from './text.ts'
+
+export async function status(invocation: Invocation): Promise<number> {
+  const { flags, output } = invocation
+  const timeoutMs = requestTimeoutMs(invocation)
+  const document = await withNode(invocation, (node) => withDeadline(node.status(), timeoutMs))
+  output.result({
+    human: (style) => statusLines(document, style),
+    json: () => document,
+    quiet: () => document.state
+  })
+  if (document.state === 'no_quorum') return EXIT.unavailable
+  return document.state === 'degraded' && flags.isSet('strict') ? EXIT.degraded : EXIT.ok
+}
+
+export async function members(invocation: Invocation): Promise<number> {
+  const timeoutMs = requestTimeoutMs(invocation)
+  const document = await withNode(invocation, (node) => withDeadline(node.members(), timeoutMs))
+  invocation.output.result({
+    human: (style) =>
+      renderTable(
+        MEMBER_COLUMNS,
+        document.members.map((row) => cells(row, style)),
+        style
+      ),
+    json: () => document,
+    quiet: () => document.members.map((member) => String(member.id)).join('\n')
+  })
+  return EXIT.ok
+}
+
+const MEMBER_COLUMNS = [
+  { title: 'ID', isNumber: true },
+  { title: 'NAME' },
+  { title: 'ROLE' },
+  { title: 'STATE' },
+  { title: 'LAG', isNumber: true },
+  { title: 'RTT', isNumber: true },
+  { title: 'PATH' },
+  { title: 'VERSION' },
+  { title: 'ADDRESS' }
+]
+
+function cells(member: MemberRow, style: Style): string[] {
+  const dash = style.symbol('dash')
+  return [
+    String(member.id),
+    `${printable(member.name)}${member.is_self ? '*' : ''}`,
+    member.role,
+    memberState(member),
+    member.lag === null ? dash : String(member.lag),
+    member.rtt_ms === null ? dash : `${member.rtt_ms.toFixed(1)} ms`,
+    member.path ?? dash,
+    printable(member.version),
+    member.addresses[0] ?? dash
+  ]
+}
+
+function memberState(member: MemberRow): string {
+  if (!member.linked) return 'no link'
+  return member.is_leader ? 'leader' : 'ok'
+}
+
+const STATE_TEXT = {
+  healthy: { symbol: 'ok', colour: 'green', text: 'healthy' },
+  degraded: { symbol: 'warning', colour: 'yellow', text: 'degraded' },
+  no_quorum: {
+    symbol: 'failure',
+    colour: 'red',
+    text: 'no quorum: writes and linearizable reads wait, stale reads work'
+  },
+  joining: { symbol: 'warning', colour: 'yellow', text: 'joining: catching up' }
+} as const
+
+function statusLines(document: Status, style: Style): string[] {
+  const { node, cluster, api, leader } = document
+  const state = STATE_TEXT[document.state]
+  const leaderText =
+    leader === null ? 'no leader' : leader === node.id ? 'this node' : `node ${leader}`
+  const rows: [string, string][] = [
+    ['cluster', cluster.id],
+    ['state', `${style.symbol(state.symbol)} ${style.colour(state.colour, state.text)}`],
+    ['leader', `${leaderText} (term ${document.term})`],
+    ['members', memberText(document)],
+    [
+      'this node',
+      `${node.id} ${printable(node.name)} (${document.role}), up ${formatDuration(document.uptime_ms)}`
+    ],
+    ['log', `committed ${document.commit_index}, applied ${document.applied_index}`],
+    ['discovery', discoveryText(document)],
+    ['addresses', document.addresses.join(', ') || 'none'],
+    ['api', `${api.http} (unix: ${shortPath(api.socket)})`],
+    ['data', `${shortPath(document.data_dir)} (pid ${document.pid})`],
+    ['version', document.version]
+  ]
+  return rows.map(([title, text]) => `${style.bold(title.padEnd(11))}${text}`)
+}
+
+function memberText({ voters, learners, failure_tolerance: tolerance }: Status): string {
+  const learnerText = learners.length === 0 ? '' : `, ${plural(learners.length, 'learner')}`
+  return `${plural(voters.length, 'voter')}${learnerText}; tolerates ${plural(tolerance, 'failure')}`
+}
+
+function discoveryText({ discovery }: Status): string {
+  if (discovery.announced) return 'announced on the DHT'
+  return discovery.online ? 'online, not announced yet' : 'the DHT does not answer'
+}
