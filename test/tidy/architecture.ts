@@ -106,7 +106,11 @@ const CLOCK_FILES: ReadonlySet<string> = new Set([
   'lib/clock.ts',
   'lib/random.ts',
   // gives the event loop its turn while a long answer is written
-  'lib/http/slice.ts'
+  'lib/http/slice.ts',
+  // runs in programs of its own, never in a simulated cluster
+  'lib/client/connection.ts',
+  // makes virtual time out of turns of the real loop
+  'lib/testing/virtual-time.ts'
 ])
 const CLOCK_FOLDERS: readonly string[] = ['lib/cli', 'bin']
 const PORT_FOLDERS: readonly string[] = ['lib/log-store', 'lib/state-machine', 'lib/transport']

@@ -211,7 +211,7 @@ test('paths of a machine and hosts of a registry are reported', (t) => {
   const host = ['registry', 'npmjs', 'org'].join('.')
   const files = plant({
     'lib/a.ts': `const a = '${home}/aspen'\nconst b = 'https://${host}/x'`,
-    'CONTRIBUTING.md': `see ${users}/x\nhttp://mirror.example/x\n~/home/x and docs/work/x`
+    'CONTRIBUTING.md': `see ${users}/x\nhttp://mirror.example/x\n~/home/x, docs/work/x and ${home?.replace('ann', 'me')}`
   })
   t.alike(brief(checkPlaces(files, ['mirror.example'])), [
     `lib/a.ts:2 ${home}: a path of somebody's machine`,

@@ -50,8 +50,9 @@ const NARROWED: Rule = {
   remedy: "remove it; where the machine lacks something, `if (isSkipped(t, '…')) return`"
 }
 
+/** `me`, `you` and `user` are nobody's home. */
 const MACHINE_PATH: Rule = {
-  pattern: /(?<![\w.$}~])\/(?:home|Users|work|root)\/[\w.-]+/g,
+  pattern: /(?<![\w.$}~])\/(?:home|Users|work|root)\/(?!(?:me|you|user)\b)[\w.-]+/g,
   why: "a path of somebody's machine",
   remedy: 'say it relative to the repository or to the home folder'
 }
