@@ -1,0 +1,217 @@
+// Real machines in small: each is a data directory, a name and a real `aspen` process, all on a
+// private DHT on loopback, driven through the built program like a user would. Everything is removed
+// at the end, also after a failure.
+
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Client } from '../../lib/client/client.ts'
+import type { Status } from '../../lib/service/documents.ts'
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly tookMs: number
+}
+
+export interface CommandOptions {
+  readonly stdin?: string | Uint8Array
+  readonly env?: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
+}
+
+const PROGRAM = fileURLToPath(new URL('../../bin/aspen.js', import.meta.url))
+const COMMAND_LIMIT_MS = 90_000
+
+export class Lab {
+  readonly root: string
+  #dht: ChildProcess | null = null
+  #bootstrap = ''
+  readonly #machines = new Set<string>()
+
+  private constructor(root: string) {
+    this.root = root
+  }
+
+  static async open(): Promise<Lab> {
+    const lab = new Lab(mkdtempSync(join(tmpdir(), 'aspen-e2e-')))
+    await lab.startDht()
+    return lab
+  }
+
+  get bootstrap(): string {
+    return this.#bootstrap
+  }
+
+  /** A new bootstrap node, on another port than any before it. */
+  async startDht(): Promise<void> {
+    const dht = spawn(process.execPath, [PROGRAM, 'dht', '--port', '0', '--quiet'], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    this.#dht = dht
+    const lines = createInterface({ input: dht.stdout })
+    const [address] = await once(lines, 'line')
+    this.#bootstrap = String(address)
+  }
+
+  async killDht(): Promise<void> {
+    const dht = this.#dht
+    this.#dht = null
+    if (dht === null || dht.exitCode !== null) return
+    dht.kill('SIGKILL')
+    await once(dht, 'exit')
+  }
+
+  dataDir(machine: string): string {
+    this.#machines.add(machine)
+    return join(this.root, machine)
+  }
+
+  /** Runs `aspen ARGS` for a machine and waits for its end; never throws for an exit code. */
+  async aspen(machine: string, args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+    const child = this.start(machine, args, options)
+    const stdout = collect(child.stdout)
+    const stderr = collect(child.stderr)
+    const startedMs = performance.now()
+    child.stdin?.end(options.stdin ?? '')
+    const limit = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? COMMAND_LIMIT_MS)
+    const [code] = await once(child, 'close')
+    clearTimeout(limit)
+    const tookMs = performance.now() - startedMs
+    return { code: typeof code === 'number' ? code : null, stdout: stdout(), stderr: stderr(), tookMs }
+  }
+
+  /** Runs `aspen ARGS` and returns its stdout; throws with what it printed when it fails. */
+  async run(machine: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    const ended = await this.aspen(machine, args, options)
+    if (ended.code === 0) return ended.stdout
+    throw new Error(`aspen ${args.join(' ')} on ${machine} ended with ${ended.code}:\n${ended.stderr}`)
+  }
+
+  /** The same with `--json`, parsed. */
+  async json(machine: string, args: readonly string[], options?: CommandOptions): Promise<JsonObject> {
+    return jsonOf(await this.run(machine, [...args, '--json'], options))
+  }
+
+  /** A command that stays: the caller ends it. */
+  start(machine: string, args: readonly string[], options: CommandOptions = {}): ChildProcess {
+    const { env = {} } = options
+    return spawn(process.execPath, [PROGRAM, ...args, '--data-dir', this.dataDir(machine)], {
+      env: { ...process.env, ASPEN_BOOTSTRAP: this.#bootstrap, NO_COLOR: '1', ...env },
+      stdio: ['pipe', 'pipe', 'pipe']
+    })
+  }
+
+  /** A cluster of these machines; resolves when all have joined. Returns the ticket. */
+  async cluster(names: readonly string[], args: readonly string[] = []): Promise<string> {
+    const [first = 'a', ...others] = names
+    const ticket = (await this.run(first, ['create', '--name', first, '--quiet', ...args])).trim()
+    for (const name of others) await this.run(name, ['join', ticket, '--name', name, ...args])
+    return ticket
+  }
+
+  async status(machine: string): Promise<Status> {
+    const client = this.client(machine)
+    try {
+      return await client.status()
+    } finally {
+      await client.close()
+    }
+  }
+
+  /** A client on the machine's socket; the caller closes it. */
+  client(machine: string): Client {
+    return Client.connect({ socketPath: join(this.dataDir(machine), 'aspen.sock') })
+  }
+
+  pid(machine: string): number {
+    const runtime = JSON.parse(readFileSync(join(this.dataDir(machine), 'runtime.json'), 'utf8'))
+    return Number(runtime.pid)
+  }
+
+  /** Ends the machine's node from outside and waits until its process is gone. */
+  async kill(machine: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const pid = this.pid(machine)
+    process.kill(pid, signal)
+    await waitFor(`the end of ${machine}`, () => !isAlive(pid), 20_000)
+  }
+
+  /** The machine whose node leads, as the machines that answer see it. */
+  async leader(machines: readonly string[]): Promise<string> {
+    let found: string | null = null
+    await waitFor('a leader', async () => {
+      for (const machine of machines) {
+        const status = await this.status(machine).catch(() => null)
+        if (status !== null && status.leader === status.node.id) found = machine
+      }
+      return found !== null
+    })
+    if (found === null) throw new Error('no leader')
+    return found
+  }
+
+  /** Waits until a machine sees this many voters. */
+  async voters(machine: string, count: number): Promise<void> {
+    await waitFor(`${count} voters seen by ${machine}`, async () => {
+      const status = await this.status(machine).catch(() => null)
+      return status?.voters.length === count
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const machine of this.#machines) {
+      try {
+        process.kill(this.pid(machine), 'SIGKILL')
+      } catch {
+        // it does not run
+      }
+    }
+    await this.killDht()
+    await sleep(100)
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** One JSON object on one line, as every command with `--json` prints. */
+export function jsonOf(text: string): JsonObject {
+  const lines = text.trimEnd().split('\n')
+  if (lines.length !== 1) throw new Error(`one line of JSON expected, not:\n${text}`)
+  return JSON.parse(lines[0] ?? '')
+}
+
+export async function waitFor(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 30_000
+): Promise<void> {
+  const endMs = performance.now() + limitMs
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms for ${what}`)
+    await sleep(20)
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function collect(stream: ChildProcess['stdout']): () => string {
+  const chunks: Buffer[] = []
+  stream?.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return () => Buffer.concat(chunks).toString()
+}
