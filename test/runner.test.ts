@@ -115,6 +115,7 @@ test('parts select folders and files, and slow parts run only when named', (t) =
   t.is(run(t, files, ['raft']).lastLine, '3 passed, 0 failed')
   t.is(run(t, files, ['raft/log', 'e2e']).lastLine, '2 passed, 0 failed')
   t.is(run(t, files, ['tidy', 'sim']).lastLine, '2 passed, 0 failed')
+  t.is(run(t, files, ['test/raft/log.test.ts', 'test/e2e/']).lastLine, '2 passed, 0 failed')
 })
 
 test('a part that does not exist fails, and so does an empty folder', (t) => {

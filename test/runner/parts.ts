@@ -66,7 +66,9 @@ function partOf(path: string): string {
   return path.replace(/\/.*|\.test\.js$/, '')
 }
 
+/** Also for a part that was typed as a path: `test/raft/`, `test/raft/log.test.ts`. */
 function belongsTo(path: string, part: string): boolean {
-  const name = part.replace(/\/+$|(\.test)?\.[jt]s$/g, '')
-  return path === `${name}.test.js` || path.startsWith(`${name}/`)
+  const name = part.replace(/^test\//, '').replace(/\/+$/, '')
+  const file = `${name.replace(/(\.test)?(\.[jt]s)?$/, '')}.test.js`
+  return path === file || path.startsWith(`${name}/`)
 }
