@@ -28,7 +28,7 @@ export function encode<T>(encoding: Encoder<T>, value: T): Uint8Array {
  * @throws ProtocolError when the bytes are malformed or any are left over
  */
 export function decode<T>(encoding: Encoder<T>, bytes: Uint8Array): T {
-  const state: State = { start: 0, end: bytes.byteLength, buffer: bytes }
+  const state: State = { start: 0, end: bytes.byteLength, buffer: plain(bytes) }
   try {
     const value = encoding.decode(state)
     if (state.start === state.end) return value
@@ -88,7 +88,10 @@ export function boundedUint(max: number): Encoder<number> {
   assert(Number.isSafeInteger(max), 'the bound is a safe integer')
   return {
     preencode(state, value) {
-      assert(Number.isSafeInteger(value) && value >= 0 && value <= max, `${value} is in [0, ${max}]`)
+      assert(
+        Number.isSafeInteger(value) && value >= 0 && value <= max,
+        `${value} is in [0, ${max}]`
+      )
       c.uint.preencode(state, value)
     },
     encode(state, value) {
@@ -202,6 +205,12 @@ export function bytesFromHex(text: string, size: number): Uint8Array | null {
 /** Whether a parsed JSON value is an object (not null, not an array). */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The same bytes not as a Buffer, whose `slice` is no copy. */
+function plain(bytes: Uint8Array): Uint8Array {
+  if (!Buffer.isBuffer(bytes)) return bytes
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 const EMPTY = new Uint8Array(0)

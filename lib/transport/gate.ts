@@ -66,7 +66,8 @@ export class Gate {
   enterInvite(publicKey: Uint8Array): Place | null {
     const key = hexOf(publicKey)
     const count = this.#invites.get(key) ?? 0
-    if (count >= MAX_CONNECTIONS_PER_INVITE || this.#inviteCount >= MAX_INVITE_CONNECTIONS) return null
+    if (count >= MAX_CONNECTIONS_PER_INVITE || this.#inviteCount >= MAX_INVITE_CONNECTIONS)
+      return null
     this.#invites.set(key, count + 1)
     this.#inviteCount++
     return once(() => {

@@ -147,7 +147,10 @@ export class Handshake {
   }
 
   /** Own hello and the other's are known: agree on the secret, send what the other lacks, prove. */
-  #prove(remote: { readonly hello: Hello; readonly bytes: Uint8Array }): readonly HandshakeAction[] {
+  #prove(remote: {
+    readonly hello: Hello
+    readonly bytes: Uint8Array
+  }): readonly HandshakeAction[] {
     const own = this.#own
     assert(own !== null && this.#ownBytes !== null, 'the own hello was sent')
     if (remote.hello.id === own.id) return this.#close('the other side claims this node’s id')
@@ -156,7 +159,8 @@ export class Handshake {
     const actions: HandshakeAction[] = []
     if (remote.hello.epoch < own.epoch) {
       const welcome = standing.kind === 'member' ? trust.welcomeFor(remotePublicKey) : null
-      if (welcome === null) return this.#close('an older epoch from a key that is not a member here')
+      if (welcome === null)
+        return this.#close('an older epoch from a key that is not a member here')
       actions.push(...sendWelcome(welcome))
     }
     const secret = trust.epochSecret(Math.min(own.epoch, remote.hello.epoch))
@@ -173,7 +177,8 @@ export class Handshake {
       return this.#close('a proof before both hellos')
     }
     const expected = this.#proofOf(!this.#site.isInitiator, this.#secret)
-    if (!equalSecret(expected, decode(proofEncoding, bytes))) return this.#close('the proof is wrong')
+    if (!equalSecret(expected, decode(proofEncoding, bytes)))
+      return this.#close('the proof is wrong')
     this.#state = 'done'
     return [{ kind: 'accept', hello: remote.hello }]
   }

@@ -95,7 +95,10 @@ export class Link {
   }
 
   request(payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
-    assert(payload.byteLength <= MAX_REQUEST_BYTES, `a request has at most ${MAX_REQUEST_BYTES} bytes`)
+    assert(
+      payload.byteLength <= MAX_REQUEST_BYTES,
+      `a request has at most ${MAX_REQUEST_BYTES} bytes`
+    )
     const isBusy =
       this.#pending.size >= MAX_INFLIGHT_REQUESTS || !this.#outbox.hasRoom(payload.byteLength)
     if (isBusy || this.#isOver) {
@@ -188,7 +191,10 @@ export class Link {
   }
 
   #answer(id: number, payload: Uint8Array): void {
-    assert(payload.byteLength <= MAX_REQUEST_BYTES, `an answer has at most ${MAX_REQUEST_BYTES} bytes`)
+    assert(
+      payload.byteLength <= MAX_REQUEST_BYTES,
+      `an answer has at most ${MAX_REQUEST_BYTES} bytes`
+    )
     if (this.#isOver || !this.#inHand.delete(id)) return
     if (this.#outbox.backlogBytes > 2 * MAX_SEND_BACKLOG_BYTES) {
       this.close('the other side does not read what it asked for')

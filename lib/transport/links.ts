@@ -257,7 +257,8 @@ export class Links implements Transport {
   #isPreferred(existing: Link, hello: Hello, mux: Mux): boolean {
     if (hexOf(existing.hello.instance) !== hexOf(hello.instance)) return false
     const ageMs = this.#options.clock.nowMs() - existing.sinceMs
-    if (ageMs > HELLO_DEADLINE_MS || existing.isInitiator === mux.connection.isInitiator) return false
+    if (ageMs > HELLO_DEADLINE_MS || existing.isInitiator === mux.connection.isInitiator)
+      return false
     const own = hexOf(this.#options.keyPair.publicKey)
     const isOwnLarger = own > hexOf(mux.connection.remotePublicKey)
     return existing.isInitiator === isOwnLarger
@@ -267,7 +268,10 @@ export class Links implements Transport {
     const { keyPair, trust, timers, handlers } = this.#options
     const place = this.#gate.enterInvite(connection.remotePublicKey)
     if (place === null) {
-      this.#converse((busy) => turnAway(connection, { timers, place: busy }), this.#gate.enterBusy())
+      this.#converse(
+        (busy) => turnAway(connection, { timers, place: busy }),
+        this.#gate.enterBusy()
+      )
       return
     }
     const parts = {

@@ -70,7 +70,10 @@ export function receiveJoiner(
 }
 
 /** Tells a joiner that there are too many of them. */
-export function turnAway(connection: Connection, parts: { timers: Timers; place: Place }): Conversation {
+export function turnAway(
+  connection: Connection,
+  parts: { timers: Timers; place: Place }
+): Conversation {
   return answerOnce(connection, parts, (mux) => {
     sendReply(mux, { kind: 'busy' })
   })
@@ -125,7 +128,8 @@ function verifiedRequest(
   parts: ReceptionParts
 ): VerifiedJoinRequest {
   const { clusterId, signature, ...request } = decode(joinRequestEncoding, bytes)
-  if (!equalSecret(clusterId, parts.clusterId)) throw new ProtocolError('a request for another cluster')
+  if (!equalSecret(clusterId, parts.clusterId))
+    throw new ProtocolError('a request for another cluster')
   const statement = joinStatement(connection.handshakeHash, clusterId, request.publicKey)
   if (!verify(signature, statement, request.publicKey)) {
     throw new ProtocolError('the node key did not sign this request')

@@ -1,0 +1,125 @@
+// The DHT with our guard in front: which keys may connect, how large a frame may be before anybody
+// has proven anything, who is dialled. Hyperswarm is given this DHT, so it can neither accept nor dial
+// around it (and its own firewall, which bans for good, never sees a key that we refuse).
+
+import { Buffer } from 'node:buffer'
+import DHT from 'hyperdht'
+import type { ConnectOptions, DHTOptions, Server, ServerOptions } from 'hyperdht'
+import NoiseSecretStream from '@hyperswarm/secret-stream'
+import { MAX_HELLO_BYTES } from '../limits.ts'
+
+/** Bytes of a frame's encryption, which count with it. */
+const CIPHER_BYTES = 17
+
+/**
+ * A secret stream that refuses frames above a limit as soon as their length is read. The stream
+ * itself takes 16 MiB from anybody. Relies on the private field `_len` of secret-stream 6.9.2; a test
+ * fails if it goes away.
+ */
+export class CappedStream extends NoiseSecretStream {
+  frameLimit = MAX_HELLO_BYTES
+
+  override _onrawdata(data: Uint8Array): void {
+    // lengths inside `data` are checked one frame at a time
+    if (this.frameLimit > 0 && hasLargeFrame(this, data)) {
+      this.destroy(new Error(`a frame of more than ${this.frameLimit} bytes`))
+      return
+    }
+    super._onrawdata(data)
+  }
+}
+
+/**
+ * Whether the frame in progress, or one that begins in `data`, is larger than the stream allows. Walks
+ * the lengths (uint24, little-endian) exactly as the stream will.
+ */
+function hasLargeFrame(stream: CappedStream, data: Uint8Array): boolean {
+  const max = stream.frameLimit + CIPHER_BYTES
+  let { _state: state, _len: length, _tmp: progress } = stream
+  let offset = 0
+  while (offset < data.byteLength) {
+    if (state === 0) {
+      length += progress * (data[offset++] ?? 0)
+      progress *= 256
+      if (progress < 0x1000000) continue
+      if (length > max) return true
+      progress = 0
+      state = 1
+    } else {
+      const missing = length - progress
+      const present = Math.min(missing, data.byteLength - offset)
+      offset += present
+      progress += present
+    }
+    if (state === 1 && progress === length) {
+      state = 0
+      length = 0
+      progress = 1
+    }
+  }
+  return false
+}
+
+export interface DhtGuard {
+  /** Whether a key that knocks is answered. */
+  mayKnock(publicKey: Uint8Array): boolean
+  /** Whether Hyperswarm may dial a key that it found. */
+  mayDial(publicKey: Uint8Array): boolean
+  /** An inbound connection, whose key `mayKnock` let in. */
+  onInbound(stream: CappedStream): void
+}
+
+export class GuardedDHT extends DHT {
+  readonly #guard: DhtGuard
+
+  constructor(options: DHTOptions, guard: DhtGuard) {
+    super(options)
+    this.#guard = guard
+  }
+
+  /**
+   * The server that Hyperswarm makes: its connections go to the guard and never to Hyperswarm, which
+   * would keep one per key and replace a live one by any newer.
+   */
+  override createServer(options: ServerOptions = {}): Server {
+    return super.createServer(
+      {
+        ...options,
+        firewall: (publicKey) => !this.#guard.mayKnock(publicKey),
+        createSecretStream: (isInitiator, raw, streamOptions) =>
+          new CappedStream(isInitiator, raw, streamOptions)
+      },
+      (stream) => {
+        if (stream instanceof CappedStream) this.#guard.onInbound(stream)
+        else stream.destroy()
+      }
+    )
+  }
+
+  /** Hyperswarm's dials to keys that it found under a topic. */
+  override connect(publicKey: Uint8Array, options: ConnectOptions = {}): CappedStream {
+    if (this.#guard.mayDial(publicKey)) return this.dial(publicKey, options)
+    const stream = new CappedStream(true, null, {
+      autoStart: false,
+      publicKey: this.defaultKeyPair.publicKey,
+      remotePublicKey: publicKey
+    })
+    stream.on('error', () => {})
+    stream.destroy(new Error('not wanted'))
+    return stream
+  }
+
+  /** A dial of ours. */
+  dial(publicKey: Uint8Array, options: ConnectOptions): CappedStream {
+    let made: CappedStream | null = null
+    super.connect(Buffer.from(publicKey), {
+      ...options,
+      createSecretStream: (isInitiator, raw, streamOptions) => {
+        made = new CappedStream(isInitiator, raw, streamOptions)
+        return made
+      }
+    })
+    if (made === null) throw new TypeError('hyperdht made a stream of its own')
+    return made
+  }
+}
