@@ -1,7 +1,8 @@
 // The life of a healthy cluster: founding, election, replication, reads, restart.
 
 import test from 'brittle'
-import { Cluster, CLUSTER_ID, member, timing } from './cluster.ts'
+import { Cluster } from './cluster.ts'
+import { CLUSTER_ID, member, timing } from './fixtures.ts'
 import { foundingEntries, foundingHardState } from '../../lib/raft/founding.ts'
 
 test('a founder leads at its first tick and commits without waiting', (t) => {

@@ -5,115 +5,27 @@ import { assert, present } from '../../lib/assert.ts'
 import { bytesOf } from '../../lib/encoding.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import { SeededRandom } from '../../lib/random.ts'
-import type { Configuration, Member } from '../../lib/raft/configuration.ts'
-import type { IndexedConfiguration } from '../../lib/raft/configurations.ts'
-import type { Effects, Event, HardState, Outgoing, Token, Write } from '../../lib/raft/effects.ts'
-import {
-  decodeConfiguration,
-  decodeMessage,
-  encodeConfiguration,
-  encodeMessage
-} from '../../lib/raft/encoding.ts'
-import type { Entry, EntryId, Index } from '../../lib/raft/entry.ts'
-import { chained, ENTRY_KIND, genesis } from '../../lib/raft/entry.ts'
-import type { LogReader } from '../../lib/raft/log.ts'
+import type { Effects, Event, Outgoing, Token, Write } from '../../lib/raft/effects.ts'
+import { decodeMessage, encodeMessage } from '../../lib/raft/encoding.ts'
+import type { Entry, Index } from '../../lib/raft/entry.ts'
+import { ENTRY_KIND } from '../../lib/raft/entry.ts'
 import type { Message } from '../../lib/raft/message.ts'
 import { Raft } from '../../lib/raft/raft.ts'
-import { TIMING } from '../../lib/raft/timing.ts'
+import {
+  configurationEntry,
+  configurationOf,
+  configurationsIn,
+  Disk,
+  entriesAfter,
+  GENESIS,
+  timing
+} from './fixtures.ts'
 
-export const CLUSTER_ID = new Uint8Array(16).fill(7)
-export const GENESIS = genesis(CLUSTER_ID)
-export const timing = TIMING.default
-
-export function member(id: NodeId, role: Member['role'] = 'voter'): Member {
-  return { id, publicKey: new Uint8Array(32).fill(id), role, addresses: [] }
-}
-
-export function configurationOf(
-  voters: readonly NodeId[],
-  learners: readonly NodeId[] = []
-): Configuration {
-  const members = [
-    ...voters.map((id) => member(id)),
-    ...learners.map((id) => member(id, 'learner'))
-  ]
-  return { members: members.toSorted((a, b) => a.id - b.id), outgoing: [] }
-}
-
-/** Entries after `previous`, one per term given; the payload tells them apart. */
-export function entriesAfter(
-  previous: EntryId,
-  terms: readonly number[],
-  text = ''
-): readonly Entry[] {
-  const entries: Entry[] = []
-  for (const term of terms) {
-    const payload = bytesOf(`${text}${term}`)
-    const before = entries.at(-1) ?? previous
-    entries.push(chained(before, { term, kind: ENTRY_KIND.write, timeMs: 1_000, payload }))
-  }
-  return entries
-}
-
-export function configurationEntry(
-  previous: EntryId,
-  configuration: Configuration,
-  term = 1
-): Entry {
-  const payload = encodeConfiguration(configuration)
-  return chained(previous, { term, kind: ENTRY_KIND.configuration, timeMs: 1_000, payload })
-}
-
-export function configurationsIn(entries: readonly Entry[]): readonly IndexedConfiguration[] {
-  return entries
-    .filter((entry) => entry.kind === ENTRY_KIND.configuration)
-    .map(({ index, payload }) => ({ index, configuration: decodeConfiguration(payload) }))
-}
-
-/** A log that is durable at once: what a completed write left. */
-export class Disk implements LogReader {
-  readonly base: EntryId
-  stored: Entry[] = []
-  hardState: HardState | null = null
-
-  constructor(entries: readonly Entry[] = [], base: EntryId = GENESIS) {
-    this.base = base
-    this.stored = [...entries]
-  }
-
-  get last(): EntryId {
-    return this.stored.at(-1) ?? this.base
-  }
-
-  entries(from: Index, to: Index, maxBytes: number): readonly Entry[] {
-    const found: Entry[] = []
-    let bytes = 0
-    for (let index = from; index < to; index++) {
-      const entry = present(this.stored[index - this.base.index - 1], `entry ${index}`)
-      bytes += entry.payload.byteLength
-      if (found.length > 0 && bytes > maxBytes) break
-      found.push(entry)
-    }
-    return found
-  }
-
-  idAt(index: Index): EntryId | 'compacted' | 'missing' {
-    if (index < this.base.index) return 'compacted'
-    if (index === this.base.index) return this.base
-    const entry = this.stored[index - this.base.index - 1]
-    return entry === undefined ? 'missing' : entry
-  }
-
-  apply(write: Omit<Write, 'token'>): void {
-    if (write.hardState !== null) this.hardState = write.hardState
-    if (write.truncateFrom !== null) {
-      this.stored.length = write.truncateFrom - this.base.index - 1
-    }
-    for (const entry of write.entries) {
-      assert(entry.index === this.last.index + 1, 'the stored log is contiguous')
-      this.stored.push(entry)
-    }
-  }
+function isOfKind<Kind extends Message['kind']>(
+  message: Message,
+  kind: Kind
+): message is Extract<Message, { kind: Kind }> {
+  return message.kind === kind
 }
 
 export interface InTransit {
@@ -189,6 +101,19 @@ export class Cluster {
     const first = configurationEntry(GENESIS, configurationOf(voters, more.learners))
     const entries = [first, ...entriesAfter(first, more.terms ?? [])]
     for (const id of [...voters, ...(more.learners ?? [])]) cluster.add(id, entries)
+    return cluster
+  }
+
+  /** Only node `id` of `voters` exists: the test speaks for the others. */
+  static alone(
+    id: NodeId,
+    voters: readonly NodeId[],
+    more: { learners?: readonly NodeId[]; terms?: readonly number[] } = {}
+  ): Cluster {
+    const cluster = Cluster.of(voters, more)
+    for (const other of [...voters, ...(more.learners ?? [])]) {
+      if (other !== id) cluster.nodes.delete(other)
+    }
     return cluster
   }
 
@@ -289,6 +214,53 @@ export class Cluster {
     this.tick(id)
     this.settle()
     assert(this.raft(id).status().role === 'leader', `node ${id} leads`)
+  }
+
+  message(id: NodeId, from: NodeId, message: Message): Effects {
+    return this.step(id, { kind: 'message', from, message })
+  }
+
+  /** Elects `id`, which is alone here, with the votes of `friends`; nothing is committed yet. */
+  lead(id: NodeId, friends: readonly NodeId[]): void {
+    this.tick(id)
+    this.nowMs += timing.electionMaxMs
+    this.tick(id)
+    const term = this.raft(id).status().term + 1
+    for (const from of friends) {
+      this.message(id, from, { kind: 'preVoteAnswer', term, isGranted: true, ownTerm: term - 1 })
+    }
+    this.completeWrites(id)
+    for (const from of friends) {
+      this.message(id, from, { kind: 'voteAnswer', term, isGranted: true })
+    }
+    assert(this.raft(id).status().role === 'leader', 'the votes suffice')
+    if (this.isDiskFast) this.completeWrites(id)
+  }
+
+  /** `from` acknowledges everything up to `matchIndex` in its present session. */
+  acknowledge(id: NodeId, from: NodeId, matchIndex: Index): Effects {
+    const { term } = this.raft(id).status()
+    const session = this.sessionOf(id, from)
+    const result = { kind: 'matched', matchIndex } as const
+    return this.message(id, from, { kind: 'appendAnswer', term, session, result })
+  }
+
+  /** The session of the last append that `id` sent to `to`. */
+  sessionOf(id: NodeId, to: NodeId): number {
+    const appends = this.sent(id, 'append').filter((append) => append.to === to)
+    return present(appends.at(-1), 'an append').message.session
+  }
+
+  /** All messages of a kind that `id` sent and that are still in the network, oldest first. */
+  sent<Kind extends Message['kind']>(
+    id: NodeId,
+    kind: Kind
+  ): readonly { to: NodeId; message: Extract<Message, { kind: Kind }> }[] {
+    const found: { to: NodeId; message: Extract<Message, { kind: Kind }> }[] = []
+    for (const { from, to, message } of this.network) {
+      if (from === id && isOfKind(message, kind)) found.push({ to, message })
+    }
+    return found
   }
 
   leaders(): readonly Node[] {

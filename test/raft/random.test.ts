@@ -8,7 +8,8 @@ import { SeededRandom } from '../../lib/random.ts'
 import type { ConfigurationChange } from '../../lib/raft/configuration.ts'
 import { learnersOf, votersOf } from '../../lib/raft/configuration.ts'
 import type { InTransit, Node } from './cluster.ts'
-import { Cluster, timing } from './cluster.ts'
+import { Cluster } from './cluster.ts'
+import { timing } from './fixtures.ts'
 import { Oracles } from './oracles.ts'
 
 const EVENTS = 600
