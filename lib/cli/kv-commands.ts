@@ -4,6 +4,7 @@ import { bytesOf } from '../encoding.ts'
 import { present } from '../assert.ts'
 import { ConfigError, EXIT, KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_SCAN_LIMIT, MAX_INDEX, MAX_SCAN_LIMIT, MAX_VALUE_SIZE } from '../limits.ts'
+import { itemJson, keyJson } from '../service/kv-json.ts'
 import type { ReadOptions, Scanned, Written } from '../service/node-api.ts'
 import type { Condition } from '../state-machine/command.ts'
 import type { KeyValue } from '../state-machine/state-machine.ts'
@@ -14,7 +15,7 @@ import { requestTimeoutMs } from './invocation.ts'
 import { readInput } from './input.ts'
 import type { Output } from './output.ts'
 import { renderTable } from './table.ts'
-import { displayBytes, jsonBytes, plural } from './text.ts'
+import { displayBytes, plural } from './text.ts'
 
 export async function put(invocation: Invocation): Promise<number> {
   const { args, flags, host, output } = invocation
@@ -31,7 +32,7 @@ export async function put(invocation: Invocation): Promise<number> {
   output.result({
     human: (style) => [`${style.colour('green', 'ok')}  revision ${revision}`],
     json: () => ({
-      ...jsonBytes('key', key),
+      ...keyJson(key),
       revision,
       previous_revision: previousRevisionOf(written)
     }),
@@ -55,7 +56,7 @@ export async function get(invocation: Invocation): Promise<number> {
   if (output.isJson) {
     output.result({
       human: () => [],
-      json: () => ({ ...jsonItem(item, true), revision, consistency }),
+      json: () => ({ ...itemJson(item), consistency, applied_index: revision }),
       quiet: () => null
     })
     return EXIT.ok
@@ -81,7 +82,7 @@ export async function del(invocation: Invocation): Promise<number> {
         ? [`not found: ${displayBytes(key)}`]
         : [`${style.colour('green', 'deleted')}  revision ${revision}`],
     json: () => ({
-      ...jsonBytes('key', key),
+      ...keyJson(key),
       deleted: previous !== 0,
       revision,
       previous_revision: previous
@@ -116,7 +117,7 @@ export async function scan(invocation: Invocation): Promise<number> {
       return renderTable(SCAN_COLUMNS, rows, style)
     },
     json: () => ({
-      items: page.items.map((item) => jsonItem(item, !isKeysOnly)),
+      items: page.items.map((item) => (isKeysOnly ? keyJson(item.key) : itemJson(item))),
       has_more: page.hasMore,
       revision: page.revision,
       consistency: page.consistency
@@ -143,16 +144,6 @@ function noteMeta(output: Output, item: KeyValue, how: string): void {
   const { modRevision, createRevision, version } = item
   const line = `revision ${modRevision}  created ${createRevision}  version ${version}  (${how})`
   output.note(output.errorStyle.dim(line))
-}
-
-function jsonItem(item: KeyValue, hasValue: boolean): Record<string, unknown> {
-  return {
-    ...jsonBytes('key', item.key),
-    ...(hasValue ? jsonBytes('value', item.value) : {}),
-    create_revision: item.createRevision,
-    mod_revision: item.modRevision,
-    version: item.version
-  }
 }
 
 function previousRevisionOf(written: Written): number {

@@ -8,14 +8,14 @@ import { formatDuration, printable } from './text.ts'
 const QUIET_MS = 300
 const REDRAW_MS = 100
 
-/** The numbered phases of a join. */
+/** The numbered phases of a join: a member is found by its address or over the DHT. */
 const JOIN_STEPS: Readonly<Partial<Record<Progress['phase'], number>>> = {
   lookup: 1,
-  connect: 2,
-  admission: 3,
-  catchup: 4
+  connect: 1,
+  admission: 2,
+  catchup: 3
 }
-const JOIN_STEP_COUNT = 4
+const JOIN_STEP_COUNT = 3
 
 export interface ProgressOptions {
   readonly output: Output

@@ -9,7 +9,7 @@ import { shortPath } from './invocation.ts'
 import type { Output } from './output.ts'
 import type { Style } from './style.ts'
 import { formatDuration, plural, printable } from './text.ts'
-import { ticketLines } from './ticket-commands.ts'
+import { ticketLines } from './ticket-lines.ts'
 
 /** Hex digits of a cluster id that people see. */
 const SHORT_ID_DIGITS = 6

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AspenError } from '../errors.ts'
 import { isLocked } from '../node/data-directory.ts'
 import type { Status } from '../service/documents.ts'
-import { withDeadline, withNode } from './connect.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath } from './invocation.ts'
 import type { Launch } from './launch.ts'
@@ -38,6 +37,8 @@ export async function runningStatus(
 }
 
 async function probe(invocation: Invocation): Promise<Status | null> {
+  // loaded only when there is somebody to talk to
+  const { withDeadline, withNode } = await import('./connect.ts')
   try {
     return await withNode(invocation, (node) => withDeadline(node.status(), PROBE_TIMEOUT_MS))
   } catch (error) {

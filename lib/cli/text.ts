@@ -25,13 +25,13 @@ export function parseDuration(text: string): number | null {
   return Math.round(Number(parts[1]) * unitMs)
 }
 
-/** `450 ms`, `1.2 s`, `3 min`, `2 h`, `5 d`: one number, rounded down above a minute. */
+/** `450 ms`, `1.2 s`, `3 min`, `2 h`, `5 d`: one number, rounded above a minute. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND_MS) return `${Math.max(0, Math.round(ms))} ms`
   if (ms < MINUTE_MS) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
-  if (ms < 2 * HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} min`
-  if (ms < 2 * DAY_MS) return `${Math.floor(ms / HOUR_MS)} h`
-  return `${Math.floor(ms / DAY_MS)} d`
+  if (ms < 2 * HOUR_MS) return `${Math.round(ms / MINUTE_MS)} min`
+  if (ms < 2 * DAY_MS) return `${Math.round(ms / HOUR_MS)} h`
+  return `${Math.round(ms / DAY_MS)} d`
 }
 
 /** `in 3 h` or `2 h ago`, seen from `nowMs`. */
@@ -66,13 +66,6 @@ export function printable(text: string): string {
 export function displayBytes(bytes: Uint8Array): string {
   const text = textOf(bytes)
   return text === null ? `<binary ${formatSize(bytes.byteLength)}>` : printable(text)
-}
-
-/** Bytes as fields of a JSON object: text under `name` when they are UTF-8, else base64. */
-export function jsonBytes(name: string, bytes: Uint8Array): Record<string, string> {
-  const text = textOf(bytes)
-  if (text !== null) return { [name]: text }
-  return { [`${name}_b64`]: Buffer.from(bytes).toString('base64') }
 }
 
 /** How many columns of a terminal the text takes. */

@@ -3,14 +3,14 @@
 import { present } from '../assert.ts'
 import { EXIT } from '../errors.ts'
 import { MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../limits.ts'
-import type { NewTicket, TicketRow } from '../service/documents.ts'
+import type { TicketRow } from '../service/documents.ts'
 import type { TicketOptions } from '../service/node-api.ts'
 import { withNode } from './connect.ts'
 import type { Invocation } from './invocation.ts'
 import { requestTimeoutMs } from './invocation.ts'
-import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
-import { formatRelative, plural } from './text.ts'
+import { formatRelative } from './text.ts'
+import { ticketLines } from './ticket-lines.ts'
 
 const MIN_TTL_MS = 1_000
 
@@ -32,22 +32,6 @@ export async function createTicket(invocation: Invocation): Promise<number> {
     quiet: () => ticket.ticket
   })
   return EXIT.ok
-}
-
-/** How a new ticket is handed to people: the whole next command, then what it is worth. */
-export function ticketLines(
-  ticket: NewTicket,
-  { style, nowMs }: { readonly style: Style; readonly nowMs: number }
-): string[] {
-  const expires = formatRelative(Date.parse(ticket.expires_at), nowMs)
-  const worth = `id ${ticket.id}, ${ticket.role}, expires ${expires}, ${plural(ticket.uses_left, 'use')}`
-  return [
-    '  Join another machine with:',
-    '',
-    `    ${style.bold(`aspen join ${ticket.ticket}`)}`,
-    '',
-    `  ${style.dim(worth)}`
-  ]
 }
 
 export async function listTickets(invocation: Invocation): Promise<number> {

@@ -1,43 +1,176 @@
 // What the answers must look like. Checked, because what listens there may be another program or
-// another version; compiled at first use, because a command asks one thing only.
+// another version. By hand and not with the schemas of the documents: loading the schema library takes
+// longer than everything else that `aspen kv get` does. The compiler sees to it that every field of a
+// document has a check here, and a test that both agree.
 
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
-import * as documents from '../service/documents.ts'
-import * as kvDocuments from '../service/kv-documents.ts'
+import type {
+  ErrorBody,
+  Health,
+  MemberRow,
+  Members,
+  NewTicket,
+  Probe,
+  Status,
+  TicketRow,
+  Tickets
+} from '../service/documents.ts'
+import type { ItemJson, ReadAnswer, ScanAnswer, WriteAnswer } from '../service/kv-documents.ts'
 
 export interface Shape<T> {
   check(value: unknown): value is T
 }
 
-interface Checker<T> {
-  Check(value: unknown): value is T
+type Check = (value: unknown) => boolean
+/** A check for each field; those of the document that may be missing are `optional`. */
+type Fields<T> = { readonly [Name in keyof T]-?: Check }
+
+const text: Check = (value) => typeof value === 'string'
+const flag: Check = (value) => typeof value === 'boolean'
+const number: Check = (value) => typeof value === 'number'
+const whole: Check = (value) => Number.isInteger(value)
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function shape<T>(compile: () => Checker<T>): Shape<T> {
-  let checker: Checker<T> | null = null
-  return {
-    check(value): value is T {
-      checker ??= compile()
-      return checker.Check(value)
-    }
-  }
+function object<T>(fields: Fields<T>): Check {
+  const checks = Object.entries<Check>(fields)
+  return (value) => isRecord(value) && checks.every(([name, check]) => check(value[name]))
 }
 
-const { revision, changes } = kvDocuments.WriteAnswer.properties
+/** A document: its checks are the compiler's word that it is a T. */
+function shape<T>(fields: Fields<T>): Shape<T> {
+  const check = object(fields)
+  return { check: (value): value is T => check(value) }
+}
+
+function optional(check: Check): Check {
+  return (value) => value === undefined || check(value)
+}
+
+function nullable(check: Check): Check {
+  return (value) => value === null || check(value)
+}
+
+function oneOf(...values: readonly unknown[]): Check {
+  return (value) => values.includes(value)
+}
+
+function listOf(check: Check): Check {
+  return (value) => Array.isArray(value) && value.every(check)
+}
+
+function recordOf(check: Check): Check {
+  return (value) => isRecord(value) && Object.values(value).every(check)
+}
+
+const role = oneOf('voter', 'learner', 'none')
+
+const itemFields: Fields<ItemJson> = {
+  key: optional(text),
+  key_b64: optional(text),
+  value: optional(text),
+  value_b64: optional(text),
+  revision: whole,
+  create_revision: whole,
+  version: whole
+}
+const consistency = oneOf('linearizable', 'stale')
+
+const memberFields: Fields<MemberRow> = {
+  id: whole,
+  key: text,
+  name: text,
+  role,
+  is_leader: flag,
+  is_self: flag,
+  linked: flag,
+  path: nullable(oneOf('direct', 'relay')),
+  rtt_ms: nullable(number),
+  lag: nullable(whole),
+  version: text,
+  addresses: listOf(text)
+}
+
+const ticketFields: Fields<TicketRow> = {
+  id: text,
+  role: oneOf('voter', 'learner'),
+  state: oneOf('open', 'used_up', 'revoked', 'expired'),
+  uses: whole,
+  uses_left: whole,
+  created_by: whole,
+  created_at: text,
+  expires_at: text
+}
+
+const status = shape<Status>({
+  node: object<Status['node']>({ id: whole, key: text, name: text }),
+  cluster: object<Status['cluster']>({ id: text }),
+  role,
+  data_dir: text,
+  pid: whole,
+  api: object<Status['api']>({ socket: text, http: text }),
+  leader: nullable(whole),
+  term: whole,
+  commit_index: whole,
+  applied_index: whole,
+  voters: listOf(whole),
+  learners: listOf(whole),
+  state: oneOf('healthy', 'degraded', 'no_quorum', 'joining'),
+  failure_tolerance: whole,
+  version: text,
+  uptime_ms: whole,
+  discovery: object<Status['discovery']>({ online: flag, announced: flag }),
+  addresses: listOf(text)
+})
+
+const health = shape<Health>({
+  status: oneOf('healthy', 'degraded', 'unhealthy'),
+  state: text,
+  current_leader: nullable(whole),
+  term: whole,
+  node_id: whole,
+  uptime_seconds: number,
+  failure_tolerance: whole,
+  checks: recordOf(
+    object<Health['checks'][string]>({
+      status: oneOf('ok', 'warning', 'error'),
+      message: optional(text)
+    })
+  )
+})
+
 /** Without the echo of the command. */
-const WrittenAnswer = Type.Object({ revision, changes })
+type WrittenAnswer = Pick<WriteAnswer, 'revision' | 'changes'>
 
 export const shapes = {
-  status: shape(() => Compile(documents.Status)),
-  members: shape(() => Compile(documents.Members)),
-  health: shape(() => Compile(documents.Health)),
-  probe: shape(() => Compile(documents.Probe)),
-  newTicket: shape(() => Compile(documents.NewTicket)),
-  tickets: shape(() => Compile(documents.Tickets)),
-  revoked: shape(() => Compile(Type.Object({ revoked: Type.Literal(true) }))),
-  read: shape(() => Compile(kvDocuments.ReadAnswer)),
-  written: shape(() => Compile(WrittenAnswer)),
-  scan: shape(() => Compile(kvDocuments.ScanAnswer)),
-  error: shape(() => Compile(documents.ErrorBody))
+  status,
+  members: shape<Members>({ members: listOf(object(memberFields)) }),
+  health,
+  probe: shape<Probe>({ ok: flag, checks: recordOf(flag) }),
+  newTicket: shape<NewTicket>({ ticket: text, ...ticketFields }),
+  tickets: shape<Tickets>({ tickets: listOf(object(ticketFields)) }),
+  revoked: shape<{ readonly revoked: true }>({ revoked: oneOf(true) }),
+  read: shape<ReadAnswer>({ ...itemFields, consistency, applied_index: whole }),
+  written: shape<WrittenAnswer>({
+    revision: whole,
+    changes: listOf(object<WriteAnswer['changes'][number]>({ previous_revision: whole }))
+  }),
+  scan: shape<ScanAnswer>({
+    items: listOf(object(itemFields)),
+    has_more: flag,
+    revision: whole,
+    consistency
+  }),
+  error: shape<ErrorBody>({
+    error: object<ErrorBody['error']>({
+      code: text,
+      message: text,
+      hint: nullable(text),
+      retryable: flag,
+      applied: oneOf(false, null),
+      leader: nullable(whole),
+      revision: nullable(whole)
+    })
+  })
 }

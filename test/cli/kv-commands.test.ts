@@ -96,7 +96,7 @@ test('scan is a table, keys alone, or one object', async (t) => {
   const document = JSON.parse((await run(['kv', 'scan', '--limit', '1', '--json'])).stdout)
   t.is(document.has_more, true)
   t.alike(document.items, [
-    { key: 'app/host', value: 'db.internal', create_revision: 11, mod_revision: 11, version: 1 }
+    { key: 'app/host', value: 'db.internal', revision: 11, create_revision: 11, version: 1 }
   ])
 })
 

@@ -1,0 +1,178 @@
+// The client's own checks of answers against the schemas of the documents: on good documents, and on
+// documents in which one part is missing or of another type, both say the same.
+
+import test from 'brittle'
+import type { TSchema } from 'typebox'
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Shape } from '../../lib/client/shapes.ts'
+import { shapes } from '../../lib/client/shapes.ts'
+import * as documents from '../../lib/service/documents.ts'
+import * as kvDocuments from '../../lib/service/kv-documents.ts'
+
+const date = '2026-01-02T03:04:05.000Z'
+const key = 'ab'.repeat(32)
+const ticket = {
+  id: '0123abcd',
+  role: 'voter',
+  state: 'open',
+  uses: 16,
+  uses_left: 15,
+  created_by: 1,
+  created_at: date,
+  expires_at: date
+}
+const item = { key: 'k', value: 'v', revision: 3, create_revision: 2, version: 1 }
+const { revision, changes } = kvDocuments.WriteAnswer.properties
+
+const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
+  [
+    shapes.status,
+    documents.Status,
+    {
+      node: { id: 1, key, name: 'alder' },
+      cluster: { id: 'cd'.repeat(16) },
+      role: 'voter',
+      data_dir: '/data',
+      pid: 7,
+      api: { socket: '/data/aspen.sock', http: 'http://127.0.0.1:7070' },
+      leader: 1,
+      term: 2,
+      commit_index: 3,
+      applied_index: 3,
+      voters: [1, 2],
+      learners: [3],
+      state: 'healthy',
+      failure_tolerance: 0,
+      version: '0.1.0',
+      uptime_ms: 5,
+      discovery: { online: true, announced: false },
+      addresses: ['127.0.0.1:4000']
+    }
+  ],
+  [
+    shapes.members,
+    documents.Members,
+    {
+      members: [
+        {
+          id: 1,
+          key,
+          name: 'alder',
+          role: 'learner',
+          is_leader: false,
+          is_self: true,
+          linked: true,
+          path: 'direct',
+          rtt_ms: 1.5,
+          lag: 4,
+          version: '0.1.0',
+          addresses: ['127.0.0.1:4000']
+        }
+      ]
+    }
+  ],
+  [
+    shapes.health,
+    documents.Health,
+    {
+      status: 'degraded',
+      state: 'Leader',
+      current_leader: 1,
+      term: 2,
+      node_id: 1,
+      uptime_seconds: 1.5,
+      failure_tolerance: 0,
+      checks: { storage: { status: 'ok', message: 'fine' } }
+    }
+  ],
+  [shapes.probe, documents.Probe, { ok: true, checks: { loop: true } }],
+  [shapes.newTicket, documents.NewTicket, { ticket: 'aspen1q', ...ticket }],
+  [shapes.tickets, documents.Tickets, { tickets: [ticket] }],
+  [shapes.revoked, Type.Object({ revoked: Type.Literal(true) }), { revoked: true }],
+  [shapes.read, kvDocuments.ReadAnswer, { ...item, consistency: 'stale', applied_index: 9 }],
+  [
+    shapes.written,
+    Type.Object({ revision, changes }),
+    { revision: 3, changes: [{ previous_revision: 0 }] }
+  ],
+  [
+    shapes.scan,
+    kvDocuments.ScanAnswer,
+    { items: [item], has_more: false, revision: 3, consistency: 'linearizable' }
+  ],
+  [
+    shapes.error,
+    documents.ErrorBody,
+    {
+      error: {
+        code: 'TIMEOUT',
+        message: 'm',
+        hint: 'h',
+        retryable: false,
+        applied: false,
+        leader: 1,
+        revision: 2
+      }
+    }
+  ]
+]
+
+const STRANGERS = [null, 7, 1.5, 'stranger', true, {}, []]
+
+test('every shape takes its document, also with more fields than it knows', (t) => {
+  t.is(CASES.length, Object.keys(shapes).length, 'all of them')
+  for (const [shape, schema, document] of CASES) {
+    t.ok(Compile(schema).Check(document), 'the sample is good')
+    t.ok(shape.check(document))
+    t.ok(shape.check({ ...document, later: 1 }))
+  }
+})
+
+test('a part that is missing or of another type is seen as the schema sees it', (t) => {
+  let refused = 0
+  for (const [shape, schema, document] of CASES) {
+    const checker = Compile(schema)
+    for (const [path, variant] of variantsOf(document)) {
+      const isGood = checker.Check(variant)
+      if (!isGood) refused++
+      if (shape.check(variant) !== isGood) t.fail(`${path} of ${JSON.stringify(variant)}`)
+    }
+  }
+  t.ok(refused > 300, `${refused} refusals`)
+})
+
+test('what is no object at all is refused', (t) => {
+  for (const [shape] of CASES) {
+    for (const value of [undefined, null, 7, 'text', true, []]) t.absent(shape.check(value))
+  }
+})
+
+/** The document with one part, at any depth, left out or replaced by something of another type. */
+function* variantsOf(value: unknown): Generator<readonly [path: string, variant: unknown]> {
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, part] of Object.entries(value)) {
+    const replaced = (by: unknown) => withPart(value, name, by)
+    if (!Array.isArray(value)) yield [`without ${name}`, replaced(undefined)]
+    for (const stranger of STRANGERS) {
+      if (typeOf(stranger) !== typeOf(part)) yield [name, replaced(stranger)]
+    }
+    for (const [path, variant] of variantsOf(part)) yield [`${name}.${path}`, replaced(variant)]
+  }
+}
+
+/** A copy with the part replaced, or taken out when there is no replacement. */
+function withPart(value: object, name: string, by: unknown): unknown {
+  const entries = Object.entries(value).flatMap(([field, part]) => {
+    if (field !== name) return [[field, part] as const]
+    return by === undefined ? [] : [[field, by] as const]
+  })
+  return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries)
+}
+
+/** JSON's types, with whole numbers apart. */
+function typeOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  return Number.isInteger(value) ? 'integer' : typeof value
+}
