@@ -1,0 +1,223 @@
+// The bytes of commands: golden, total, bounded.
+
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import test from 'brittle'
+import type { Assert } from 'brittle'
+import { decode, encode, hexOf } from '../../lib/encoding.ts'
+import { ProtocolError } from '../../lib/errors.ts'
+import {
+  MAX_CHANGES_PER_ENTRY,
+  MAX_KEY_SIZE,
+  MAX_NAME_SIZE,
+  MAX_VALUE_SIZE
+} from '../../lib/limits.ts'
+import type { ControlCommand, WriteCommand } from '../../lib/state-machine/command.ts'
+import {
+  UnknownKindError,
+  decodeControl,
+  decodeWrite,
+  encodeControl,
+  encodeWrite,
+  inviteEncoding,
+  nodeRecordEncoding
+} from '../../lib/state-machine/encoding.ts'
+import { rowHash } from '../../lib/state-machine/state-hash.ts'
+import { admit, asBytes, createInvite, del, found, key32, put } from './samples.ts'
+
+const GOLDEN = 'test/golden/state-machine-1.json'
+
+const WRITES: Record<string, WriteCommand> = {
+  put: { changes: [put('app/port', '8080')] },
+  'put, empty value, absent': { changes: [put('a', '', { kind: 'absent' })] },
+  'delete at a revision': { changes: [del('a', { kind: 'revision', revision: 70_000 })] },
+  batch: { changes: [put(Uint8Array.of(0, 255), 'x'.repeat(300)), del('b')] }
+}
+
+const CONTROLS: Record<string, ControlCommand> = {
+  found: found(),
+  'createInvite, learner': createInvite(11, { uses: 1_000, ttlMs: 86_400_000 }),
+  'createInvite, voter': createInvite(10),
+  revokeInvite: { kind: 'revokeInvite', publicKey: key32(10) },
+  admit: admit(10, 20, 3),
+  'describe, no addresses': {
+    kind: 'describe',
+    id: 70_000,
+    name: 'Zoë',
+    version: '',
+    addresses: []
+  }
+}
+
+const ROW = {
+  key: asBytes('a'),
+  value: asBytes('one'),
+  createRevision: 2,
+  modRevision: 5_000_000_000,
+  version: 3
+}
+
+test('format 1 is what the golden file says', (t) => {
+  const golden: unknown = JSON.parse(readFileSync(GOLDEN, 'utf8'))
+  t.alike(formatNow(), golden)
+})
+
+function formatNow(): unknown {
+  const writes = Object.entries(WRITES).map(([name, command]) => [
+    name,
+    hexOf(encodeWrite(command))
+  ])
+  const controls = Object.entries(CONTROLS).map(([name, command]) => [
+    name,
+    hexOf(encodeControl(command))
+  ])
+  const node = {
+    id: 2,
+    publicKey: key32(20),
+    name: 'alpha',
+    version: '0.1.0',
+    addresses: [{ host: '10.0.0.1', port: 4000 }],
+    role: 'learner',
+    epoch: 1,
+    sealedSecret: new Uint8Array(80).fill(2),
+    invitePublicKey: key32(11),
+    admittedIndex: 9
+  } as const
+  const invite = {
+    publicKey: key32(11),
+    proofKey: key32(61),
+    topic: key32(111),
+    role: 'learner',
+    createdBy: 1,
+    createdIndex: 8,
+    createdMs: 1_700_000_000_000,
+    expiresMs: 1_700_000_060_000,
+    uses: 2,
+    usesLeft: 0,
+    closed: { reason: 'usedUp', atMs: 1_700_000_000_500 }
+  } as const
+  return {
+    write: Object.fromEntries(writes),
+    control: Object.fromEntries(controls),
+    node: hexOf(encode(nodeRecordEncoding, node)),
+    founder: hexOf(encode(nodeRecordEncoding, { ...node, invitePublicKey: null })),
+    invite: hexOf(encode(inviteEncoding, invite)),
+    openInvite: hexOf(encode(inviteEncoding, { ...invite, usesLeft: 1, closed: null })),
+    rowHash: hexOf(rowHash(ROW))
+  }
+}
+
+test('every command comes back from its bytes', (t) => {
+  for (const command of Object.values(WRITES)) t.alike(decodeWrite(encodeWrite(command)), command)
+  for (const command of Object.values(CONTROLS))
+    t.alike(decodeControl(encodeControl(command)), command)
+})
+
+test('a decoded write is a view of its bytes, a decoded control command is not', (t) => {
+  const payload = encodeWrite({ changes: [put('a', 'one')] })
+  const [change] = decodeWrite(payload).changes
+  t.is(change?.key.buffer, payload.buffer)
+  const control = encodeControl({ kind: 'revokeInvite', publicKey: key32(1) })
+  const command = decodeControl(control)
+  t.not(command.kind === 'revokeInvite' && command.publicKey.buffer, control.buffer)
+})
+
+test('what only a newer version writes is told apart from what nobody writes', (t) => {
+  unknown(t, () => decodeWrite(Uint8Array.of(2)), 'write format 2')
+  unknown(t, () => decodeWrite(Uint8Array.of(1, 4)), 'write kind 4')
+  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 1, 2)), 'change kind 2')
+  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 1, 0, 3)), 'condition kind 3')
+  unknown(t, () => decodeControl(Uint8Array.of(0, 0)), 'control format 0')
+  unknown(t, () => decodeControl(Uint8Array.of(1, 5)), 'control kind 5')
+  for (const bytes of [[], [1], [1, 0], [1, 0, 1], [1, 0, 0, 0], [1, 0, 1, 1, 0, 2, 97]]) {
+    malformed(t, () => decodeWrite(Uint8Array.from(bytes)), bytes.join(' '))
+  }
+})
+
+test('decoding is bounded: changes, keys, values, texts', (t) => {
+  const many = encodeWrite({
+    changes: Array.from({ length: MAX_CHANGES_PER_ENTRY }, (_, at) => del(`k${at}`))
+  })
+  t.is(decodeWrite(many).changes.length, MAX_CHANGES_PER_ENTRY)
+  const tooMany = many.slice()
+  new DataView(tooMany.buffer).setUint16(3, MAX_CHANGES_PER_ENTRY + 1, true)
+  malformed(t, () => decodeWrite(tooMany), 'one change too many')
+  malformed(t, () => decodeWrite(keyOf(MAX_KEY_SIZE + 1)), 'a key too long')
+  malformed(
+    t,
+    () => decodeWrite(Uint8Array.of(1, 0, 1, 0, 0, 1, 97, 254, 1, 0, 16, 0)),
+    'a value too long'
+  )
+  t.is(MAX_VALUE_SIZE, 0x10_0000)
+  const describe = {
+    kind: 'describe',
+    id: 1,
+    name: 'x'.repeat(MAX_NAME_SIZE),
+    version: '',
+    addresses: []
+  } as const
+  const bytes = encodeControl(describe)
+  t.alike(decodeControl(bytes), describe)
+  bytes[3] = MAX_NAME_SIZE + 1
+  malformed(t, () => decodeControl(bytes), 'a name too long')
+  malformed(
+    t,
+    () => decodeControl(Uint8Array.of(1, 4, 1, 1, 0xff, 0, 0)),
+    'a name that is not UTF-8'
+  )
+})
+
+test('any bytes decode or are refused, and nothing else happens', (t) => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
+  t.comment(`seed ${seed}`)
+  const seeds = [
+    ...Object.values(WRITES).map(encodeWrite),
+    ...Object.values(CONTROLS).map(encodeControl)
+  ]
+  const damaged = fc
+    .tuple(fc.constantFrom(...seeds), fc.nat(), fc.nat(255), fc.nat())
+    .map(([bytes, at, byte, end]) => {
+      const copy = bytes.slice(0, bytes.length - (end % 3))
+      copy[at % copy.length] = byte
+      return copy
+    })
+  const property = fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), damaged), (bytes) => {
+    for (const decoder of [decodeWrite, decodeControl]) {
+      try {
+        decoder(bytes)
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+      }
+    }
+  })
+  fc.assert(property, { seed, numRuns: 5_000 })
+  t.pass()
+})
+
+test('records of nodes and invites are as long as they say', (t) => {
+  malformed(t, () => decode(nodeRecordEncoding, new Uint8Array(10)), 'a node')
+  malformed(t, () => decode(inviteEncoding, new Uint8Array(10)), 'an invite')
+})
+
+/** A put whose key claims `size` bytes. */
+function keyOf(size: number): Uint8Array {
+  return Uint8Array.of(1, 0, 1, 0, 0, 253, size & 0xff, size >> 8, ...new Uint8Array(size), 0)
+}
+
+function unknown(t: Assert, fn: () => unknown, what: string): void {
+  try {
+    fn()
+    t.fail(what)
+  } catch (error) {
+    t.is(error instanceof UnknownKindError && error.what, what)
+  }
+}
+
+function malformed(t: Assert, fn: () => unknown, what: string): void {
+  try {
+    fn()
+    t.fail(what)
+  } catch (error) {
+    t.ok(error instanceof ProtocolError && !(error instanceof UnknownKindError), what)
+  }
+}
