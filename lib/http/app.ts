@@ -184,7 +184,8 @@ function sendError({ error, request, reply }: Exchange & { error: unknown }, log
 /** Refusals of fastify itself, all of them of malformed requests, as ours. */
 function fromFastify(error: unknown): unknown {
   if (!isFastifyError(error)) return error
-  const { statusCode } = error
+  const { code, statusCode } = error
+  if (code === 'FST_ERR_VALIDATION') return refusal('INVALID_REQUEST', error.message)
   if (statusCode === 413) return refusal('PAYLOAD_TOO_LARGE', 'the body is too large')
   if (statusCode === 415) {
     return refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
@@ -197,14 +198,14 @@ function isFastifyError(error: unknown): error is FastifyError {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('FST_ERR_')
 }
 
-function schemaError(errors: readonly FastifySchemaValidationError[], part: string): AspenError {
-  const [first] = errors
-  const unknown = first?.params['additionalProperties']
-  const where = `${part}${first?.instancePath ?? ''}`
-  const message = Array.isArray(unknown)
-    ? `${where}: unknown field ${JSON.stringify(String(unknown[0]))}`
-    : `${where} ${first?.message ?? 'is not valid'}`
-  return refusal('INVALID_REQUEST', message)
+/** A plain Error, since fastify writes its own code into it; `fromFastify` makes the refusal of it. */
+function schemaError(errors: readonly FastifySchemaValidationError[], part: string): Error {
+  const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties')
+  const worst = unknown ?? errors.find(({ keyword }) => keyword === 'anyOf') ?? errors[0]
+  const where = `${part}${worst?.instancePath ?? ''}`
+  const [field] = [unknown?.params['additionalProperties']].flat()
+  if (field !== undefined) return new Error(`${where}: unknown field ${JSON.stringify(field)}`)
+  return new Error(`${where} ${worst?.message ?? 'is not valid'}`)
 }
 
 /** What is no HTTP request at all, or did not arrive in time: fastify never sees it. */

@@ -2,7 +2,7 @@
 
 import { connect } from 'node:net'
 import type { Server } from 'node:net'
-import { unlinkSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { AspenError, ConfigError, StorageError, TransportError } from '../errors.ts'
 
 export interface TcpOptions {
@@ -24,7 +24,7 @@ export interface TcpOptions {
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   const first = await tryListen(server, () => withUmask(() => server.listen({ path })))
   if (first === null) return
-  if (first.code !== 'EADDRINUSE') throw unusable(path, first)
+  if (first.code !== 'EADDRINUSE' || !lstatSync(path).isSocket()) throw unusable(path, first)
   if (await isAlive(path)) {
     const message = `another node answers on ${path}`
     throw new StorageError({ code: 'LOCKED', message, hint: 'stop it first: aspen stop' })

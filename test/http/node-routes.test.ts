@@ -1,0 +1,88 @@
+import test from 'brittle'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import * as documents from '../../lib/service/documents.ts'
+import { codeOf, field, get, openServer, post, send } from './open-server.ts'
+import type { Reply } from './open-server.ts'
+
+function fits(schema: TSchema, { json }: Reply): boolean {
+  return Compile(schema).Check(json)
+}
+
+test('status and members are the documents of the node', async (t) => {
+  const opened = await openServer(t)
+  const status = await get(opened, '/status')
+  t.is(status.status, 200)
+  t.alike(status.json, opened.node.status())
+  t.ok(fits(documents.Status, status))
+  const members = await get(opened, '/members')
+  t.is(members.status, 200)
+  t.ok(fits(documents.Members, members))
+})
+
+test('health is 503 exactly when the node is unhealthy', async (t) => {
+  const opened = await openServer(t)
+  for (const [status, expected] of [
+    ['healthy', 200],
+    ['degraded', 200],
+    ['unhealthy', 503]
+  ] as const) {
+    opened.node.healthStatus = status
+    const reply = await get(opened, '/health')
+    t.is(reply.status, expected, status)
+    t.ok(fits(documents.Health, reply))
+  }
+})
+
+test('the probes are 503 when they are not ok, and name what is not', async (t) => {
+  const opened = await openServer(t)
+  for (const path of ['/livez', '/readyz']) {
+    opened.node.isOk = true
+    t.is((await get(opened, path)).status, 200)
+    opened.node.isOk = false
+    const reply = await get(opened, path)
+    t.is(reply.status, 503)
+    t.ok(fits(documents.Probe, reply))
+    t.is(field(reply.json, 'ok'), false)
+  }
+})
+
+test('HEAD answers like GET, without a body', async (t) => {
+  const { server } = await openServer(t)
+  const reply = await send({ socketPath: server.socketPath, method: 'HEAD', path: '/health' })
+  t.is(reply.status, 200)
+  t.is(reply.text, '')
+})
+
+test('tickets are made, listed and revoked', async (t) => {
+  const opened = await openServer(t)
+  const made = await post(opened, '/tickets', { role: 'learner', ttl_ms: 60_000, uses: 2 })
+  t.is(made.status, 200)
+  t.ok(fits(documents.NewTicket, made))
+  t.is(field(made.json, 'role'), 'learner')
+  t.is(field(made.json, 'uses_left'), 2)
+  t.is(field(made.json, 'expires_at'), '1970-01-01T00:01:00.000Z')
+  const plain = await post(opened, '/tickets', {})
+  t.is(field(plain.json, 'uses'), 16)
+  const id = String(field(made.json, 'id'))
+  const { socketPath } = opened.server
+  const revoke = (what: string): Promise<Reply> =>
+    send({ socketPath, method: 'DELETE', path: `/tickets/${what}?timeout_ms=777` })
+  const revoked = await revoke(id)
+  t.is(revoked.status, 200)
+  t.alike(revoked.json, { revoked: true })
+  t.alike(opened.node.lastOptions, { timeoutMs: 777 })
+  const listed = await get(opened, '/tickets?timeout_ms=600000')
+  t.ok(fits(documents.Tickets, listed))
+  const rows = field(listed.json, 'tickets')
+  t.alike(Array.isArray(rows) && rows.map((row) => field(row, 'state')), ['revoked', 'open'])
+  t.is((await revoke(String(field(plain.json, 'ticket')))).status, 200, 'by its text')
+  t.is(codeOf(await revoke('ffffffff')), 'TICKET_NOT_FOUND')
+})
+
+test('a ticket route never shows the text of a ticket again', async (t) => {
+  const opened = await openServer(t)
+  const made = await post(opened, '/tickets', {})
+  const listed = await get(opened, '/tickets')
+  t.absent(listed.text.includes(String(field(made.json, 'ticket'))))
+})
