@@ -79,6 +79,11 @@ test('the good vectors decode to their fields and encode to their text', (t) => 
 
 test('the bad vectors are refused, each with its code', (t) => {
   for (const { name, text, code } of vectors.bad) t.is(codeOf(text), code, name)
+  const mixed = present(
+    vectors.bad.find(({ name }) => name === 'mixed case'),
+    'a vector'
+  )
+  t.ok(errorOf(mixed.text)?.message.includes('mixes upper and lower case'))
 })
 
 test('a ticket as it is printed has 130 to 160 characters', (t) => {
@@ -89,16 +94,16 @@ test('a ticket as it is printed has 130 to 160 characters', (t) => {
 })
 
 test('no single mistake in a ticket goes unnoticed', (t) => {
-  for (const { text, ticket } of vectors.good) {
-    const mistakes = [
-      ...substitutions(text),
-      ...deletions(text),
-      ...insertions(text),
-      ...swaps(text)
-    ]
-    let surviving = 0
-    for (const mistake of mistakes) if (!isRefused(mistake, text)) surviving++
-    t.is(surviving, 0, `${mistakes.length} mistakes in a ticket for a ${ticket.role}`)
+  t.timeout(120_000)
+  const longest = present(vectors.good.find(({ name }) => name === 'the longest')?.text, 'a vector')
+  for (const [text, typed] of [
+    [PRINTED, TYPED],
+    [longest, ALPHABET]
+  ] as const) {
+    const replaced = [...substitutions(text, typed), ...insertions(text, typed)]
+    const mistakes = [...replaced, ...deletions(text), ...swaps(text)]
+    const surviving = mistakes.filter((mistake) => !isRefused(mistake, text))
+    t.alike(surviving, [], `${mistakes.length} mistakes`)
   }
 })
 
