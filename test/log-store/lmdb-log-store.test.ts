@@ -100,6 +100,29 @@ test('a missing record, a missing tail and one too many are noticed', async (t) 
   t.alike([error.code, error.detail.fields?.['index']], ['CORRUPTED', 21])
 })
 
+test('a record that was replaced once does not come back unnoticed', async (t) => {
+  const old = entriesAfter(GENESIS, { count: 20 })
+  const ninth = present(old[8], 'an entry')
+  const fresh = entriesAfter(ninth, { count: 11, term: 2 })
+  for (const [index, named] of [
+    [10, 11],
+    [20, 20]
+  ] as const) {
+    const directory = await makeLog(t, 20)
+    const { store } = await LmdbLogStore.open(optionsFor(directory))
+    await durably(store, { truncateFrom: 10, entries: fresh })
+    await store.close()
+    const chain = index === 10 ? old : [...old.slice(0, 9), ...fresh]
+    const before = present(chain[index - 2], 'an entry')
+    const [entry] = entriesAfter(before, { count: 1, term: 2, payloadBytes: 3 })
+    await editEntries(directory, async (entries) => {
+      await entries.put(indexKey(index), encodeEntry(present(entry, 'an entry'), before.hash))
+    })
+    const error = await failureOf(LmdbLogStore.open(optionsFor(directory)))
+    t.alike([error.code, error.detail.fields?.['index']], ['CORRUPTED', named])
+  }
+})
+
 test('damage that appears while the log is open is found by the read', async (t) => {
   const directory = await makeLog(t, 50)
   const { store } = await LmdbLogStore.open(optionsFor(directory))
