@@ -64,7 +64,7 @@ test('SIGTERM of the leader hands over: writes elsewhere go on at once', LIMIT, 
   isOver = true
   await writing
   const after = await client.status()
-  await client.close()
+  client.close()
   t.comment(`longest write gap over SIGTERM of the leader: ${Math.max(...gaps).toFixed(0)} ms`)
   t.not(after.leader, null)
   t.is(after.term, term + 1, 'one transfer, no election by timeout')
@@ -78,7 +78,7 @@ test('values are raw bytes both ways', LIMIT, async (t) => {
   await lab.run('alder', ['kv', 'put', 'raw', '-'], { stdin: bytes })
   const client = lab.client('alder')
   const got = await client.kv.get(bytesOf('raw'))
-  await client.close()
+  client.close()
   t.alike(got.item?.value, bytes)
   await lab.run('alder', ['kv', 'put', 'text', 'für Ärzte'])
   t.is(await lab.run('alder', ['kv', 'get', 'text']), 'für Ärzte')

@@ -123,7 +123,7 @@ export class Lab {
     try {
       return await client.status()
     } finally {
-      await client.close()
+      client.close()
     }
   }
 
