@@ -1,0 +1,52 @@
+// From what SQLite and the system say to the codes of Aspen.
+
+import Database from 'better-sqlite3'
+import test from 'brittle'
+import { StorageError } from '../../lib/errors.ts'
+import { isStorageFailure, storageErrorOf } from '../../lib/state-machine/sqlite-errors.ts'
+
+test('codes of SQLite and of the system have their code, and the cause is kept', (t) => {
+  const table = {
+    SQLITE_FULL: 'NO_SPACE',
+    SQLITE_IOERR: 'IO_ERROR',
+    SQLITE_IOERR_FSYNC: 'IO_ERROR',
+    SQLITE_READONLY: 'IO_ERROR',
+    SQLITE_READONLY_DBMOVED: 'IO_ERROR',
+    SQLITE_BUSY: 'IO_ERROR',
+    SQLITE_CANTOPEN: 'OPEN_DATABASE',
+    SQLITE_CORRUPT: 'CORRUPTED',
+    SQLITE_CORRUPT_INDEX: 'CORRUPTED',
+    SQLITE_NOTADB: 'CORRUPTED'
+  }
+  for (const [code, expected] of Object.entries(table)) {
+    const cause = new Database.SqliteError('what happened', code)
+    t.ok(isStorageFailure(cause))
+    const error = storageErrorOf(cause, 'cannot do it')
+    t.is(error.code, expected, code)
+    t.is(error.cause, cause)
+    t.ok(error.message.startsWith('cannot do it: '))
+  }
+  const system = Object.assign(new Error('no room'), { code: 'ENOSPC', syscall: 'open' })
+  t.is(storageErrorOf(system, 'cannot do it').code, 'NO_SPACE')
+})
+
+test('a StorageError stays what it is, and a fault of the program is none', (t) => {
+  const error = new StorageError({ code: 'LOCKED', message: 'locked' })
+  t.is(storageErrorOf(error, 'cannot do it'), error)
+  t.absent(isStorageFailure(new TypeError('x is not a function')))
+})
+
+test('a binding that was not built says the command that builds it', (t) => {
+  const missing = new Error(
+    'Could not locate the bindings file. Tried:\n → /somewhere/build/better_sqlite3.node'
+  )
+  const wrong = Object.assign(new Error('was compiled against a different Node.js version'), {
+    code: 'ERR_DLOPEN_FAILED'
+  })
+  for (const cause of [missing, wrong]) {
+    const error = storageErrorOf(cause, 'cannot open')
+    t.is(error.code, 'OPEN_DATABASE')
+    t.ok(error.detail.hint?.includes('npm rebuild better-sqlite3'))
+    t.absent(error.message.includes('/somewhere'))
+  }
+})
