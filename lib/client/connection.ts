@@ -1,9 +1,9 @@
 // Requests over kept connections, and what may be concluded when one breaks.
 //
-// Node reports a request as finished when its last byte was handed to the system. Before that, the
-// node cannot have had the whole request, so nothing happened. After that, a write may have been
-// carried out whether its answer comes or not: it is never sent again, and its outcome is unknown. A
-// read has no effect and is sent again once.
+// While the system has not taken the last byte of a request, the node cannot have had all of it, so
+// nothing happened; on a kept connection that the node ended meanwhile it is sent again, on a new one.
+// After that byte a write may have been carried out whether its answer comes or not: it is never sent
+// again, and its outcome is unknown. A read has no effect and is sent again once.
 
 import { Agent, request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
@@ -82,27 +82,32 @@ export class Connection {
       performance.now() + (question.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS) + CLIENT_GRACE_MS
     const first = await this.#attempt({ question, body, deadlineMs })
     if (first.kind === 'answer') return first
-    const mayRepeat = first.kind === 'lost' && question.isWrite !== true
-    const last = mayRepeat ? await this.#attempt({ question, body, deadlineMs }) : first
+    const last = mayRepeat(first, question)
+      ? await this.#attempt({ question, body, deadlineMs })
+      : first
     if (last.kind === 'answer') return last
     throw this.#errorOf(last, question)
   }
 
   #attempt({ question, body, deadlineMs }: Attempt): Promise<Answer | Failure> {
-    if (this.#isClosed) return Promise.resolve({ kind: 'closed', wasSent: false })
+    if (this.#isClosed) return Promise.resolve(CLOSED)
     return new Promise((resolve) => {
       const headers = { ...this.#target.headers, ...(body !== null && bodyHeaders(body)) }
       const { method, path } = question
       const request = httpRequest({ ...this.#target, agent: this.#agent, method, path, headers })
       const timer = setTimeout(() => fail('timeout'), Math.max(0, deadlineMs - performance.now()))
+      let isFinished = false
       const finish = (result: Answer | Failure): void => {
         clearTimeout(timer)
         resolve(result)
       }
-      const fail = (kind: Failure['kind'], cause?: Error): void => {
-        finish({ kind, wasSent: request.writableFinished, cause })
+      const fail = (kind: Failure['kind'], cause?: SystemError): void => {
+        // 'finish' also comes after a failed write, which the error then tells
+        const wasSent = isFinished && cause?.syscall !== 'write'
+        finish({ kind, wasSent, wasReused: request.reusedSocket, cause })
         request.destroy()
       }
+      request.on('finish', () => (isFinished = true))
       request.on('error', (error) =>
         fail(this.#isClosed ? 'closed' : kindOf(error, request), error)
       )
@@ -148,6 +153,8 @@ interface Failure {
   readonly kind: 'absent' | 'forbidden' | 'lost' | 'timeout' | 'tooLarge' | 'closed'
   /** whether the node may have had the whole request */
   readonly wasSent: boolean
+  /** whether it went over a kept connection */
+  readonly wasReused: boolean
   readonly cause?: Error | undefined
 }
 
@@ -160,9 +167,20 @@ const WHAT_FAILED: Readonly<Record<Failure['kind'], string>> = {
   closed: 'the client was closed'
 }
 
+const CLOSED: Failure = { kind: 'closed', wasSent: false, wasReused: false }
+
+interface SystemError extends Error {
+  readonly code?: string
+  readonly syscall?: string
+}
+
+function mayRepeat({ kind, wasSent, wasReused }: Failure, { isWrite }: Question<unknown>): boolean {
+  return kind === 'lost' && (isWrite !== true || (!wasSent && wasReused))
+}
+
 interface Ends {
   readonly finish: (answer: Answer) => void
-  readonly fail: (kind: Failure['kind'], cause?: Error) => void
+  readonly fail: (kind: Failure['kind'], cause?: SystemError) => void
 }
 
 function receive(response: IncomingMessage, { finish, fail }: Ends): void {
@@ -183,7 +201,7 @@ function receive(response: IncomingMessage, { finish, fail }: Ends): void {
   response.on('error', (error) => fail('lost', error))
 }
 
-function kindOf(error: Error & { code?: string }, request: ClientRequest): Failure['kind'] {
+function kindOf(error: SystemError, request: ClientRequest): Failure['kind'] {
   if (request.reusedSocket) return 'lost'
   if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') return 'absent'
   return error.code === 'EACCES' ? 'forbidden' : 'lost'

@@ -87,7 +87,7 @@ export function* changesFrom(command: CommandJson): Generator<Change> {
   }
 }
 
-/** The shortest form of the seed that says the same; `Batch` when none of its four does. */
+/** The seed's form that says it, and `Batch` when none of its four does. */
 export function commandJson({ changes }: WriteCommand): CommandJson {
   const [first] = changes
   if (first === undefined) return { SetMulti: { pairs: [] } }
@@ -109,13 +109,26 @@ function batchJson(changes: readonly Change[]): CommandJson {
 function operationJson(change: Change): { Set: SetJson } | { Delete: DeleteJson } {
   const fields = { ...keyJson(change.key), ...conditionJson(change.condition) }
   if (change.kind === 'delete') return { Delete: fields }
-  return { Set: { ...fields, ...valueJson(change.value) } }
+  return { Set: { ...fields, ...shortValueJson(change.value) } }
 }
 
 function pairJson(change: Change & { readonly kind: 'put' }): [string, string] | SetJson {
   const key = keyJson(change.key)
-  const value = valueJson(change.value)
+  const value = shortValueJson(change.value)
   return 'key' in key && 'value' in value ? [key.key, value.value] : { ...key, ...value }
+}
+
+/**
+ * Text, unless base64 is shorter: control characters take six bytes each, and a full batch of them
+ * would fit no body.
+ */
+function shortValueJson(value: Uint8Array): { value: string } | { value_b64: string } {
+  let escapeBytes = 0
+  for (const byte of value) {
+    if (byte < 0x20) escapeBytes += 5
+    else if (byte === 0x22 || byte === 0x5c) escapeBytes++
+  }
+  return escapeBytes > value.byteLength / 3 ? { value_b64: base64Of(value) } : valueJson(value)
 }
 
 function conditionJson(condition: Condition | null): { if_absent?: true; if_revision?: number } {

@@ -79,10 +79,9 @@ test('HTTP-05: no method and path ends in a 5xx, and every refusal is an error b
   t.comment(`seed ${seed}`)
   const opened = await openServer(t)
   const { socketPath } = opened.server
-  const part = fc.constantFrom(
-    ...['..', '%2e%2e', '%00', '%', '%zz', '%c3', 'kv', 'read', 'tickets', 'status', '?', '#', '*'],
-    ...['a'.repeat(2_000), '%ff', ';', 'é', '//', '\\', 'http:', '@']
-  )
+  const parts = ['..', '%2e%2e', '%00', '%', '%zz', '%c3', '%ff', 'kv', 'read', 'tickets', 'status']
+  const odd = ['?', '#', '*', ';', 'é', '//', '\\', 'http:', '@', 'a'.repeat(2_000)]
+  const part = fc.constantFrom(...parts, ...odd)
   const method = fc.constantFrom(
     'GET',
     'POST',
@@ -97,8 +96,8 @@ test('HTTP-05: no method and path ends in a 5xx, and every refusal is an error b
   const property = fc.asyncProperty(
     method,
     fc.array(part, { maxLength: 5 }),
-    async (verb, parts) => {
-      const path = encodeURI(`/${parts.join('/')}`).replaceAll('%25', '%')
+    async (verb, chosen) => {
+      const path = encodeURI(`/${chosen.join('/')}`).replaceAll('%25', '%')
       const reply = await send({ socketPath, method: verb, path, headers })
       const isRefusal = verb === 'HEAD' || codeOf(reply) !== null
       const isFine =

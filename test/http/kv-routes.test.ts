@@ -227,7 +227,7 @@ test('HTTP-07: a full binary value comes and goes', async (t) => {
 test('HTTP-06: malformed requests are refused with 400, and the node is asked nothing', async (t) => {
   const opened = await openServer(t)
   for (const [path, bodies] of MALFORMED) {
-    for (const body of bodies) await refused(t, { opened, path, body })
+    for (const body of bodies) await checkRefused(t, { opened, path, body })
   }
   t.is(opened.node.calls, 0)
 })
@@ -303,7 +303,7 @@ interface Refused {
   readonly body: string
 }
 
-async function refused(t: Assert, { opened, path, body }: Refused): Promise<void> {
+async function checkRefused(t: Assert, { opened, path, body }: Refused): Promise<void> {
   const reply = await postRaw(opened, path, body)
   const isRefused = reply.status === 400 && codeOf(reply) === 'INVALID_REQUEST'
   t.ok(isRefused, `${path} ${body.slice(0, 60)} → ${reply.status} ${reply.text.slice(0, 120)}`)
