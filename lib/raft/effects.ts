@@ -30,7 +30,7 @@ export type Event =
   | { readonly kind: 'tick' }
   | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
   | { readonly kind: 'durable'; readonly token: Token }
-  /** entries to append, all or none; answered by `proposed` or `refused` */
+  /** entries to append, all or none; answered by `proposed` ([from, to)) or `refused` */
   | {
       readonly kind: 'propose'
       readonly ref: Ref
@@ -39,7 +39,7 @@ export type Event =
   | { readonly kind: 'change'; readonly ref: Ref; readonly change: ConfigurationChange }
   /** a linearizable read: answered in `reads` or by `refused` */
   | { readonly kind: 'read'; readonly ref: Ref }
-  /** hand leadership to a voter; answered by `proposed` (with no indexes) or `refused` */
+  /** hand leadership to a voter; answered by `proposed` (begun; from = to) or `refused` */
   | { readonly kind: 'transfer'; readonly ref: Ref; readonly target: NodeId }
   /** a link to a member opened: replication to it starts afresh */
   | { readonly kind: 'linkUp'; readonly id: NodeId }
@@ -76,7 +76,7 @@ export type RefusalReason =
   | 'invalidChange'
   /** more reads wait than MAX_PENDING_READS */
   | 'overloaded'
-  /** this machine's clock is more than five minutes before or beyond the quorum's */
+  /** a majority agrees on a time more than MAX_CLOCK_SKEW_MS from this machine's clock */
   | 'clockOff'
 
 export interface Outgoing {

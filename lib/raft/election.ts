@@ -49,7 +49,7 @@ export function onPreVoteAnswer(core: Core, from: NodeId, message: PreVoteAnswer
 export function onVote(core: Core, from: NodeId, message: Vote): void {
   assert(message.term === core.term, 'the term was settled before')
   const isRepeated = core.votedFor === from
-  const isFree = core.votedFor === null && !hearsLeader(core, from)
+  const isFree = core.votedFor === null && !hearsLeader(core, null)
   const isGranted = isRepeated || (isFree && isUpToDate(core, message))
   if (isGranted && !isRepeated) {
     assert(core.role.kind !== 'leader' && core.role.kind !== 'candidate', 'those voted already')
@@ -76,14 +76,14 @@ export function onVoteDurable(core: Core): void {
 }
 
 /**
- * Whether a vote for `from` is refused because a leader is heard (thesis 4.2.3). A node that asks
- * for votes does not lead any more, so its own leadership is no reason to refuse it.
+ * Whether votes are refused because a leader is heard (thesis 4.2.3). A leader that itself asks for
+ * votes of a later term does not lead any more; `asking` names it, so that it is not refused.
  */
-export function hearsLeader(core: Core, from: NodeId): boolean {
+export function hearsLeader(core: Core, asking: NodeId | null): boolean {
   const { role } = core
   const since = core.now.nowMs - core.timing.electionMinMs
   if (role.kind === 'follower') {
-    return role.leader !== null && role.leader.id !== from && role.leader.heardMs > since
+    return role.leader !== null && role.leader.id !== asking && role.leader.heardMs > since
   }
   return role.kind === 'leader' && quorumValue(core.configurations.voters, role.heardOf) > since
 }

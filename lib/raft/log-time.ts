@@ -31,31 +31,46 @@ export class LogClock {
     this.#offsets.set(id, wallMs - now.nowMs)
   }
 
-  /** Whether this machine's clock is too far from its quorum's to be trusted with stamps. */
+  /**
+   * Whether a majority of the voters agree on a time that is far from this machine's. Where clocks
+   * disagree without a majority nobody can say who is wrong, and nothing is refused.
+   */
   isOff(voters: readonly NodeId[], now: Now): boolean {
-    const median = this.#median(voters, now)
-    return median !== null && Math.abs(now.wallMs - median) > MAX_CLOCK_SKEW_MS
+    const clocks = this.#clocks(voters, now)
+    const median = medianOf(clocks, majorityOf(voters.length))
+    if (median === null || isNear(now.wallMs, median)) return false
+    return clocks.filter((clock) => isNear(clock, median)).length >= majorityOf(voters.length)
   }
 
   /** The time for the next entry: whole milliseconds since the epoch. */
   stamp(voters: readonly NodeId[], now: Now): number {
-    const median = this.#median(voters, now) ?? this.#lastMs
+    const clocks = this.#clocks(voters, now)
+    const median = medianOf(clocks, majorityOf(voters.length)) ?? this.#lastMs
     const stamp = Math.max(this.#lastMs, Math.floor(median))
     assert(Number.isSafeInteger(stamp) && stamp >= this.#lastMs, 'stamps never fall')
     this.#lastMs = stamp
     return stamp
   }
 
-  /** The middle clock of a quorum, the earlier of two; null while too few are known. */
-  #median(voters: readonly NodeId[], now: Now): number | null {
-    assert(voters.length > 0, 'somebody votes')
+  /** What the clocks of `voters` show now, as far as they are known. */
+  #clocks(voters: readonly NodeId[], now: Now): readonly number[] {
     const clocks: number[] = []
     for (const id of voters) {
       const offset = id === this.#id ? now.wallMs - now.nowMs : this.#offsets.get(id)
       if (offset !== undefined) clocks.push(now.nowMs + offset)
     }
-    if (clocks.length < majorityOf(voters.length)) return null
-    clocks.sort((a, b) => a - b)
-    return clocks[Math.floor((clocks.length - 1) / 2)] ?? null
+    return clocks
   }
+}
+
+/** The middle clock, the earlier of two; null while fewer than `quorum` are known. */
+function medianOf(clocks: readonly number[], quorum: number): number | null {
+  assert(quorum > 0, 'somebody votes')
+  if (clocks.length < quorum) return null
+  const sorted = clocks.toSorted((a, b) => a - b)
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? null
+}
+
+function isNear(a: number, b: number): boolean {
+  return Math.abs(a - b) <= MAX_CLOCK_SKEW_MS
 }

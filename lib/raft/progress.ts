@@ -15,8 +15,8 @@ import type { Index } from './entry.ts'
 export type ProgressState =
   | {
       readonly kind: 'probe'
-      /** an append is on the way: nothing is sent until it, or a heartbeat, is answered (B39) */
-      isWaiting: boolean
+      /** when the append that is on the way left, null for none: one at a time (B39) */
+      sentMs: number | null
       /** whether the next append carries entries: not while looking for the place */
       readonly isEmpty: boolean
     }
@@ -38,7 +38,7 @@ export class Progress {
   heardMs: number | null = null
   /** the highest heartbeat round that it has answered */
   answeredRound = 0
-  state: ProgressState = { kind: 'probe', isWaiting: false, isEmpty: false }
+  state: ProgressState = { kind: 'probe', sentMs: null, isEmpty: false }
 
   constructor(nextIndex: Index, session: number) {
     assert(nextIndex > 0, 'index 0 is never sent')
@@ -51,7 +51,7 @@ export class Progress {
     assert(session > this.session, 'sessions ascend')
     this.session = session
     if (this.matchIndex > 0) this.nextIndex = this.matchIndex + 1
-    this.state = { kind: 'probe', isWaiting: false, isEmpty: false }
+    this.state = { kind: 'probe', sentMs: null, isEmpty: false }
   }
 
   /** The follower holds everything up to `index`. Returns whether that is news. */
@@ -80,7 +80,7 @@ export class Progress {
   rejected(nextIndex: Index): void {
     assert(nextIndex > 0 && nextIndex <= this.nextIndex, 'looking goes downwards')
     this.nextIndex = Math.max(nextIndex, this.matchIndex + 1)
-    this.state = { kind: 'probe', isWaiting: false, isEmpty: true }
+    this.state = { kind: 'probe', sentMs: null, isEmpty: true }
   }
 
   needSnapshot(): void {

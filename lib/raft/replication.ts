@@ -45,8 +45,11 @@ export function recover(core: Core, id: NodeId, progress: Progress): void {
   const { state } = progress
   switch (state.kind) {
     case 'probe':
-      if (state.isWaiting) sendAppend(core, id, { progress, entries: [] })
-      else replicateTo(core, id, progress)
+      if (state.sentMs === null) replicateTo(core, id, progress)
+      else if (core.now.nowMs - state.sentMs >= core.timing.heartbeatMs) {
+        state.sentMs = core.now.nowMs
+        sendAppend(core, id, { progress, entries: [] })
+      }
       return
     case 'replicate': {
       const isStuck = core.now.nowMs - state.sinceMs >= core.timing.electionMinMs / 2
@@ -74,8 +77,8 @@ function maybeSend(core: Core, id: NodeId, progress: Progress): boolean {
     case 'snapshot':
       return false
     case 'probe':
-      if (state.isWaiting) return false
-      state.isWaiting = true
+      if (state.sentMs !== null) return false
+      state.sentMs = core.now.nowMs
       sendAppend(core, id, {
         progress,
         entries: state.isEmpty ? [] : nextEntries(core, progress, MAX_APPEND_BYTES)
