@@ -39,6 +39,7 @@ export class Dialer {
   readonly #parts: DialerParts
   readonly #targets = new Map<string, Target>()
   #reconcileTimer: Timer | null = null
+  #reconcileAtMs = 0
   #refreshTimer: Timer | null = null
   #refreshCount = 0
   #isClosed = false
@@ -55,19 +56,28 @@ export class Dialer {
       target.dial?.cancel()
       this.#targets.delete(key)
     }
+    let isNew = false
     for (const [key, peer] of wanted) {
       const target = this.#targets.get(key)
       if (target === undefined) this.#targets.set(key, { peer, dial: null, notBeforeMs: 0 })
       else target.peer = peer
+      isNew ||= target === undefined
     }
-    this.wake()
+    if (!isNew || this.#isClosed) return
+    this.#reconcileAfter(0)
+    this.#refreshFromStart()
   }
 
   /** Something changed (a link was lost, the network came back): look again at once. */
   wake(): void {
     if (this.#isClosed) return
-    this.#refreshCount = 0
     this.#reconcileAfter(randomBelow(this.#parts.random, REDIAL_SPREAD_MS))
+    this.#refreshFromStart()
+  }
+
+  /** The topics changed, or somebody is missing anew. */
+  #refreshFromStart(): void {
+    this.#refreshCount = 0
     this.#refreshLater()
   }
 
@@ -85,9 +95,14 @@ export class Dialer {
     this.#targets.clear()
   }
 
+  /** Brings the next look forward, never back. */
   #reconcileAfter(delayMs: number): void {
+    const atMs = this.#parts.clock.nowMs() + delayMs
+    if (this.#reconcileTimer !== null && this.#reconcileAtMs <= atMs) return
     this.#reconcileTimer?.cancel()
+    this.#reconcileAtMs = atMs
     this.#reconcileTimer = this.#parts.timers.start(delayMs, () => {
+      this.#reconcileTimer = null
       for (const target of this.#targets.values()) this.#maybeDial(target)
       const jitter = randomBelow(this.#parts.random, RECONCILE_SPREAD_MS)
       this.#reconcileAfter(RECONCILE_MIN_MS + jitter)

@@ -65,6 +65,11 @@ export class HelloSession {
     this.#pollLater()
   }
 
+  /** Whether this side has proven itself, so that the other may call it a link by now. */
+  get isProving(): boolean {
+    return this.#handshake.state === 'proving'
+  }
+
   close(reason: string): void {
     this.#mux.close(reason)
     this.#end(reason)

@@ -50,7 +50,7 @@ export class Links implements Transport {
   readonly #dialer: Dialer
   readonly #peers = new Map<string, Peer>()
   readonly #links = new Map<NodeId, Link>()
-  /** connections that are saying hello, by key; at most one per key and direction */
+  /** connections that are saying hello, the oldest first */
   readonly #sessions = new Set<HelloSession>()
   readonly #conversations = new Set<Conversation>()
   #closing: Promise<void> | null = null
@@ -89,7 +89,8 @@ export class Links implements Transport {
       if (key !== own) this.#peers.set(key, peer)
     }
     for (const link of this.#links.values()) {
-      if (!this.#mayStay(link)) link.close('no longer a peer')
+      // a member that is in no configuration yet may stay
+      if (!this.#mayBeMember(link.mux.connection.remotePublicKey)) link.close('no longer a peer')
     }
     if (this.#closing === null) this.#dialer.setPeers([...this.#peers.values()])
   }
@@ -170,12 +171,12 @@ export class Links implements Transport {
   #greet(connection: Connection, place: Place | null): void {
     const { trust, timers, handlers } = this.#options
     const key = connection.remotePublicKey
-    if (this.#closing !== null || (connection.isInitiator && !this.#shouldDial(key))) {
+    if (this.#closing !== null || !this.#isOfUse(connection)) {
       place?.free()
       connection.close('not needed')
       return
     }
-    this.#endOlderSession(connection)
+    this.#endOldestSession(key)
     const session: HelloSession = new HelloSession(
       connection,
       { trust, timers },
@@ -199,15 +200,11 @@ export class Links implements Transport {
     this.#sessions.add(session)
   }
 
-  /** The other side would not dial twice at once: what came first is lost. */
-  #endOlderSession(connection: Connection): void {
-    for (const session of this.#sessions) {
-      const older = session.connection
-      const isSame =
-        older.isInitiator === connection.isInitiator &&
-        hexOf(older.remotePublicKey) === hexOf(connection.remotePublicKey)
-      if (isSame) session.close('replaced by a newer connection')
-    }
+  /** Few connections of one key say hello at once; the oldest goes. */
+  #endOldestSession(key: Uint8Array): void {
+    const sessions = this.#sessionsOf(hexOf(key))
+    if (sessions.length >= MAX_SESSIONS_PER_KEY)
+      sessions[0]?.close('replaced by a newer connection')
   }
 
   #accept(hello: Hello, mux: Mux): void {
@@ -296,24 +293,48 @@ export class Links implements Transport {
 
   #isReached(publicKey: Uint8Array): boolean {
     const key = hexOf(publicKey)
-    const isLinked = [...this.#links.values()].some(
-      (link) => hexOf(link.mux.connection.remotePublicKey) === key
+    return this.#linkOf(key) !== undefined || this.#sessionsOf(key).length > 0
+  }
+
+  /**
+   * Whether a connection that just opened is of use. When two dials cross, the side with the larger
+   * key decides, and for its own one: would both give way, neither would be left. One that it has
+   * already proven itself on may be a link over there, and stays.
+   */
+  #isOfUse({ isInitiator, remotePublicKey }: Connection): boolean {
+    const key = hexOf(remotePublicKey)
+    const isOwnLarger = hexOf(this.#options.keyPair.publicKey) > key
+    const rivals = this.#sessionsOf(key)
+    if (!isInitiator) return !isOwnLarger || !rivals.some((each) => each.connection.isInitiator)
+    if (this.#linkOf(key) !== undefined || !this.#mayBeMember(remotePublicKey)) return false
+    const areBeaten = rivals.every(
+      ({ connection, isProving }) => isOwnLarger && !connection.isInitiator && !isProving
     )
-    return isLinked || [...this.#sessions].some((s) => hexOf(s.connection.remotePublicKey) === key)
+    if (areBeaten) for (const rival of rivals) rival.close('crossed by the own dial')
+    return areBeaten
   }
 
   #shouldDial(publicKey: Uint8Array): boolean {
-    if (this.#closing !== null || this.#isReached(publicKey)) return false
+    return this.#closing === null && !this.#isReached(publicKey) && this.#mayBeMember(publicKey)
+  }
+
+  #linkOf(key: string): Link | undefined {
+    return [...this.#links.values()].find(
+      (link) => hexOf(link.mux.connection.remotePublicKey) === key
+    )
+  }
+
+  #sessionsOf(key: string): readonly HelloSession[] {
+    return [...this.#sessions].filter((each) => hexOf(each.connection.remotePublicKey) === key)
+  }
+
+  #mayBeMember(publicKey: Uint8Array): boolean {
     const { kind } = this.#options.trust.standing(publicKey)
     return this.#peers.has(hexOf(publicKey)) || kind === 'member' || kind === 'unproven'
   }
-
-  /** A link whose key is no peer stays while the key may still be a member's. */
-  #mayStay(link: Link): boolean {
-    const { remotePublicKey } = link.mux.connection
-    const { kind } = this.#options.trust.standing(remotePublicKey)
-    return this.#peers.has(hexOf(remotePublicKey)) || kind === 'member' || kind === 'unproven'
-  }
 }
+
+/** Two dials that cross, and one of a process that died. */
+const MAX_SESSIONS_PER_KEY = 4
 
 const NO_PLACE: Place = { free: () => {} }

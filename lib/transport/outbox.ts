@@ -7,7 +7,7 @@
 // heartbeats and votes never.
 
 import { assert } from '../assert.ts'
-import type { Clock, Timer, Timers } from '../clock.ts'
+import type { Clock, Timers } from '../clock.ts'
 import { MAX_FRAGMENT_BYTES, MAX_SEND_BACKLOG_BYTES, MAX_TURN_BULK_BYTES } from '../limits.ts'
 import { Pacing } from './pacing.ts'
 
@@ -42,7 +42,8 @@ export class Outbox {
   #isDrained = true
   #backlogBytes = 0
   #turnBytes = 0
-  #turn: Timer | null = null
+  /** the end of this turn will reset `#turnBytes` */
+  #isTurnCounted = false
   #isClosed = false
 
   constructor(parts: OutboxParts) {
@@ -90,7 +91,6 @@ export class Outbox {
 
   close(): void {
     this.#isClosed = true
-    this.#turn?.cancel()
     this.#small = []
     this.#bulk.raft = []
     this.#bulk.rpc = []
@@ -153,14 +153,16 @@ export class Outbox {
 
   /** Whether enough bulk was written in this turn of the event loop; goes on in the next one. */
   #turnIsOver(): boolean {
-    if (this.#turnBytes > 0 && this.#turn === null) {
-      this.#turn = this.#parts.timers.start(0, () => {
-        this.#turn = null
+    if (this.#turnBytes >= MAX_TURN_BULK_BYTES) return true
+    if (!this.#isTurnCounted) {
+      this.#isTurnCounted = true
+      this.#parts.timers.soon(() => {
+        this.#isTurnCounted = false
         this.#turnBytes = 0
         this.#pump()
       })
     }
-    return this.#turnBytes >= MAX_TURN_BULK_BYTES
+    return false
   }
 
   #makeRoom(byteCount: number): void {
