@@ -2,7 +2,6 @@
 // goes wrong ends here as one line and a code from the table in errors.ts. The commands themselves
 // are in files of their own and are loaded when they run (command-specs.ts).
 
-import type { Readable } from 'node:stream'
 import { arg, bail, command, description, flag, summary } from 'paparam'
 import type { Bail, Command } from 'paparam'
 import { present } from '../assert.ts'
@@ -14,14 +13,7 @@ import type { FlagSpec } from './flags.ts'
 import { Flags, SHARED_FLAGS } from './flags.ts'
 import type { Host } from './invocation.ts'
 import { Output } from './output.ts'
-import type { OutputStream } from './style.ts'
 import { printable } from './text.ts'
-
-export interface HostStreams {
-  readonly stdin: Readable & { readonly isTTY?: boolean }
-  readonly stdout: OutputStream
-  readonly stderr: OutputStream
-}
 
 /**
  * Runs `aspen` with these arguments (without `node` and the script).
@@ -35,6 +27,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     return EXIT.ok
   }
   if (argv[0] === 'help') return tree.help(argv.slice(1), host)
+  if (argv[0] === '--version') return main(['version', ...argv.slice(1)], host)
   const parsed = tree.root.parse(markOperands(argv), { run: false })
   const reason = bailed[0]
   if (reason !== undefined) return usageError(reason, outputFor(argv, host))

@@ -103,7 +103,7 @@ function lastWords(dataDir: string): string | null {
 }
 
 /** What a node that was refused before it made anything leaves in its directory. */
-const LEFT_BY_REFUSALS: ReadonlySet<string> = new Set(['aspen.log', 'lock.db'])
+const LEFT_BY_REFUSALS: ReadonlySet<string> = new Set(['aspen.log', 'lock.db', 'lock.db-journal'])
 
 /**
  * The data directory and the open log. `undo` takes back what was made here, if nothing else came to

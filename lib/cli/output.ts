@@ -7,7 +7,7 @@ import type { AspenError } from '../errors.ts'
 import { errorAnswer } from '../http/error-body.ts'
 import type { Environment, OutputStream, Style } from './style.ts'
 import { styleOf } from './style.ts'
-import { printable } from './text.ts'
+import { printable, withoutTickets } from './text.ts'
 
 export interface OutputOptions {
   readonly stdout: OutputStream
@@ -83,20 +83,22 @@ export class Output {
 
   /** Tells of the error and gives the exit code. With `--json` the only thing on stdout. */
   failure(error: AspenError): number {
-    if (this.isJson) this.#stdout.write(`${JSON.stringify(errorAnswer(error).body)}\n`)
-    else this.#stderr.write(`${this.errorStyle.symbol('failure')} ${errorLine(error)}\n`)
+    if (this.isJson) {
+      const body = withoutTickets(JSON.stringify(errorAnswer(error).body))
+      this.#stdout.write(`${body}\n`)
+    } else this.#stderr.write(`${this.errorStyle.symbol('failure')} ${errorLine(error)}\n`)
     return CODES[error.code].exitCode
   }
 
   /** An error line in words of the command's own, with the same rules as `failure`. */
   failureLine(line: string, error: AspenError): number {
     if (this.isJson) return this.failure(error)
-    this.#stderr.write(`${printable(line)}\n`)
+    this.#stderr.write(`${printable(withoutTickets(line))}\n`)
     return CODES[error.code].exitCode
   }
 }
 
 function errorLine(error: AspenError): string {
   const { message, hint } = error.detail
-  return printable(hint === undefined ? message : `${message}: ${hint}`)
+  return printable(withoutTickets(hint === undefined ? message : `${message}: ${hint}`))
 }

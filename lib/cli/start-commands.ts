@@ -68,6 +68,7 @@ async function launchNode(invocation: Invocation, plan: Plan): Promise<number> {
     hasSteps: plan.launch.command === 'join',
     canRedraw: !isForeground
   })
+  display.update({ phase: 'open', text: 'starting the node' })
   const onReady = (ready: Ready) => {
     display.close('ok')
     printReady(invocation, plan.launch, { ready, tookMs: host.nowMs() - startedMs })

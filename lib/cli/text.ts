@@ -62,6 +62,14 @@ export function printable(text: string): string {
   })
 }
 
+/**
+ * The text without the tickets in it. Errors repeat what was typed; a ticket among it would end up
+ * wherever their output goes.
+ */
+export function withoutTickets(text: string): string {
+  return text.replaceAll(TICKET, 'aspen1…')
+}
+
 /** Bytes for a cell of a table: printable text, or how many they are. */
 export function displayBytes(bytes: Uint8Array): string {
   const text = textOf(bytes)
@@ -96,6 +104,7 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
+const TICKET = /aspen1[0-9a-z]{8,}/gi
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 const ESCAPE = '\u001b'

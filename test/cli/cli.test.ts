@@ -1,0 +1,142 @@
+// Reading the command line: what is refused, how, and with which exit code.
+
+import test from 'brittle'
+import { markOperands, unmark } from '../../lib/cli/argv.ts'
+import { COMMANDS } from '../../lib/cli/command-specs.ts'
+import { VERSION } from '../../lib/version.ts'
+import { runCli } from './run-cli.ts'
+
+const RUNNABLE = COMMANDS.filter((spec) => spec.run !== undefined)
+
+test('every command refuses a flag that it does not know, in one line and a hint', async (t) => {
+  for (const { path } of RUNNABLE) {
+    const { code, stdout, stderr } = await runCli([...path, '--bogus'])
+    t.is(code, 2, path.join(' '))
+    t.is(stderr, `✗ there is no flag --bogus\nsee aspen help ${path.join(' ')}\n`)
+    t.is(stdout, '')
+  }
+})
+
+test('every command with --json gives the usage error as one object on stdout', async (t) => {
+  for (const { path } of RUNNABLE) {
+    const { code, stdout, stderr } = await runCli([...path, '--bogus', '--json'])
+    t.is(code, 2)
+    t.is(stderr, '')
+    t.is(JSON.parse(stdout).error.code, 'CONFIG_INVALID')
+  }
+})
+
+test('every command refuses one argument too many', async (t) => {
+  for (const { path, operands = [] } of RUNNABLE) {
+    const args = Array.from({ length: operands.length + 1 }, (_item, at) => `arg${at}`)
+    const { code, stderr } = await runCli([...path, ...args])
+    t.is(code, 2, path.join(' '))
+    t.ok(stderr.includes('is one argument too many'), stderr)
+  }
+})
+
+test('every required operand that is missing is named', async (t) => {
+  for (const { path, operands = [] } of RUNNABLE) {
+    const required = operands.filter(([spec]) => spec.startsWith('<'))
+    for (let given = 0; given < required.length; given++) {
+      const args = Array.from({ length: given }, () => 'x')
+      const { code, stderr } = await runCli([...path, ...args])
+      t.is(code, 2)
+      t.ok(stderr.startsWith(`✗ ${required[given]?.[0] ?? ''} is missing\n`), stderr)
+    }
+  }
+})
+
+test('every flag that takes a value refuses to be without one, and no other takes one', async (t) => {
+  for (const { path, operands = [], flags = [] } of RUNNABLE) {
+    const args = operands.filter(([spec]) => spec.startsWith('<')).map(() => 'x')
+    for (const { spec } of flags) {
+      const long = spec.split(/[| ]/)[0] ?? ''
+      const isValued = spec.includes('<')
+      const { code, stderr } = await runCli([...path, ...args, isValued ? long : `${long}=1`])
+      t.is(code, 2, `${path.join(' ')} ${spec}`)
+      t.ok(/needs a value|takes no value|takes one of/.test(stderr), stderr)
+    }
+  }
+})
+
+test('numbers, durations, ports and choices are checked before anything happens', async (t) => {
+  const bad = [
+    ['kv', 'scan', '--limit', 'many'],
+    ['kv', 'scan', '--limit', '0'],
+    ['kv', 'scan', '--limit', '10001'],
+    ['kv', 'put', 'k', 'v', '--if-revision', '0'],
+    ['kv', 'put', 'k', 'v', '--if-revision', '1.5'],
+    ['kv', 'get', 'k', '--timeout', 'soon'],
+    ['kv', 'get', 'k', '--timeout', '0'],
+    ['kv', 'get', 'k', '--timeout', '11m'],
+    ['ticket', 'create', '--uses', '0'],
+    ['ticket', 'create', '--uses', '1001'],
+    ['ticket', 'create', '--ttl', '366d'],
+    ['ticket', 'create', '--role', 'king'],
+    ['create', '--port', '65536'],
+    ['create', '--http-port', '0'],
+    ['create', '--timing', 'warp'],
+    ['create', '--bootstrap', 'nowhere'],
+    ['create', '--bootstrap', '1.2.3.4:0'],
+    ['create', '--name', '../escape'],
+    ['create', '--data-dir', ''],
+    ['logs', '-n', '-3'],
+    ['dev', '--nodes', '0'],
+    ['dev', '--nodes', '10'],
+    ['dht', '--host', 'example.org'],
+    ['dht', '--host', '0.0.0.0']
+  ]
+  for (const argv of bad) {
+    const { code, stdout, stderr } = await runCli(argv)
+    t.is(code, 2, argv.join(' '))
+    t.ok(stderr.startsWith('✗ '), stderr)
+    t.is(stdout, '')
+  }
+})
+
+test('ASPEN_BOOTSTRAP is checked like the flag', async (t) => {
+  const { code, stderr } = await runCli(['start'], { env: { ASPEN_BOOTSTRAP: '1.2.3.4:1,five' } })
+  t.is(code, 2)
+  t.ok(stderr.includes("'five'"), stderr)
+})
+
+test('commands that do not exist, and groups without their second word', async (t) => {
+  const unknown = await runCli(['frobnicate', 'x'])
+  t.is(unknown.code, 2)
+  t.is(unknown.stderr, "✗ there is no command 'frobnicate'\nsee aspen help\n")
+  const group = await runCli(['kv'])
+  t.is(group.code, 2)
+  t.is(group.stderr, '✗ kv needs one of: put, get, del, scan\nsee aspen help kv\n')
+  t.is(
+    (await runCli(['ticket', 'eat'])).stderr,
+    "✗ there is no command 'eat'\nsee aspen help ticket\n"
+  )
+})
+
+test('help of everything goes to stdout; of what is not there it is a usage error', async (t) => {
+  const all = await runCli([])
+  t.is(all.code, 0)
+  for (const { path } of COMMANDS) {
+    t.ok(all.stdout.includes(`  ${path[0]} `), path[0])
+    const one = await runCli(['help', ...path])
+    t.is(one.code, 0)
+    t.ok(one.stdout.startsWith(`aspen ${path.join(' ')}`), one.stdout)
+  }
+  t.is((await runCli(['help'])).stdout, all.stdout)
+  t.is((await runCli(['help', 'nothing'])).code, 2)
+})
+
+test('version is the version of the package, in all forms', async (t) => {
+  t.is((await runCli(['version', '-q'])).stdout, `${VERSION}\n`)
+  t.is((await runCli(['--version', '-q'])).stdout, `${VERSION}\n`)
+  t.is(JSON.parse((await runCli(['version', '--json'])).stdout).version, VERSION)
+  t.ok((await runCli(['version'])).stdout.startsWith(`aspen ${VERSION} `))
+})
+
+test('operands after -- and empty ones reach the command as they were typed', (t) => {
+  const typed = ['kv', 'put', '--json', '--', '-k', '', '--', 'x']
+  t.alike(markOperands(typed).map(unmark), ['kv', 'put', '--json', '-k', '', '--', 'x'])
+  t.alike(markOperands(['kv', 'put', 'k', '']).map(unmark), ['kv', 'put', 'k', ''])
+  t.ok(markOperands(['--', '-k']).every((text) => !text.startsWith('-')))
+})

@@ -1,0 +1,91 @@
+// Starting a node: the arguments of its process say everything but the ticket, and are understood.
+
+import { Readable } from 'node:stream'
+import test from 'brittle'
+import { Flags } from '../../lib/cli/flags.ts'
+import type { Invocation } from '../../lib/cli/invocation.ts'
+import { argumentsOf, intentOf, launchOf } from '../../lib/cli/launch.ts'
+import { Output } from '../../lib/cli/output.ts'
+import { KeptStream } from './run-cli.ts'
+
+function invocation(
+  flags: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string>> = {}
+): Invocation {
+  const stream = new KeptStream()
+  return {
+    command: 'join',
+    args: {},
+    flags: new Flags(flags),
+    host: {
+      env: { HOME: '/home-of-tests', ...env },
+      stdin: Readable.from([]),
+      stdout: stream,
+      stderr: stream,
+      nowMs: () => 0
+    },
+    output: new Output({
+      stdout: stream,
+      stderr: stream,
+      env,
+      isJson: false,
+      isQuiet: false,
+      isColourWanted: false
+    })
+  }
+}
+
+test('what is typed becomes arguments that mean the same', async (t) => {
+  const launch = await launchOf(
+    invocation({
+      dataDir: '/data/a b',
+      name: 'alder',
+      bootstrap: ['127.0.0.1:4001', 'localhost:4002'],
+      port: '5001',
+      httpPort: '7071',
+      timing: 'lan',
+      logLevel: 'debug',
+      timeout: '1.5s'
+    }),
+    'join'
+  )
+  t.alike(argumentsOf(launch), [
+    'join',
+    '--foreground',
+    '--data-dir=/data/a b',
+    '--name=alder',
+    '--bootstrap=127.0.0.1:4001',
+    '--bootstrap=127.0.0.1:4002',
+    '--port=5001',
+    '--http-port=7071',
+    '--timing=lan',
+    '--log-level=debug',
+    '--timeout=1500ms'
+  ])
+  t.alike(intentOf(launch, 'aspen1q'), { kind: 'join', ticket: 'aspen1q', timeoutMs: 1500 })
+})
+
+test('defaults: the environment, then what the node has recorded', async (t) => {
+  const bare = await launchOf(invocation({}, { XDG_DATA_HOME: '/xdg' }), 'start')
+  t.alike(bare, {
+    command: 'start',
+    target: { dataDir: '/xdg/aspen/default', name: null, selector: '' },
+    bootstrap: null,
+    port: null,
+    httpPort: null,
+    timing: 'default',
+    logLevel: 'info',
+    timeoutMs: 30_000
+  })
+  const env = { ASPEN_BOOTSTRAP: ' 10.0.0.1:1 , 10.0.0.2:2,', ASPEN_DATA_DIR: '/elsewhere' }
+  const from = await launchOf(invocation({}, env), 'create')
+  t.is(from.target.dataDir, '/elsewhere')
+  t.alike(from.bootstrap, [
+    { host: '10.0.0.1', port: 1 },
+    { host: '10.0.0.2', port: 2 }
+  ])
+  const flagged = await launchOf(invocation({ bootstrap: ['10.0.0.3:3'] }, env), 'create')
+  t.alike(flagged.bootstrap, [{ host: '10.0.0.3', port: 3 }], 'flags win')
+  const named = await launchOf(invocation({ name: 'oak' }, { XDG_DATA_HOME: '/xdg' }), 'create')
+  t.alike(named.target, { dataDir: '/xdg/aspen/oak', name: 'oak', selector: ' --name oak' })
+})

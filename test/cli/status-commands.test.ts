@@ -1,0 +1,90 @@
+// `aspen status` and `aspen members`, and what every command says when no node runs.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'brittle'
+import type { Status } from '../../lib/service/documents.ts'
+import { openNode, runCli } from './run-cli.ts'
+
+test('status is a list for people and the document for programs', async (t) => {
+  const { run, opened } = await openNode(t)
+  const { code, stdout } = await run(['status'])
+  t.is(code, 0)
+  t.ok(stdout.includes('state      ✓ healthy\n'), stdout)
+  t.ok(stdout.includes('leader     this node (term 2)\n'))
+  t.ok(stdout.includes('members    1 voter; tolerates 0 failures\n'))
+  t.alike(JSON.parse((await run(['status', '--json'])).stdout), opened.node.status())
+  t.is((await run(['status', '-q'])).stdout, 'healthy\n')
+})
+
+test('status exits 5 without quorum, and 10 when degraded under --strict', async (t) => {
+  const { run, opened } = await openNode(t)
+  const { node } = opened
+  const healthy = node.status()
+  const become = (state: Status['state']) => {
+    node.status = () => ({ ...healthy, state })
+  }
+  become('no_quorum')
+  const lost = await run(['status'])
+  t.is(lost.code, 5)
+  t.ok(lost.stdout.includes('no quorum'), 'the status is printed nevertheless')
+  t.is((await run(['status', '--json'])).code, 5)
+  become('degraded')
+  t.is((await run(['status'])).code, 0)
+  t.is((await run(['status', '--strict'])).code, 10)
+  become('joining')
+  t.is((await run(['status', '--strict'])).code, 0)
+})
+
+test('members is a table, ids, or the document', async (t) => {
+  const { run, opened } = await openNode(t)
+  t.is(
+    (await run(['members'])).stdout,
+    'ID  NAME    ROLE   STATE   LAG  RTT  PATH  VERSION  ADDRESS\n' +
+      ' 1  alder*  voter  leader    0    –  –     0.1.0    –\n'
+  )
+  t.is((await run(['members', '-q'])).stdout, '1\n')
+  t.alike(JSON.parse((await run(['members', '--json'])).stdout), opened.node.members())
+})
+
+test('names that came from other machines cannot move the cursor', async (t) => {
+  const { run, opened } = await openNode(t)
+  const [row] = opened.node.members().members
+  if (row === undefined) throw new Error('a member')
+  opened.node.members = () => ({ members: [{ ...row, name: 'evil\u001b[2J\n' }] })
+  t.ok((await run(['members'])).stdout.includes('evil\\x1b[2J\\n*'))
+})
+
+test('without a running node every command that asks one is exit code 8 and says what starts it', async (t) => {
+  const dataDir = await t.tmp()
+  const commands = [
+    ['kv', 'get', 'k'],
+    ['kv', 'put', 'k', 'v'],
+    ['kv', 'del', 'k'],
+    ['kv', 'scan'],
+    ['status'],
+    ['members'],
+    ['ticket', 'create'],
+    ['ticket', 'list'],
+    ['ticket', 'revoke', '00000001']
+  ]
+  for (const argv of commands) {
+    const { code, stderr } = await runCli([...argv, '--data-dir', dataDir])
+    t.is(code, 8, argv.join(' '))
+    t.ok(stderr.includes('aspen create') && stderr.includes('aspen start'), stderr)
+  }
+  await writeFile(join(dataDir, 'node.json'), '{}')
+  const { code, stderr } = await runCli(['status', '--data-dir', dataDir])
+  t.is(code, 8)
+  t.ok(stderr.includes(`'aspen start --data-dir ${dataDir}' starts it`), stderr)
+})
+
+test('stop and logs work without a node', async (t) => {
+  const dataDir = await t.tmp()
+  const stopped = await runCli(['stop', '--data-dir', dataDir, '--json'])
+  t.is(stopped.code, 0)
+  t.alike(JSON.parse(stopped.stdout), { stopped: false, pid: null })
+  const logs = await runCli(['logs', '--data-dir', dataDir])
+  t.is(logs.code, 1)
+  t.ok(logs.stderr.includes('there is no log'), logs.stderr)
+})
