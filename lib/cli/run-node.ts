@@ -1,11 +1,10 @@
 // A node in this process: opens it, tells its owner how far it is, and stays until a signal comes or
 // the node ends by itself. Both for a person who looks at it and for a command that waits for it.
 
-import type { Logger } from 'pino'
 import { asAspenError, CODES, EXIT } from '../errors.ts'
 import type { AspenError } from '../errors.ts'
 import { AspenNode } from '../node/node.ts'
-import type { Progress } from '../node/options.ts'
+import type { NodeOptions, Progress } from '../node/options.ts'
 import type { Ready } from './daemon-messages.ts'
 import type { Launch } from './launch.ts'
 import { intentOf } from './launch.ts'
@@ -23,7 +22,7 @@ export interface RunOptions {
   readonly launch: Launch
   /** for a join */
   readonly ticket: string | null
-  readonly logger: Logger
+  readonly logger: NodeOptions['logger']
   readonly reporter: NodeReporter
 }
 
