@@ -47,3 +47,17 @@ test('B6: the vote is given once in a term also after a restart', (t) => {
   cluster.message(1, 3, request)
   t.alike(cluster.network[0]?.message, { kind: 'voteAnswer', term: 2, isGranted: false })
 })
+
+test('B6: a vote in a term that is durable already waits for its own write', (t) => {
+  const cluster = Cluster.alone(1, [1, 2, 3])
+  const request = { kind: 'vote', term: 2, lastIndex: 1, lastTerm: 1, isTransfer: false } as const
+  cluster.message(1, 3, { ...request, lastTerm: 0 })
+  t.alike(cluster.node(1).disk.hardState, { term: 2, votedFor: null, commitIndex: 0 })
+  cluster.isDiskFast = false
+  const answer = { kind: 'voteAnswer', term: 2, isGranted: true } as const
+  for (let count = 0; count < 2; count++) {
+    const effects = cluster.message(1, 2, request)
+    t.alike(effects.messages, [])
+    t.alike(effects.gated, [{ to: 2, message: answer, token: 2 }], 'a repeated answer too')
+  }
+})

@@ -165,6 +165,9 @@ export class Oracles {
   #checkVote(voter: NodeId, term: number, candidate: NodeId): void {
     const key = `${voter}/${term}`
     assert((this.#votes.get(key) ?? candidate) === candidate, 'I7: one vote per voter and term')
+    const durable = this.#cluster.node(voter).disk.hardState
+    const isDurable = durable !== null && (durable.term > term || durable.votedFor === candidate)
+    assert(isDurable, 'I7: a vote is shown when it is durable')
     this.#votes.set(key, candidate)
   }
 
