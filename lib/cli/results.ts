@@ -105,10 +105,16 @@ function toleranceLine(status: Status, style: Style): string {
   const verb = voters.length === 1 ? 'tolerates' : 'tolerate'
   const text = `${plural(voters.length, 'voter')} ${verb} ${plural(tolerance, 'failure')}`
   if (tolerance > 0) return `${style.symbol('ok')} ${text}`
-  const missing = Math.max(0, VOTERS_FOR_ONE_FAILURE - voters.length - status.learners.length)
-  const advice =
-    missing === 0 ? 'learners become voters when they have caught up' : `join ${missing} more`
+  const advice = toleranceAdvice(status)
   return `${style.symbol('warning')} ${text}: ${advice}`
+}
+
+function toleranceAdvice({ voters, learners }: Status): string {
+  const missing = VOTERS_FOR_ONE_FAILURE - voters.length - learners.length
+  if (missing > 0) return `join ${missing} more`
+  return voters.length < VOTERS_FOR_ONE_FAILURE
+    ? 'learners become voters when they have caught up'
+    : "not all of them are linked; 'aspen members' shows which"
 }
 
 const VOTERS_FOR_ONE_FAILURE = 3

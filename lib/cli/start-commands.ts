@@ -127,7 +127,7 @@ function resultOptions({ output, host }: Invocation, { target }: Launch) {
 
 function clusterExists(status: Status, { target }: Launch): AspenError {
   return new ConfigError({
-    code: 'ALREADY_INITIALIZED',
+    code: 'DATA_DIR_TAKEN',
     message: `a cluster exists here: ${shortId(status)}, in ${shortPath(target.dataDir)}`,
     hint: `'aspen ticket create${target.selector}' mints a ticket; another --name or --data-dir makes another cluster`
   })

@@ -2,6 +2,7 @@
 // data-directory.ts, which opens and locks that place, so that a command which only talks to a running
 // node does not load a database.
 
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,11 +52,12 @@ export function readRuntime(dataDir: string): Runtime | null {
 export function socketPathOf(dataDir: string, env: Environment = process.env): string {
   const path = join(dataDir, 'aspen.sock')
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return path
-  const digest = Buffer.from(path).toString('base64url').slice(-24)
+  const digest = createHash('sha256').update(path).digest('hex').slice(0, SOCKET_DIGEST_DIGITS)
   return join(env['XDG_RUNTIME_DIR'] ?? tmpdir(), `aspen-${digest}.sock`)
 }
 
 const MAX_SOCKET_PATH_BYTES = 100
+const SOCKET_DIGEST_DIGITS = 24
 
 /** The file as JSON, or null when it is not there or cannot be read. */
 export function readJson(path: string): unknown {
