@@ -7,6 +7,10 @@ const change = { add: [], promote: [], demote: [4], remove: [] }
 
 test('B18: a change is refused until the first entry of the term is committed', (t) => {
   const cluster = Cluster.alone(1, [1, 2, 3, 4])
+  const node = cluster.node(1)
+  // the configuration in use is committed; nothing of the new term is
+  node.disk.hardState = { term: 1, votedFor: null, commitIndex: 1 }
+  node.raft = node.boots()
   cluster.lead(1, [2, 3])
   t.alike(cluster.step(1, { kind: 'change', ref: 1, change }).refused, [
     { ref: 1, reason: 'changeInProgress' }

@@ -6,7 +6,7 @@ import type { ConfigurationChange } from '../../lib/raft/configuration.ts'
 import { isJoint, learnersOf, votersOf } from '../../lib/raft/configuration.ts'
 import type { Event } from '../../lib/raft/effects.ts'
 import { Cluster } from './cluster.ts'
-import { configurationOf, member, timing } from './fixtures.ts'
+import { configurationEntry, configurationOf, member, timing } from './fixtures.ts'
 
 const none: ConfigurationChange = { add: [], promote: [], demote: [], remove: [] }
 
@@ -63,6 +63,23 @@ test('a new leader finishes the joint change of the one that is gone', (t) => {
   cluster.run(timing.heartbeatMs)
   for (const id of [2, 3, 4, 5]) t.alike(sets(cluster, id), [[1, 4, 5], []])
   t.is(cluster.raft(4).status().role, 'leader')
+})
+
+test('a new leader leaves a committed joint configuration only after a commit of its own term', (t) => {
+  const cluster = Cluster.alone(1, [1, 2, 3])
+  const { disk } = cluster.node(1)
+  const { members } = configurationOf([1, 2], [3])
+  disk.stored.push(configurationEntry(disk.last, { members, outgoing: [1, 2, 3] }))
+  disk.hardState = { term: 1, votedFor: null, commitIndex: 2 }
+  cluster.node(1).raft = cluster.node(1).boots()
+  cluster.lead(1, [2])
+  cluster.tick(1)
+  t.alike(sets(cluster, 1), [
+    [1, 2],
+    [1, 2, 3]
+  ])
+  cluster.acknowledge(1, 2, 3)
+  t.alike(sets(cluster, 1), [[1, 2], []])
 })
 
 test('in the joint phase a majority of one set alone neither elects nor commits', (t) => {
