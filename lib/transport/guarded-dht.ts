@@ -13,51 +13,81 @@ const CIPHER_BYTES = 17
 
 /**
  * A secret stream that refuses frames above a limit as soon as their length is read. The stream
- * itself takes 16 MiB from anybody. Relies on the private field `_len` of secret-stream 6.9.2; a test
- * fails if it goes away.
+ * itself takes 16 MiB from anybody. Relies on private parts of secret-stream 6.9.2; tests fail if
+ * they go away.
+ *
+ * The frame that raises the limit (a proof) may arrive in one packet with the first large one behind
+ * it, and is handled only after this call. So a large frame is held back until the next turn, and
+ * judged then.
  */
 export class CappedStream extends NoiseSecretStream {
   frameLimit = MAX_HELLO_BYTES
+  /** what arrived from the large frame on; null while there is none */
+  #held: Uint8Array[] | null = null
 
   override _onrawdata(data: Uint8Array): void {
-    // lengths inside `data` are checked one frame at a time
-    if (this.frameLimit > 0 && hasLargeFrame(this, data)) {
-      this.destroy(new Error(`a frame of more than ${this.frameLimit} bytes`))
+    if (this.#held !== null) {
+      this.#held.push(data)
       return
     }
-    super._onrawdata(data)
+    const offset = offsetOfLargeFrame(this, data)
+    if (offset === null) {
+      super._onrawdata(data)
+      return
+    }
+    if (offset > 0) super._onrawdata(data.subarray(0, offset))
+    this.#held = [data.subarray(offset)]
+    setImmediate(() => this.#release())
+  }
+
+  override _onrawend(): void {
+    this.#release()
+    super._onrawend()
+  }
+
+  #release(): void {
+    if (this.#held === null || this.destroying) return
+    const data = Buffer.concat(this.#held)
+    this.#held = null
+    if (offsetOfLargeFrame(this, data) === 0) {
+      this.destroy(new Error(`a frame of more than ${this.frameLimit} bytes`))
+    } else {
+      this._onrawdata(data)
+    }
   }
 }
 
 /**
- * Whether the frame in progress, or one that begins in `data`, is larger than the stream allows. Walks
- * the lengths (uint24, little-endian) exactly as the stream will.
+ * Where in `data` the first frame begins that is larger than the stream allows; 0 also for one whose
+ * length began earlier; null if there is none. Walks the lengths (uint24, little-endian) exactly as the
+ * stream will.
  */
-function hasLargeFrame(stream: CappedStream, data: Uint8Array): boolean {
+function offsetOfLargeFrame(stream: CappedStream, data: Uint8Array): number | null {
   const max = stream.frameLimit + CIPHER_BYTES
   let { _state: state, _len: length, _tmp: progress } = stream
+  let begin = 0
   let offset = 0
   while (offset < data.byteLength) {
     if (state === 0) {
       length += progress * (data[offset++] ?? 0)
       progress *= 256
       if (progress < 0x1000000) continue
-      if (length > max) return true
+      if (length > max) return begin
       progress = 0
       state = 1
     } else {
-      const missing = length - progress
-      const present = Math.min(missing, data.byteLength - offset)
+      const present = Math.min(length - progress, data.byteLength - offset)
       offset += present
       progress += present
     }
     if (state === 1 && progress === length) {
+      begin = offset
       state = 0
       length = 0
       progress = 1
     }
   }
-  return false
+  return null
 }
 
 export interface DhtGuard {

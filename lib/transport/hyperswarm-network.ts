@@ -144,6 +144,7 @@ export class HyperswarmNetwork implements Network {
 
   dial(target: DialTarget, onDone: (result: DialResult) => void): Dial {
     const dht = present(this.#dht, 'the open DHT')
+    if (this.#closing !== null) return NO_DIAL
     const own = new Set(this.addresses().map(formatAddress))
     const addresses = target.addresses.filter((address) => !own.has(formatAddress(address)))
     const dial = new HyperDial(
@@ -200,7 +201,9 @@ export class HyperswarmNetwork implements Network {
   }
 
   lookup(topic: Uint8Array, onFound: (target: DialTarget) => void): Dial {
-    const query = present(this.#dht, 'the open DHT').lookup(Buffer.from(topic))
+    const dht = present(this.#dht, 'the open DHT')
+    if (this.#closing !== null) return NO_DIAL
+    const query = dht.lookup(Buffer.from(topic))
     const run = async (): Promise<void> => {
       for await (const reply of query) {
         for (const peer of reply.peers) {
@@ -267,6 +270,9 @@ export class HyperswarmNetwork implements Network {
     if (deadline !== null) clearTimeout(deadline)
   }
 }
+
+/** A closing network dials nobody, and says nothing of it. */
+const NO_DIAL: Dial = { cancel: () => {} }
 
 function buffersOf(keyPair: KeyPair): { publicKey: Uint8Array; secretKey: Uint8Array } {
   return { publicKey: Buffer.from(keyPair.publicKey), secretKey: Buffer.from(keyPair.secretKey) }

@@ -91,7 +91,9 @@ export class Link {
 
   send(message: Message): void {
     if (this.#isOver) return
-    this.#outbox.send('raft', encodeMessage(message), message.kind === 'append')
+    const bytes = encodeMessage(message)
+    assert(bytes.byteLength <= MAX_RPC_MESSAGE_SIZE, `a message of ${bytes.byteLength} bytes`)
+    this.#outbox.send('raft', bytes, message.kind === 'append')
   }
 
   request(payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
@@ -137,7 +139,8 @@ export class Link {
     assert(kind !== undefined, 'only known messages are permitted')
     switch (kind) {
       case 'whole':
-        this.#onMessage(channel, bytes)
+        // frames belong to the connection; decoders of consensus copy what they keep
+        this.#onMessage(channel, channel === 'rpc' ? bytes.slice() : bytes)
         return
       case 'ack':
         if (!this.#outbox.onAck()) throw new ProtocolError('an acknowledgement of nothing')
@@ -171,7 +174,7 @@ export class Link {
     const answer: RequestAnswer =
       envelope.kind === 'busy'
         ? { kind: 'notSent', reason: 'busy' }
-        : { kind: 'answered', payload: envelope.payload.slice() }
+        : { kind: 'answered', payload: envelope.payload }
     pending.onAnswer(answer)
   }
 
@@ -183,7 +186,7 @@ export class Link {
     }
     this.#inHand.set(id, this.#parts.clock.nowMs() + MAX_REQUEST_TIMEOUT_MS)
     let isAnswered = false
-    this.#parts.handlers.onRequest(payload.slice(), (answer) => {
+    this.#parts.handlers.onRequest(payload, (answer) => {
       assert(!isAnswered, 'a request is answered once')
       isAnswered = true
       this.#answer(id, answer)

@@ -51,7 +51,10 @@ export interface Network {
   open(): Promise<void>
   /** Starts to answer those who dial this node's key. */
   listen(handlers: NetworkHandlers): Promise<void>
-  /** One attempt. `onDone` is called at most once, never synchronously; a connection must be started at once. */
+  /**
+   * One attempt. `onDone` is called at most once, never synchronously, and not after `close`; a
+   * connection must be started at once.
+   */
   dial(target: DialTarget, onDone: (result: DialResult) => void): Dial
   /** The topics to be found under; replaces the set before. */
   setTopics(topics: readonly Uint8Array[]): void

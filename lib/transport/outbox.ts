@@ -7,7 +7,7 @@
 // heartbeats and votes never.
 
 import { assert } from '../assert.ts'
-import type { Clock, Timers } from '../clock.ts'
+import type { Clock, Timer, Timers } from '../clock.ts'
 import { MAX_FRAGMENT_BYTES, MAX_SEND_BACKLOG_BYTES, MAX_TURN_BULK_BYTES } from '../limits.ts'
 import { Pacing } from './pacing.ts'
 
@@ -44,6 +44,7 @@ export class Outbox {
   #turnBytes = 0
   /** the end of this turn will reset `#turnBytes` */
   #isTurnCounted = false
+  #pause: Timer | null = null
   #isClosed = false
 
   constructor(parts: OutboxParts) {
@@ -56,7 +57,10 @@ export class Outbox {
 
   /** Whether a message of `byteCount` fits after dropping what may be dropped. */
   hasRoom(byteCount: number): boolean {
-    return this.#backlogBytes - this.#droppableBytes() + byteCount <= MAX_SEND_BACKLOG_BYTES
+    const withIt = this.#backlogBytes + byteCount
+    return (
+      withIt <= MAX_SEND_BACKLOG_BYTES || withIt - this.#droppableBytes() <= MAX_SEND_BACKLOG_BYTES
+    )
   }
 
   /** `isDroppable`: an append; it, or older ones, go when the backlog is full. */
@@ -91,6 +95,7 @@ export class Outbox {
 
   close(): void {
     this.#isClosed = true
+    this.#pause?.cancel()
     this.#small = []
     this.#bulk.raft = []
     this.#bulk.rpc = []
@@ -121,10 +126,19 @@ export class Outbox {
       this.#isDrained = this.#parts.write(channel, 'whole', waiting.bytes)
       return true
     }
-    const byteCount = this.#turnIsOver() ? 0 : this.#pacing.nextFragmentBytes()
+    if (this.#turnIsOver()) return false
+    const { byteCount, waitMs } = this.#pacing.next(this.#parts.clock.nowMs())
+    if (waitMs !== null) this.#pumpAfter(waitMs)
     if (byteCount === 0) return false
     this.#writeFragment(waiting, byteCount)
     return true
+  }
+
+  #pumpAfter(delayMs: number): void {
+    this.#pause ??= this.#parts.timers.start(delayMs, () => {
+      this.#pause = null
+      this.#pump()
+    })
   }
 
   #writeFragment(waiting: Waiting, byteCount: number): void {
