@@ -8,10 +8,11 @@ import { createInterface } from 'node:readline'
 import Database from 'better-sqlite3'
 import test from 'brittle'
 import type { Assert } from 'brittle'
+import type { Timers } from '../../lib/clock.ts'
 import { systemClock, systemTimers } from '../../lib/clock.ts'
 import { AspenError } from '../../lib/errors.ts'
 import type { StorageError } from '../../lib/errors.ts'
-import { CHECKPOINT_WAL_BYTES, MAX_WAL_BYTES } from '../../lib/limits.ts'
+import { CHECKPOINT_RETRY_MS, CHECKPOINT_WAL_BYTES, MAX_WAL_BYTES } from '../../lib/limits.ts'
 import { genesis } from '../../lib/raft/entry.ts'
 import type { Entry } from '../../lib/raft/entry.ts'
 import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
@@ -243,17 +244,15 @@ test(
   { timeout: 120_000 },
   async (t) => {
     const path = join(await t.tmp(), 'state.db')
-    const timers = {
-      ...systemTimers,
-      start: (delayMs: number, fn: () => void) => (waits++, systemTimers.start(delayMs, fn))
-    }
     let waits = 0
-    const options = {
-      path,
-      clock: systemClock,
-      timers,
-      genesis: genesis(new Uint8Array(16).fill(7))
+    const timers: Timers = {
+      ...systemTimers,
+      start(delayMs, fn) {
+        if (delayMs === CHECKPOINT_RETRY_MS) waits++
+        return systemTimers.start(delayMs, fn)
+      }
     }
+    const options = { path, clock: systemClock, timers, genesis: GENESIS }
     const machine = SqliteStateMachine.open({
       ...options,
       onFailed: (error) => t.fail(error.message)
