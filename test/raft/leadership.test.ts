@@ -192,6 +192,21 @@ test('what shows a new term waits until the term is durable', (t) => {
   t.is(cluster.message(1, 2, { ...heartbeat, round: 2 }).messages.length, 1)
 })
 
+test('a member whose link opens is asked for what it was not asked for', (t) => {
+  const cluster = Cluster.alone(1, [1, 2, 3], { learners: [4] })
+  cluster.tick(1)
+  cluster.nowMs += timing.electionMaxMs
+  cluster.tick(1)
+  const asked = cluster.step(1, { kind: 'linkUp', id: 3 }).messages
+  t.alike(asked, [{ to: 3, message: { kind: 'preVote', term: 2, lastIndex: 1, lastTerm: 1 } }])
+  t.alike(cluster.step(1, { kind: 'linkUp', id: 4 }).messages, [], 'a learner is asked nothing')
+  cluster.isDiskFast = false
+  cluster.message(1, 2, { kind: 'preVoteAnswer', term: 2, isGranted: true, ownTerm: 1 })
+  const again = cluster.step(1, { kind: 'linkUp', id: 3 })
+  const vote = { kind: 'vote', term: 2, lastIndex: 1, lastTerm: 1, isTransfer: false } as const
+  t.alike([again.messages, again.gated], [[], [{ to: 3, message: vote, token: 1 }]])
+})
+
 test('two nodes that lose their leader together seldom draw one deadline (B17)', (t) => {
   const deadlines = new Set<number>()
   for (const id of [1, 2, 3, 4, 5]) {
