@@ -14,6 +14,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { fastify } from 'fastify'
+import type { Validator } from 'typebox/compile'
 import { Compile } from 'typebox/compile'
 import type { TSchema } from 'typebox'
 import { present } from '../assert.ts'
@@ -82,7 +83,7 @@ export function createApp(parts: AppParts): App {
   app.server.maxConnections = limits.maxConnections
   app.decorateRequest('place', null).decorateRequest('document', null)
   app.setValidatorCompiler<TSchema>(({ schema }) => {
-    const validator = Compile(schema)
+    const validator = validatorOf(schema)
     return (value) => (validator.Check(value) ? { value } : { error: validator.Errors(value) })
   })
   app.setSerializerCompiler(() => JSON.stringify)
@@ -99,6 +100,17 @@ export function createApp(parts: AppParts): App {
   app.setErrorHandler((error, request, reply) => sendError({ error, request, reply }, log))
   return app
 }
+
+/** One per schema, for all listeners. */
+function validatorOf(schema: TSchema): Validator {
+  const known = VALIDATORS.get(schema)
+  if (known !== undefined) return known
+  const validator: Validator = Compile(schema)
+  VALIDATORS.set(schema, validator)
+  return validator
+}
+
+const VALIDATORS = new WeakMap<TSchema, Validator>()
 
 /** After all routes: what they do not say, other methods are answered with 405. */
 export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonly string[]>): void {

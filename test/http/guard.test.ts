@@ -120,6 +120,14 @@ test('HTTP-02: a body of another type is refused with 415 on all routes that tak
   t.is(opened.node.calls, 0, 'the node was asked nothing')
 })
 
+test('HTTP-02: a POST without body and type makes no ticket', async (t) => {
+  const { node, port } = await openServer(t)
+  const headers = { host: `127.0.0.1:${port}`, ...AUTHORIZED }
+  const reply = await send({ host: '127.0.0.1', port, method: 'POST', path: '/tickets', headers })
+  t.is(reply.status, 415)
+  t.is(node.calls, 0)
+})
+
 test('requests of its own origin and without a page are taken', async (t) => {
   const opened = await openServer(t)
   const own = `http://localhost:${opened.port}`
