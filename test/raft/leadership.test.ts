@@ -203,8 +203,8 @@ test('a member whose link opens is asked for what it was not asked for', (t) => 
   cluster.isDiskFast = false
   cluster.message(1, 2, { kind: 'preVoteAnswer', term: 2, isGranted: true, ownTerm: 1 })
   const again = cluster.step(1, { kind: 'linkUp', id: 3 })
-  const vote = { kind: 'vote', term: 2, lastIndex: 1, lastTerm: 1, isTransfer: false } as const
-  t.alike([again.messages, again.gated], [[], [{ to: 3, message: vote, token: 1 }]])
+  const request = { kind: 'vote', term: 2, lastIndex: 1, lastTerm: 1, isTransfer: false } as const
+  t.alike([again.messages, again.gated], [[], [{ to: 3, message: request, token: 1 }]])
 })
 
 test('two nodes that lose their leader together seldom draw one deadline (B17)', (t) => {
