@@ -116,7 +116,7 @@ const memberRole: Encoder<MemberRole> = {
   }
 }
 
-export const memberEncoding: Encoder<Member> = fields<Member>({
+const memberEncoding: Encoder<Member> = fields<Member>({
   id: nodeId,
   publicKey: fixedBytes(PUBLIC_KEY_BYTES),
   role: memberRole,
