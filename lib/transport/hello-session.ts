@@ -3,6 +3,7 @@
 
 import { assert, unreachable } from '../assert.ts'
 import type { Timer, Timers } from '../clock.ts'
+import { hexOf } from '../encoding.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { HELLO_DEADLINE_MS } from '../limits.ts'
 import type { Hello } from './encoding.ts'
@@ -27,6 +28,8 @@ export interface HelloSessionHandlers {
 
 export class HelloSession {
   readonly connection: Connection
+  /** the other side's public key in hex */
+  readonly key: string
   readonly #mux: Mux
   readonly #handshake: Handshake
   readonly #timers: Timers
@@ -42,6 +45,7 @@ export class HelloSession {
     handlers: HelloSessionHandlers
   ) {
     this.connection = connection
+    this.key = hexOf(connection.remotePublicKey)
     this.#timers = parts.timers
     this.#handlers = handlers
     this.#handshake = new Handshake({

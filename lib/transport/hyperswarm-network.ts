@@ -117,8 +117,12 @@ export class HyperswarmNetwork implements Network {
       throw bindError(error, this.#options.port)
     }
     for (const socket of [dht.io.serverSocket, dht.io.clientSocket]) {
-      socket.setRecvBufferSize(SOCKET_BUFFER_BYTES)
-      socket.setSendBufferSize(SOCKET_BUFFER_BYTES)
+      try {
+        socket.setRecvBufferSize(SOCKET_BUFFER_BYTES)
+        socket.setSendBufferSize(SOCKET_BUFFER_BYTES)
+      } catch {
+        // a system that allows less keeps its default: slower bulk, nothing worse
+      }
     }
   }
 

@@ -3,6 +3,7 @@
 
 import { assert, unreachable } from '../assert.ts'
 import type { Clock, Timer, Timers } from '../clock.ts'
+import { hexOf } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import {
   MAX_FRAGMENT_BYTES,
@@ -51,6 +52,8 @@ interface Pending {
 export class Link {
   readonly hello: Hello
   readonly mux: Mux
+  /** the other side's public key in hex */
+  readonly key: string
   readonly sinceMs: number
   readonly #parts: LinkParts
   readonly #outbox: Outbox
@@ -67,6 +70,7 @@ export class Link {
   constructor(parts: LinkParts) {
     this.#parts = parts
     this.mux = parts.mux
+    this.key = hexOf(parts.mux.connection.remotePublicKey)
     this.hello = parts.hello
     this.sinceMs = parts.clock.nowMs()
     this.#outbox = new Outbox({

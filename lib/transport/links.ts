@@ -203,8 +203,8 @@ export class Links implements Transport {
   /** Few connections of one key say hello at once; the oldest goes. */
   #endOldestSession(key: Uint8Array): void {
     const sessions = this.#sessionsOf(hexOf(key))
-    if (sessions.length >= MAX_SESSIONS_PER_KEY)
-      sessions[0]?.close('replaced by a newer connection')
+    if (sessions.length < MAX_SESSIONS_PER_KEY) return
+    sessions[0]?.close('replaced by a newer connection')
   }
 
   #accept(hello: Hello, mux: Mux): void {
@@ -246,7 +246,7 @@ export class Links implements Transport {
   /** Whether the id belongs to another key, as a peer or by a link. */
   #isOthers(id: NodeId, key: string): boolean {
     const link = this.#links.get(id)
-    if (link !== undefined && hexOf(link.mux.connection.remotePublicKey) !== key) return true
+    if (link !== undefined && link.key !== key) return true
     return [...this.#peers].some(([peerKey, peer]) => peer.id === id && peerKey !== key)
   }
 
@@ -254,11 +254,10 @@ export class Links implements Transport {
   #isPreferred(existing: Link, hello: Hello, mux: Mux): boolean {
     if (hexOf(existing.hello.instance) !== hexOf(hello.instance)) return false
     const ageMs = this.#options.clock.nowMs() - existing.sinceMs
-    if (ageMs > HELLO_DEADLINE_MS || existing.isInitiator === mux.connection.isInitiator)
-      return false
+    const isSameSide = existing.isInitiator === mux.connection.isInitiator
+    if (ageMs > HELLO_DEADLINE_MS || isSameSide) return false
     const own = hexOf(this.#options.keyPair.publicKey)
-    const isOwnLarger = own > hexOf(mux.connection.remotePublicKey)
-    return existing.isInitiator === isOwnLarger
+    return existing.isInitiator === own > existing.key
   }
 
   #receive(connection: Connection, proofKey: Uint8Array): void {
@@ -319,13 +318,11 @@ export class Links implements Transport {
   }
 
   #linkOf(key: string): Link | undefined {
-    return [...this.#links.values()].find(
-      (link) => hexOf(link.mux.connection.remotePublicKey) === key
-    )
+    return [...this.#links.values()].find((link) => link.key === key)
   }
 
   #sessionsOf(key: string): readonly HelloSession[] {
-    return [...this.#sessions].filter((each) => hexOf(each.connection.remotePublicKey) === key)
+    return [...this.#sessions].filter((each) => each.key === key)
   }
 
   #mayBeMember(publicKey: Uint8Array): boolean {

@@ -1,0 +1,154 @@
+// Requests and messages between two verified links, on the memory network and a virtual clock.
+
+import test from 'brittle'
+import { MAX_INFLIGHT_REQUESTS, MAX_REQUEST_TIMEOUT_MS } from '../../lib/limits.ts'
+import { chained, genesis } from '../../lib/raft/entry.ts'
+import type { Message } from '../../lib/raft/message.ts'
+import { MemoryHub } from '../../lib/transport/memory-network.ts'
+import type { RequestAnswer } from '../../lib/transport/transport.ts'
+import { CLUSTER_ID, introduce, keyPairOf, makeNode, peersOf } from './harness.ts'
+import type { Node } from './harness.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+interface Two {
+  readonly time: VirtualTime
+  readonly a: Node
+  readonly b: Node
+  close(): Promise<void>
+}
+
+async function two(): Promise<Two> {
+  const time = new VirtualTime()
+  const hub = new MemoryHub({ clock: time, timers: time, delayMs: 5, linkTimeoutMs: 2_500 })
+  const [a, b] = [nodeOn(1), nodeOn(2)]
+  for (const node of [a, b]) await node.links.open()
+  introduce([a, b])
+  a.links.setPeers(peersOf([b]))
+  await time.pass(500)
+  return {
+    time,
+    a,
+    b,
+    close: async () => {
+      await a.links.close()
+      await b.links.close()
+      await time.pass(10)
+    }
+  }
+
+  function nodeOn(id: number): Node {
+    const name = `node ${id}`
+    const network = hub.network(keyPairOf(name), { host: '127.0.0.1', port: id })
+    return makeNode({ name, id, network, clock: time, timers: time })
+  }
+}
+
+function appendOf(byteCount: number): Message {
+  const previous = genesis(CLUSTER_ID)
+  const payload = new Uint8Array(byteCount).fill(1)
+  return {
+    kind: 'append',
+    term: 3,
+    session: 1,
+    previousIndex: 0,
+    previousTerm: 0,
+    previousHash: previous.hash,
+    entries: [chained(previous, { term: 3, kind: 2, timeMs: 1, payload })],
+    commitIndex: 0
+  }
+}
+
+const HEARTBEAT = { kind: 'heartbeat', term: 3, boot: 1, round: 1, commitIndex: 0 } as const
+
+void test('as many requests as allowed are in flight, and the next is told at once', async (t) => {
+  const { time, a, b, close } = await two()
+  b.recorder.answer = () => null
+  const answers: RequestAnswer[] = []
+  const ask = (): void => a.links.request(2, new Uint8Array(1), (answer) => answers.push(answer))
+  for (let count = 0; count < MAX_INFLIGHT_REQUESTS; count++) ask()
+  await time.pass(100)
+  t.alike(answers, [])
+  ask()
+  t.alike(answers, [], 'never synchronously')
+  await time.pass(0)
+  t.alike(answers, [{ kind: 'notSent', reason: 'busy' }])
+  await close()
+  t.is(answers.length, MAX_INFLIGHT_REQUESTS + 1)
+  t.is(answers.filter(({ kind }) => kind === 'lost').length, MAX_INFLIGHT_REQUESTS)
+})
+
+void test('answers find their requests in any order', async (t) => {
+  const { time, a, b, close } = await two()
+  const waiting: (() => void)[] = []
+  b.recorder.onRequest = (_from, payload, answer) => void waiting.push(() => answer(payload))
+  const answers: number[] = []
+  for (let index = 0; index < 3; index++) {
+    a.links.request(2, new Uint8Array([index]), (answer) => {
+      if (answer.kind === 'answered') answers.push(answer.payload[0] ?? 99)
+    })
+  }
+  await time.pass(100)
+  for (const answer of waiting.toReversed()) answer()
+  await time.pass(100)
+  t.alike(answers, [2, 1, 0])
+  await close()
+})
+
+void test('a request that nobody answers is given up in the end', async (t) => {
+  const { time, a, b, close } = await two()
+  b.recorder.answer = () => null
+  const answers: RequestAnswer[] = []
+  a.links.request(2, new Uint8Array(1), (answer) => answers.push(answer))
+  await time.pass(MAX_REQUEST_TIMEOUT_MS - 1_000)
+  t.alike(answers, [])
+  await time.pass(MAX_REQUEST_TIMEOUT_MS / 5)
+  t.alike(answers, [{ kind: 'lost' }])
+  await close()
+})
+
+void test('an answer after the link ended is nothing, and two answers are a mistake', async (t) => {
+  const { time, a, b, close } = await two()
+  const given: ((payload: Uint8Array) => void)[] = []
+  b.recorder.onRequest = (_from, _payload, answer) => void given.push(answer)
+  const answers: RequestAnswer[] = []
+  a.links.request(2, new Uint8Array(1), (answer) => answers.push(answer))
+  await time.pass(100)
+  await a.links.close()
+  await time.pass(100)
+  given[0]?.(new Uint8Array(1))
+  t.alike(answers, [{ kind: 'lost' }])
+  await t.exception(() => given[0]?.(new Uint8Array(1)), /answered once/)
+
+  await close()
+})
+
+void test('a heartbeat passes a big append that was sent before it', async (t) => {
+  const { time, a, b, close } = await two()
+  a.links.send(2, appendOf(4 * 1024 * 1024))
+  a.links.send(2, HEARTBEAT)
+  await time.pass(6)
+  t.alike(
+    b.recorder.messages.map(({ message }) => message.kind),
+    ['heartbeat']
+  )
+  await time.pass(5_000)
+  t.alike(
+    b.recorder.messages.map(({ message }) => message.kind),
+    ['heartbeat', 'append']
+  )
+  const message = b.recorder.messages[1]?.message
+  const payload = message?.kind === 'append' ? message.entries[0]?.payload : undefined
+  t.is(Buffer.compare(payload ?? new Uint8Array(0), new Uint8Array(4 * 1024 * 1024).fill(1)), 0)
+  await close()
+})
+
+void test('messages to nobody are dropped', async (t) => {
+  const { time, a, close } = await two()
+  a.links.send(9, HEARTBEAT)
+  const answers: RequestAnswer[] = []
+  a.links.request(9, new Uint8Array(1), (answer) => answers.push(answer))
+  t.alike(answers, [])
+  await time.pass(0)
+  t.alike(answers, [{ kind: 'notSent', reason: 'noLink' }])
+  await close()
+})
