@@ -42,8 +42,6 @@ export class Outbox {
   #isDrained = true
   #backlogBytes = 0
   #turnBytes = 0
-  /** the end of this turn will reset `#turnBytes` */
-  #isTurnCounted = false
   #pause: Timer | null = null
   #isClosed = false
 
@@ -126,7 +124,7 @@ export class Outbox {
       this.#isDrained = this.#parts.write(channel, 'whole', waiting.bytes)
       return true
     }
-    if (this.#turnIsOver()) return false
+    if (this.#turnBytes >= MAX_TURN_BULK_BYTES) return false
     const { byteCount, waitMs } = this.#pacing.next(this.#parts.clock.nowMs())
     if (waitMs !== null) this.#pumpAfter(waitMs)
     if (byteCount === 0) return false
@@ -152,7 +150,7 @@ export class Outbox {
       this.#backlogBytes -= bytes.byteLength
     }
     this.#pacing.onSent(fragment.byteLength, this.#parts.clock.nowMs())
-    this.#turnBytes += fragment.byteLength
+    this.#countTurn(fragment.byteLength)
     this.#nextBulk = channel === 'raft' ? 'rpc' : 'raft'
     const framed = isFirst ? withLength(fragment, bytes.byteLength) : fragment
     this.#isDrained = this.#parts.write(channel, isFirst ? 'first' : 'next', framed)
@@ -165,18 +163,16 @@ export class Outbox {
     return this.#bulk[other].length > 0 ? other : null
   }
 
-  /** Whether enough bulk was written in this turn of the event loop; goes on in the next one. */
-  #turnIsOver(): boolean {
-    if (this.#turnBytes >= MAX_TURN_BULK_BYTES) return true
-    if (!this.#isTurnCounted) {
-      this.#isTurnCounted = true
-      this.#parts.timers.soon(() => {
-        this.#isTurnCounted = false
-        this.#turnBytes = 0
-        this.#pump()
-      })
-    }
-    return false
+  /** Counts bulk of this turn of the event loop; in the next one it goes on. */
+  #countTurn(byteCount: number): void {
+    const isFirst = this.#turnBytes === 0
+    this.#turnBytes += byteCount
+    if (!isFirst) return
+    this.#parts.timers.soon(() => {
+      const wasFull = this.#turnBytes >= MAX_TURN_BULK_BYTES
+      this.#turnBytes = 0
+      if (wasFull) this.#pump()
+    })
   }
 
   #makeRoom(byteCount: number): void {
