@@ -86,12 +86,10 @@ export function fixedBytes(size: number): Encoder<Uint8Array> {
 /** An unsigned integer in [0, max]. */
 export function boundedUint(max: number): Encoder<number> {
   assert(Number.isSafeInteger(max), 'the bound is a safe integer')
+  const bound = `an integer in [0, ${max}]`
   return {
     preencode(state, value) {
-      assert(
-        Number.isSafeInteger(value) && value >= 0 && value <= max,
-        `${value} is in [0, ${max}]`
-      )
+      assert(Number.isSafeInteger(value) && value >= 0 && value <= max, bound)
       c.uint.preencode(state, value)
     },
     encode(state, value) {

@@ -7,16 +7,17 @@ import type {
   FastifyInstance,
   FastifyReply,
   FastifyRequest,
-  FastifySchemaValidationError,
   RawServerDefault
 } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { fastify } from 'fastify'
-import type { Validator } from 'typebox/compile'
-import { Compile } from 'typebox/compile'
-import type { TSchema } from 'typebox'
+import type { TypeCheck } from '@sinclair/typebox/compiler'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { TSchema } from '@sinclair/typebox'
+import type { ValueError } from '@sinclair/typebox/errors'
+import { ValueErrorType } from '@sinclair/typebox/errors'
 import { present } from '../assert.ts'
 import { AspenError } from '../errors.ts'
 import { MAX_HTTP_BODY_BYTES, MAX_HTTP_HEADER_BYTES } from '../limits.ts'
@@ -82,12 +83,12 @@ export function createApp(parts: AppParts): App {
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.maxConnections = limits.maxConnections
   app.decorateRequest('place', null).decorateRequest('document', null)
-  app.setValidatorCompiler<TSchema>(({ schema }) => {
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart = 'request' }) => {
     const validator = validatorOf(schema)
-    return (value) => (validator.Check(value) ? { value } : { error: validator.Errors(value) })
+    return (value) =>
+      validator.Check(value) ? { value } : { error: schemaError(validator.Errors(value), httpPart) }
   })
   app.setSerializerCompiler(() => JSON.stringify)
-  app.setSchemaErrorFormatter((errors, part) => schemaError(errors, part))
   app.addHook('onRequest', async (request, reply) => admit({ request, reply }, parts))
   app.addHook('onSend', async (_request, reply) => {
     if (parts.isDraining()) reply.header('connection', 'close')
@@ -102,15 +103,15 @@ export function createApp(parts: AppParts): App {
 }
 
 /** One per schema, for all listeners. */
-function validatorOf(schema: TSchema): Validator {
+function validatorOf(schema: TSchema): TypeCheck<TSchema> {
   const known = VALIDATORS.get(schema)
   if (known !== undefined) return known
-  const validator: Validator = Compile(schema)
+  const validator = TypeCompiler.Compile(schema)
   VALIDATORS.set(schema, validator)
   return validator
 }
 
-const VALIDATORS = new WeakMap<TSchema, Validator>()
+const VALIDATORS = new WeakMap<TSchema, TypeCheck<TSchema>>()
 
 /** After all routes: what they do not say, other methods are answered with 405. */
 export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonly string[]>): void {
@@ -211,13 +212,15 @@ function isFastifyError(error: unknown): error is FastifyError {
 }
 
 /** A plain Error, since fastify writes its own code into it; `fromFastify` makes the refusal of it. */
-function schemaError(errors: readonly FastifySchemaValidationError[], part: string): Error {
-  const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties')
-  const worst = unknown ?? errors.find(({ keyword }) => keyword === 'anyOf') ?? errors[0]
-  const where = `${part}${worst?.instancePath ?? ''}`
-  const [field] = [unknown?.params['additionalProperties']].flat()
-  if (field !== undefined) return new Error(`${where}: unknown field ${JSON.stringify(field)}`)
-  return new Error(`${where} ${worst?.message ?? 'is not valid'}`)
+function schemaError(errors: Iterable<ValueError>, part: string): Error {
+  let worst: ValueError | null = null
+  for (const error of errors) {
+    if (error.type === ValueErrorType.ObjectAdditionalProperties) {
+      return new Error(`${part}: unknown field ${JSON.stringify(error.path.split('/').at(-1))}`)
+    }
+    worst ??= error
+  }
+  return new Error(`${part}${worst?.path ?? ''}: ${worst?.message ?? 'not valid'}`)
 }
 
 /** What is no HTTP request at all, or did not arrive in time: fastify never sees it. */

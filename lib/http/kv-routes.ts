@@ -1,7 +1,7 @@
 // `/kv/*`: reads and writes in the seed's shapes (service/kv-documents.ts).
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Static } from 'typebox'
+import type { Static } from '@sinclair/typebox'
 import { present } from '../assert.ts'
 import { KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS, MAX_HTTP_BATCH_BODY_BYTES } from '../limits.ts'

@@ -1,6 +1,6 @@
 // `/status`, `/members`, the probes and `/tickets`: what a node says of itself and of its cluster.
 
-import { Type } from 'typebox'
+import { Type } from '@sinclair/typebox'
 import {
   DEFAULT_REQUEST_TIMEOUT_MS,
   MAX_INVITE_TTL_MS,

@@ -1,8 +1,8 @@
 // Where members were last reached, kept across restarts: with it a cluster that restarts as a whole
 // finds itself again without any DHT. Hints only; a lost or damaged file costs time, nothing else.
 
-import { Type } from 'typebox'
-import { Value } from 'typebox/value'
+import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import type { Address } from '../address.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { hexOf } from '../encoding.ts'

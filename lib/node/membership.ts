@@ -5,9 +5,9 @@
 // Order of the files, so that every crash leaves one of these states: key, then for `create` this
 // file ('creating') and the log; for `join` the admission, the log, and this file ('member').
 
-import { Type } from 'typebox'
-import type { Static } from 'typebox'
-import { Value } from 'typebox/value'
+import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import type { Address } from '../address.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'

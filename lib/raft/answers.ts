@@ -4,7 +4,7 @@ import { assert } from '../assert.ts'
 import { MAX_TIME_MS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Core } from './core.ts'
-import { maybeAdvanceCommit, maybeHandOver, serveReads } from './leader.ts'
+import { maybeAdvanceCommit, maybeHandOver, maybeTellCommit, serveReads } from './leader.ts'
 import type { AppendAnswer, HeartbeatAnswer } from './message.ts'
 import type { Progress } from './progress.ts'
 import { recover, replicateTo } from './replication.ts'
@@ -29,6 +29,7 @@ export function onAppendAnswer(core: Core, from: NodeId, message: AppendAnswer):
   if (isNews) maybeAdvanceCommit(core, role)
   if (core.role !== role) return
   replicateTo(core, from, progress)
+  if (isNews) maybeTellCommit(core, role, { id: from, progress })
   if (isNews && role.transfer?.target === from) maybeHandOver(core, role)
 }
 

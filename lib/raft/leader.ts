@@ -9,6 +9,7 @@ import type { Entry, Index } from './entry.ts'
 import { chained, ENTRY_KIND } from './entry.ts'
 import { LogClock } from './log-time.ts'
 import { leftJoint } from './membership.ts'
+import type { Progress } from './progress.ts'
 import { quorumValue } from './quorum.ts'
 import { PendingReads } from './reads.ts'
 import { replicateToAll, syncProgress } from './replication.ts'
@@ -69,11 +70,29 @@ export function broadcastHeartbeat(core: Core, role: LeaderState): void {
   role.round = core.nextRound()
   role.heartbeatDueMs = core.now.nowMs + core.timing.heartbeatMs
   if (hasCommittedInTerm(core, role)) role.reads.start(role.round, core.commitIndex)
+  for (const [id, progress] of role.progress) sendHeartbeat(core, role, { id, progress })
+}
+
+interface Follower {
+  readonly id: NodeId
+  readonly progress: Progress
+}
+
+function sendHeartbeat(core: Core, role: LeaderState, { id, progress }: Follower): void {
   const { term, boot } = core
-  for (const [id, { matchIndex }] of role.progress) {
-    const commitIndex = Math.min(core.commitIndex, matchIndex)
-    core.send(id, { kind: 'heartbeat', term, boot, round: role.round, commitIndex })
-  }
+  const commitIndex = Math.min(core.commitIndex, progress.matchIndex)
+  progress.toldCommitIndex = Math.max(progress.toldCommitIndex, commitIndex)
+  core.send(id, { kind: 'heartbeat', term, boot, round: role.round, commitIndex })
+}
+
+/**
+ * A follower that has everything hears of a commit now, by the present round once more, and not with
+ * the next round or append: reads on it wait for that. With appends on the way it hears from those.
+ */
+export function maybeTellCommit(core: Core, role: LeaderState, follower: Follower): void {
+  const { matchIndex, toldCommitIndex } = follower.progress
+  if (matchIndex < core.log.last.index || toldCommitIndex >= core.commitIndex) return
+  sendHeartbeat(core, role, follower)
 }
 
 /** Whether the term's first entry is committed: before, no reads (B50) and no changes (B18). */
@@ -96,6 +115,7 @@ export function maybeAdvanceCommit(core: Core, role: LeaderState): void {
     maybeLeaveJoint(core, role)
   }
   serveReads(core, role)
+  for (const [id, progress] of role.progress) maybeTellCommit(core, role, { id, progress })
 }
 
 /** Starts a round for waiting reads, and answers those whose round a quorum has answered. */

@@ -36,6 +36,8 @@ export class Progress {
   session: number
   /** monotonic ms of the last answer, null before the first */
   heardMs: number | null = null
+  /** the highest commit index that was sent to it in this session; what was lost is told by the next heartbeat */
+  toldCommitIndex: Index = 0
   /** the highest heartbeat round that it has answered */
   answeredRound = 0
   state: ProgressState = { kind: 'probe', sentMs: null, isEmpty: false }
@@ -50,6 +52,7 @@ export class Progress {
   restart(session: number): void {
     assert(session > this.session, 'sessions ascend')
     this.session = session
+    this.toldCommitIndex = 0
     if (this.matchIndex > 0) this.nextIndex = this.matchIndex + 1
     this.state = { kind: 'probe', sentMs: null, isEmpty: false }
   }

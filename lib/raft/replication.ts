@@ -129,6 +129,11 @@ function sendAppend(core: Core, to: NodeId, { progress, entries }: Sending): boo
     return false
   }
   assert(entries[0] === undefined || entries[0].index === previous.index + 1, 'no gap (B34)')
+  const sentIndex = previous.index + entries.length
+  progress.toldCommitIndex = Math.max(
+    progress.toldCommitIndex,
+    Math.min(core.commitIndex, sentIndex)
+  )
   core.send(to, {
     kind: 'append',
     term: core.term,

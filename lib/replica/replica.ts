@@ -61,7 +61,7 @@ export class Replica {
   readonly #parts: ReplicaParts
   readonly #proposals = new Proposals()
   readonly #asked = new Map<number, Asked>()
-  /** ascending by token: leave when their write is durable */
+  /** leave when their write is durable, in the order in which the core said them */
   readonly #gated: (Outgoing & { readonly token: Token })[] = []
   readonly #reads = new Set<WaitingRead>()
   #nextRef = 1
@@ -238,9 +238,10 @@ export class Replica {
     if (this.#state === 'ended') return
     assert(token > this.#durableToken, 'writes become durable in order')
     this.#durableToken = token
-    const ready = this.#gated.findIndex((outgoing) => outgoing.token > token)
-    for (const { to, message } of this.#gated.splice(0, ready < 0 ? this.#gated.length : ready)) {
-      this.#parts.send(to, message)
+    const gated = this.#gated.splice(0)
+    for (const outgoing of gated) {
+      if (outgoing.token > token) this.#gated.push(outgoing)
+      else this.#parts.send(outgoing.to, outgoing.message)
     }
     this.#step({ kind: 'durable', token })
   }

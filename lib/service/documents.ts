@@ -1,11 +1,15 @@
 // The documents that Aspen shows to programs: bodies of the HTTP API and of `--json`, as schemas and
 // as types in one place. snake_case; fields may be added, never changed in meaning.
 
-import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 
 const Id = Type.Integer({ minimum: 1, description: 'node id in this cluster' })
 const Key = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'public key' })
+const Instant = Type.String({
+  pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
+  description: 'RFC 3339, UTC'
+})
 const Address = Type.String({ description: 'IPv4 address and UDP port, `host:port`' })
 
 export const Role = Type.Union([
@@ -77,8 +81,8 @@ export const TicketRow = Type.Object({
   uses: Type.Integer(),
   uses_left: Type.Integer(),
   created_by: Id,
-  created_at: Type.String({ format: 'date-time' }),
-  expires_at: Type.String({ format: 'date-time' })
+  created_at: Instant,
+  expires_at: Instant
 })
 export const Tickets = Type.Object({ tickets: Type.Array(TicketRow) })
 export type TicketRow = Static<typeof TicketRow>

@@ -5,8 +5,8 @@
 // in `key_b64` and `value_b64`. Exactly one of the two is there. Requests with unknown fields are refused;
 // answers may get more fields.
 
-import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { MAX_INDEX, MAX_REQUEST_TIMEOUT_MS, MAX_SCAN_LIMIT } from '../limits.ts'
 
 const strict = { additionalProperties: false } as const

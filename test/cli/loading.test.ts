@@ -12,7 +12,7 @@ const HEAVY = [
   'fastify',
   'better-sqlite3',
   'lmdb',
-  'typebox',
+  '@sinclair/typebox',
   'pino',
   'protomux',
   '@hyperswarm/secret-stream'

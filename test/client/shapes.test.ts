@@ -2,9 +2,9 @@
 // documents in which one part is missing or of another type, both say the same.
 
 import test from 'brittle'
-import type { TSchema } from 'typebox'
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import type { TSchema } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Shape } from '../../lib/client/shapes.ts'
 import { shapes } from '../../lib/client/shapes.ts'
 import * as documents from '../../lib/service/documents.ts'
@@ -123,7 +123,7 @@ const STRANGERS = [null, 7, 1.5, 'stranger', true, {}, []]
 test('every shape takes its document, also with more fields than it knows', (t) => {
   t.is(CASES.length, Object.keys(shapes).length, 'all of them')
   for (const [shape, schema, document] of CASES) {
-    t.ok(Compile(schema).Check(document), 'the sample is good')
+    t.ok(TypeCompiler.Compile(schema).Check(document), 'the sample is good')
     t.ok(shape.check(document))
     t.ok(shape.check({ ...document, later: 1 }))
   }
@@ -132,7 +132,7 @@ test('every shape takes its document, also with more fields than it knows', (t) 
 test('a part that is missing or of another type is seen as the schema sees it', (t) => {
   let refused = 0
   for (const [shape, schema, document] of CASES) {
-    const checker = Compile(schema)
+    const checker = TypeCompiler.Compile(schema)
     for (const [path, variant] of variantsOf(document)) {
       const isGood = checker.Check(variant)
       if (!isGood) refused++

@@ -4,7 +4,7 @@
 import test from 'brittle'
 import { readFileSync } from 'node:fs'
 
-const WITH_TYPES = new Set(['compact-encoding', 'typebox'])
+const WITH_TYPES = new Set(['compact-encoding', '@sinclair/typebox'])
 
 test('the types of the client name no package without types', (t) => {
   const seen = new Set<string>()

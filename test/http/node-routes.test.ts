@@ -1,12 +1,12 @@
 import test from 'brittle'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
+import type { TSchema } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import * as documents from '../../lib/service/documents.ts'
 import { codeOf, field, get, openServer, post, send } from './open-server.ts'
 import type { Reply } from './open-server.ts'
 
 function fits(schema: TSchema, { json }: Reply): boolean {
-  return Compile(schema).Check(json)
+  return TypeCompiler.Compile(schema).Check(json)
 }
 
 test('status and members are the documents of the node', async (t) => {

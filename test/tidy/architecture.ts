@@ -52,7 +52,7 @@ export const HOMES: ReadonlyMap<string, string> = new Map([
 export const FREE_PACKAGES: ReadonlySet<string> = new Set(['b4a', 'compact-encoding'])
 
 /** The schema library: free above the pure cores. */
-export const SCHEMA_PACKAGE = 'typebox'
+export const SCHEMA_PACKAGE = '@sinclair/typebox'
 export const SCHEMA_ABOVE = 'lib/raft'
 
 /** Packages whose exact version the design leans on. */

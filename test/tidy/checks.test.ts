@@ -65,10 +65,10 @@ test('a barrel is reported outside the doors of the package', (t) => {
 
 test('a package away from its home, one without home, and Node in pure files are reported', (t) => {
   const files = plant({
-    'lib/service/a.ts': "import type { Logger } from 'pino'\nimport { Type } from 'typebox'",
+    'lib/service/a.ts': "import type { Logger } from 'pino'\nimport { Type } from '@sinclair/typebox'",
     'lib/http/b.ts': "import f from 'fastify'\nimport g from '@fastify/x/y'\nimport b from 'b4a'",
     'lib/node/c.ts': "import f from '@fastify/x'\nimport p from 'pino'\nimport fs from 'node:fs'",
-    'lib/raft/d.ts': "import { Type } from 'typebox'\nimport fs from 'node:fs'",
+    'lib/raft/d.ts': "import { Type } from '@sinclair/typebox'\nimport fs from 'node:fs'",
     'lib/crypto.ts': "import sodium from 'sodium-universal'",
     'lib/random.ts': "import sodium from 'sodium-universal'",
     'lib/service/encoding.ts': "import { Buffer } from 'node:buffer'\nimport l from 'left-pad'",
@@ -78,7 +78,7 @@ test('a package away from its home, one without home, and Node in pure files are
   t.alike(brief(checkPackages(files)), [
     'lib/service/a.ts:2 imports pino, whose home is lib/node',
     'lib/node/c.ts:2 imports @fastify/x, whose home is lib/http',
-    'lib/raft/d.ts:2 imports typebox',
+    'lib/raft/d.ts:2 imports @sinclair/typebox',
     'lib/raft/d.ts:3 is pure and imports node:fs',
     'lib/random.ts:2 imports sodium-universal, whose home is lib/crypto.ts',
     'lib/service/encoding.ts:2 is pure and imports node:buffer',
