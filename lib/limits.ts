@@ -218,7 +218,10 @@ assert(MAX_ENTRY_BYTES <= MAX_INFLIGHT_BYTES, 'a full entry fits a window')
 assert(MAX_ENTRY_BYTES <= MAX_PENDING_PROPOSAL_BYTES, 'a full entry can be proposed')
 assert(MAX_RPC_MESSAGE_SIZE <= MAX_SEND_BACKLOG_BYTES, 'any message can be queued')
 assert(MAX_KEY_SIZE + MAX_VALUE_SIZE <= MAX_SCAN_BYTES, 'a scan page holds any pair')
-assert(MAX_ENTRY_BYTES + CHECKPOINT_WAL_BYTES < MAX_WAL_BYTES, 'a full entry fits the write-ahead log')
+assert(
+  MAX_ENTRY_BYTES + CHECKPOINT_WAL_BYTES < MAX_WAL_BYTES,
+  'a full entry fits the write-ahead log'
+)
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
 assert(MAX_FRAGMENT_BYTES <= MAX_TURN_BULK_BYTES, 'a fragment fits a turn')

@@ -5,10 +5,11 @@
 //   if (isSkipped(t, 'network-namespaces')) return
 
 import { spawnSync } from 'node:child_process'
-import { networkInterfaces } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 
 /** What some machines lack. */
-export type Capability = 'ipv6-loopback' | 'network-namespaces' | 'unprivileged' | 'unix'
+export type Capability =
+  'ipv6-loopback' | 'mount-namespaces' | 'network-namespaces' | 'unprivileged' | 'unix'
 
 /** The slice of brittle's assert that is needed to say so. */
 interface Commenter {
@@ -18,6 +19,10 @@ interface Commenter {
 const PROBES: Readonly<Record<Capability, () => string | null>> = {
   'ipv6-loopback': () =>
     hasAddress('::1') ? null : 'this machine has no IPv6 loopback address ::1',
+  'mount-namespaces': () =>
+    spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', tmpdir()]).status === 0
+      ? null
+      : 'this machine lets nobody make mount namespaces (unshare -rm)',
   'network-namespaces': () =>
     spawnSync('unshare', ['-rn', 'true']).status === 0
       ? null

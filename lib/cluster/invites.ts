@@ -2,7 +2,6 @@
 // key, proof key and topic; the secret is in the ticket and nowhere else.
 
 import type { Address } from '../address.ts'
-import { hexOf } from '../encoding.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
@@ -58,9 +57,4 @@ export function inviteState(invite: Invite, wallMs: number): InviteState {
 /** The invite that a person named by its id; undefined when there is none. */
 export function findInvite(invites: readonly Invite[], id: string): Invite | undefined {
   return invites.find((invite) => inviteIdOf(invite.publicKey) === id)
-}
-
-/** Whether two invites are one. */
-export function isSameInvite(a: Uint8Array, b: Uint8Array): boolean {
-  return hexOf(a) === hexOf(b)
 }

@@ -35,7 +35,6 @@ export class Checkpointer {
     this.#isRunning = true
     this.#linger?.cancel()
     this.#worker ??= this.#startThread()
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.#worker.postMessage('checkpoint')
     return true
   }
@@ -86,7 +85,6 @@ export class Checkpointer {
     if (worker === null) return
     this.#worker = null
     worker.ref()
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     worker.postMessage('end')
   }
 }

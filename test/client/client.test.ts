@@ -1,3 +1,5 @@
+// The client against a real server on a socket and on TCP: what it sends, what it makes of answers.
+
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import fc from 'fast-check'

@@ -1,3 +1,5 @@
+// The growth rule, row by row: who becomes a voter, when, and who does not.
+
 import test from 'brittle'
 import { promotionsDue, votersWhenGrown } from '../../lib/cluster/growth.ts'
 import type { GrowthInput } from '../../lib/cluster/growth.ts'

@@ -6,22 +6,28 @@ import { Lab } from './lab.ts'
 const LIMIT = { timeout: 240_000 }
 const NAMES = ['alder', 'birch', 'cedar']
 
-test('with the bootstrap dead, a cluster that was killed as a whole finds itself by saved addresses', LIMIT, async (t) => {
-  const lab = await Lab.open()
-  t.teardown(() => lab.close(), { force: true })
-  await lab.cluster(NAMES)
-  await lab.voters('cedar', 3)
-  await lab.run('birch', ['kv', 'put', 'kept', 'yes'])
-  for (const name of NAMES) await lab.kill(name)
-  await lab.killDht()
+test(
+  'with the bootstrap dead, a cluster that was killed as a whole finds itself by saved addresses',
+  LIMIT,
+  async (t) => {
+    const lab = await Lab.open()
+    t.teardown(() => lab.close(), { force: true })
+    await lab.cluster(NAMES)
+    await lab.voters('cedar', 3)
+    await lab.run('birch', ['kv', 'put', 'kept', 'yes'])
+    for (const name of NAMES) await lab.kill(name)
+    await lab.killDht()
 
-  const startedMs = performance.now()
-  await Promise.all(NAMES.map((name) => lab.run(name, ['start'])))
-  t.is(await lab.run('cedar', ['kv', 'get', 'kept', '--timeout', '30s']), 'yes')
-  t.comment(`three starts to a linearizable read: ${(performance.now() - startedMs).toFixed(0)} ms`)
-  await lab.run('alder', ['kv', 'put', 'kept', 'still', '--timeout', '30s'])
-  t.is(await lab.run('birch', ['kv', 'get', 'kept']), 'still')
-})
+    const startedMs = performance.now()
+    await Promise.all(NAMES.map((name) => lab.run(name, ['start'])))
+    t.is(await lab.run('cedar', ['kv', 'get', 'kept', '--timeout', '30s']), 'yes')
+    t.comment(
+      `three starts to a linearizable read: ${(performance.now() - startedMs).toFixed(0)} ms`
+    )
+    await lab.run('alder', ['kv', 'put', 'kept', 'still', '--timeout', '30s'])
+    t.is(await lab.run('birch', ['kv', 'get', 'kept']), 'still')
+  }
+)
 
 test('with every port changed, it finds itself over the DHT', LIMIT, async (t) => {
   const lab = await Lab.open()
@@ -43,18 +49,22 @@ test('with every port changed, it finds itself over the DHT', LIMIT, async (t) =
   t.unlike(after, before, 'the ports are really others')
 })
 
-test('stop and start of one node: it says so when it runs already, and catches up', LIMIT, async (t) => {
-  const lab = await Lab.open()
-  t.teardown(() => lab.close(), { force: true })
-  await lab.cluster(NAMES)
-  await lab.voters('cedar', 3)
-  const again = await lab.aspen('cedar', ['start'])
-  t.is(again.code, 0)
-  t.ok(/already|runs/.test(again.stdout + again.stderr), again.stdout + again.stderr)
-  await lab.run('cedar', ['stop'])
-  await lab.run('alder', ['kv', 'put', 'meanwhile', 'written'])
-  await lab.run('cedar', ['start'])
-  t.is(await lab.run('cedar', ['kv', 'get', 'meanwhile', '--timeout', '20s']), 'written')
-  t.is((await lab.aspen('cedar', ['stop'])).code, 0)
-  t.is((await lab.aspen('cedar', ['stop'])).code, 0, 'stopping what does not run is no error')
-})
+test(
+  'stop and start of one node: it says so when it runs already, and catches up',
+  LIMIT,
+  async (t) => {
+    const lab = await Lab.open()
+    t.teardown(() => lab.close(), { force: true })
+    await lab.cluster(NAMES)
+    await lab.voters('cedar', 3)
+    const again = await lab.aspen('cedar', ['start'])
+    t.is(again.code, 0)
+    t.ok(/already|runs/.test(again.stdout + again.stderr), again.stdout + again.stderr)
+    await lab.run('cedar', ['stop'])
+    await lab.run('alder', ['kv', 'put', 'meanwhile', 'written'])
+    await lab.run('cedar', ['start'])
+    t.is(await lab.run('cedar', ['kv', 'get', 'meanwhile', '--timeout', '20s']), 'written')
+    t.is((await lab.aspen('cedar', ['stop'])).code, 0)
+    t.is((await lab.aspen('cedar', ['stop'])).code, 0, 'stopping what does not run is no error')
+  }
+)

@@ -1,3 +1,5 @@
+// Every error code crosses HTTP with its status and its one body shape.
+
 import test from 'brittle'
 import fc from 'fast-check'
 import { connect } from 'node:net'

@@ -1,3 +1,5 @@
+// What the TCP side turns away: hosts, origins, tokens, content types, sizes (HTTP-01 to HTTP-15).
+
 import test from 'brittle'
 import type { OutgoingHttpHeaders } from 'node:http'
 import { codeOf, field, openServer, send, TOKEN } from './open-server.ts'

@@ -1,3 +1,5 @@
+// Opening and closing: sockets, ports, stale files, draining, handles.
+
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import { Agent } from 'node:http'

@@ -1,3 +1,5 @@
+// The sliced JSON reader agrees with JSON.parse, and refuses what it must.
+
 import test from 'brittle'
 import fc from 'fast-check'
 import { AspenError } from '../../lib/errors.ts'

@@ -1,3 +1,5 @@
+// Reads and writes over HTTP, in the shapes of the API.
+
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import { MAX_KEY_SIZE, MAX_SCAN_LIMIT, MAX_VALUE_SIZE } from '../../lib/limits.ts'

@@ -1,3 +1,5 @@
+// Status, members, health, probes and tickets over HTTP.
+
 import test from 'brittle'
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'

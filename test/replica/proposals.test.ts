@@ -1,5 +1,11 @@
+// The bounds of the proposal queue, and how each proposal is settled.
+
 import test from 'brittle'
-import { MAX_APPEND_BYTES, MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_PROPOSALS } from '../../lib/limits.ts'
+import {
+  MAX_APPEND_BYTES,
+  MAX_PENDING_PROPOSAL_BYTES,
+  MAX_PENDING_PROPOSALS
+} from '../../lib/limits.ts'
 import type { Entry } from '../../lib/raft/entry.ts'
 import { Proposals } from '../../lib/replica/proposals.ts'
 import type { Outcome, Proposal } from '../../lib/replica/proposals.ts'

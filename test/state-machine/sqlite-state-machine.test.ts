@@ -263,19 +263,19 @@ test(
     reader.exec('BEGIN')
     reader.prepare('SELECT count(*) FROM keys').get()
     let last = 0
-    const entries: Entry[] = Array.from({ length: 9 }, () => log.write(...values(100, 80 * 1_024)))
-    const all9 = (async () => {
+    const entries: Entry[] = Array.from({ length: 12 }, () => log.write(...values(100, 80 * 1_024)))
+    const all12 = (async () => {
       for (const entry of entries) {
         await applied(machine, [entry])
         last = entry.index
       }
     })()
     await until(() => waits > 3)
-    t.ok(last < 10, `it waits after ${last}`)
+    t.ok(last < 13, `it waits after ${last}`)
     reader.exec('COMMIT')
     reader.close()
-    await all9
-    t.is(machine.applied().index, 10)
+    await all12
+    t.is(machine.applied().index, 13)
     await machine.close()
   }
 )

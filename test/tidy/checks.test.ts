@@ -65,7 +65,8 @@ test('a barrel is reported outside the doors of the package', (t) => {
 
 test('a package away from its home, one without home, and Node in pure files are reported', (t) => {
   const files = plant({
-    'lib/service/a.ts': "import type { Logger } from 'pino'\nimport { Type } from '@sinclair/typebox'",
+    'lib/service/a.ts':
+      "import type { Logger } from 'pino'\nimport { Type } from '@sinclair/typebox'",
     'lib/http/b.ts': "import f from 'fastify'\nimport g from '@fastify/x/y'\nimport b from 'b4a'",
     'lib/node/c.ts': "import f from '@fastify/x'\nimport p from 'pino'\nimport fs from 'node:fs'",
     'lib/raft/d.ts': "import { Type } from '@sinclair/typebox'\nimport fs from 'node:fs'",

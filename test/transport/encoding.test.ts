@@ -1,3 +1,5 @@
+// The transport's layouts: round trips, golden bytes, hostile bytes.
+
 import test from 'brittle'
 import fc from 'fast-check'
 import { decode, encode, hexOf } from '../../lib/encoding.ts'

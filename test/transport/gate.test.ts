@@ -1,3 +1,5 @@
+// Who may knock, and how often a refusal is answered.
+
 import test from 'brittle'
 import {
   MAX_CONNECTIONS_PER_INVITE,

@@ -1,3 +1,5 @@
+// The hello, step by step: MACs, epochs, welcomes, refusals.
+
 import test from 'brittle'
 import fc from 'fast-check'
 import { encode, hexOf } from '../../lib/encoding.ts'

@@ -1,3 +1,5 @@
+// Two lanes and a bounded backlog: what goes first, what is dropped.
+
 import test from 'brittle'
 import fc from 'fast-check'
 import type { Timer } from '../../lib/clock.ts'

@@ -1,3 +1,5 @@
+// How much bulk may be on its way at a time.
+
 import test from 'brittle'
 import {
   BULK_WINDOW_MS,

@@ -1,3 +1,5 @@
+// The table of roles and messages, cell by cell.
+
 import test from 'brittle'
 import {
   CHANNEL_NAMES,
