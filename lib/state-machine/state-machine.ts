@@ -128,7 +128,7 @@ export interface Invite {
   readonly expiresMs: number
   readonly uses: number
   readonly usesLeft: number
-  /** open until used up, revoked, or expired by log time at an attempt to use it */
+  /** open until used up, revoked, or found expired by log time: at an attempt to use it or at the next createInvite */
   readonly closed: {
     readonly reason: 'usedUp' | 'revoked' | 'expired'
     readonly atMs: number
