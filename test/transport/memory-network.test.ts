@@ -3,6 +3,7 @@
 
 import test from 'brittle'
 import type { Address } from '../../lib/address.ts'
+import { hexOf } from '../../lib/encoding.ts'
 import { HELLO_DEADLINE_MS } from '../../lib/limits.ts'
 import { MemoryHub } from '../../lib/transport/memory-network.ts'
 import type { RequestAnswer } from '../../lib/transport/transport.ts'
@@ -157,6 +158,33 @@ void test('a member that is no peer any more loses its link and stays away', asy
   t.alike(nodeOf(world, 3).links.links(), [])
   const { refusals } = nodeOf(world, 3).recorder
   t.ok(refusals.length > 0 && refusals.length < 15, `told ${refusals.length} times in a minute`)
+  await closeAll(world)
+})
+
+void test('a key that is not known here cannot take the id of a known peer', async (t) => {
+  const world = await worldOf(2)
+  const [first, second] = [nodeOf(world, 1), nodeOf(world, 2)]
+  await world.time.pass(500)
+  await second.links.close()
+  await world.time.pass(100)
+  first.trust.fallback = { kind: 'unproven' }
+  const own = helloOf(2)
+  const network = world.hub.network(keyPairOf('impostor'), addressOf(7))
+  const impostor = makeNode({
+    name: 'impostor',
+    id: 2,
+    network,
+    own,
+    clock: world.time,
+    timers: world.time
+  })
+  introduce([impostor, first])
+  first.trust.standings.delete(hexOf(impostor.keyPair.publicKey))
+  await impostor.links.open()
+  impostor.links.setPeers(peersOf([first]))
+  await world.time.pass(2_000)
+  t.alike(first.links.links(), [])
+  await impostor.links.close()
   await closeAll(world)
 })
 

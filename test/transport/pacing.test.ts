@@ -14,13 +14,12 @@ interface Path {
   /** one round trip without a queue */
   readonly roundTripMs: number
   readonly bytesPerMs: number
+  /** what it becomes after a third of the time */
+  readonly later?: Path
 }
 
 /** Sends as much as the pacing allows over a path with one bottleneck, for `durationMs`. */
-function drive(
-  { roundTripMs, bytesPerMs }: Path,
-  durationMs: number
-): { bytes: number; delayMs: number } {
+function drive(path: Path, durationMs: number): { bytes: number; delayMs: number } {
   const pacing = new Pacing()
   const acks: { atMs: number; byteCount: number }[] = []
   let freeMs = 0
@@ -32,6 +31,7 @@ function drive(
       pacing.onAcked(nowMs)
     }
     for (let size = next(pacing, nowMs); size > 0; size = next(pacing, nowMs)) {
+      const { roundTripMs, bytesPerMs } = nowMs < durationMs / 3 ? path : (path.later ?? path)
       freeMs = Math.max(freeMs, nowMs) + size / bytesPerMs
       if (nowMs > durationMs / 2) delayMs = Math.max(delayMs, freeMs - nowMs)
       acks.push({ atMs: freeMs + roundTripMs, byteCount: size })
@@ -71,6 +71,24 @@ void test('fast, slow and far paths are filled, and nothing waits long behind bu
     const most = Math.max(BULK_WINDOW_MS * 1.75, smallest * 2.2)
     t.ok(delayMs < most, `${name}: ${Math.round(delayMs)} ms of queue`)
   }
+})
+
+void test('a path that becomes longer is measured again', (t) => {
+  const later = { roundTripMs: 400, bytesPerMs: 2_000 }
+  const { bytes } = drive({ roundTripMs: 5, bytesPerMs: 2_000, later }, 90_000)
+  const share = bytes / (2_000 * 90_000)
+  t.ok(share > 0.6, `${Math.round(share * 100)} % of the bandwidth`)
+})
+
+void test('under steady load the path is let run empty now and then, to be measured', (t) => {
+  const busy = new Pacing()
+  busy.onSent(4_096, 0)
+  busy.onAcked(1)
+  busy.onSent(4_096, 2)
+  t.ok(next(busy, 3) > 0, 'more may leave beside what is on its way')
+  t.is(next(busy, 10_003), 0, 'not when the path was last measured long ago')
+  busy.onAcked(10_004)
+  t.ok(next(busy, 10_005) > 0, 'and again when nothing is on its way')
 })
 
 void test('the window has a limit at any speed', (t) => {
