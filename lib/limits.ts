@@ -17,12 +17,12 @@ export const MAX_VALUE_SIZE = 1 * MIB
 export const MAX_SETMULTI_KEYS = 100
 /** Bytes of all keys and values of one client command: 100 values of 1 MiB would fit no message. */
 export const MAX_BATCH_BYTES = 8 * MIB
-/** Rows of one scan page: the seed's later maximum. Larger limits are refused. */
-export const MAX_SCAN_LIMIT = 10_000
+/** Rows of one scan page, which is read in one turn of the event loop. Larger limits are refused. */
+export const MAX_SCAN_LIMIT = 1_000
 /** Rows of one scan page when none is given. */
 export const DEFAULT_SCAN_LIMIT = 1_000
 /** Bytes of keys and values in one scan page; the page ends early and says that there is more. */
-export const MAX_SCAN_BYTES = 4 * MIB
+export const MAX_SCAN_BYTES = 2 * MIB
 /** How long a request may wait by default and at most. */
 export const DEFAULT_REQUEST_TIMEOUT_MS = 5_000
 export const MAX_REQUEST_TIMEOUT_MS = 10 * 60_000
