@@ -4,6 +4,7 @@
 import type { AspenError } from '../errors.ts'
 import { EXIT } from '../errors.ts'
 import { createLogger } from '../node/log.ts'
+import type { NodeOptions } from '../node/options.ts'
 import type { BackgroundKind, Report } from './daemon-messages.ts'
 import { isBegin } from './daemon-messages.ts'
 import { errorAnswer } from '../http/error-body.ts'
@@ -21,7 +22,7 @@ export async function runInBackground(launch: Launch, kind: BackgroundKind): Pro
   const bounds = isDetached ? keepLogBounded(launch.target.dataDir, STDERR) : null
   if (!isDetached) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   const logger = createLogger({ level: launch.logLevel, destination: 'ndjson' })
-  const reporter = ipcReporter(isDetached)
+  const reporter = ipcReporter(logger, isDetached)
   try {
     return await runNode({ launch, ticket: begin.ticket, logger, reporter })
   } finally {
@@ -40,12 +41,15 @@ function beginMessage(): Promise<{ readonly ticket: string | null } | null> {
   })
 }
 
-function ipcReporter(isDetached: boolean): NodeReporter {
+function ipcReporter(logger: NodeOptions['logger'], isDetached: boolean): NodeReporter {
   return {
     progress: (progress) => void send({ kind: 'progress', progress }), // nobody may be left to read it
     ready: (ready) => void send({ kind: 'ready', ready }).then(isDetached ? letGo : undefined), // likewise
     closing: () => {},
-    failed: (error: AspenError) => send({ kind: 'failed', body: errorAnswer(error).body })
+    failed: (error: AspenError) => {
+      logger.fatal({ err: error }, 'the node could not be opened')
+      return send({ kind: 'failed', body: errorAnswer(error).body })
+    }
   }
 }
 

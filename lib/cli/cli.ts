@@ -191,7 +191,7 @@ function usageMessage({ reason, flag: badFlag, arg: badArg, command: at }: Bail)
       return COMMANDS.some((spec) => spec.path.length === 2 && spec.path[0] === at.name) ||
         at.parent === null
         ? `there is no command '${argText.split(' ')[0] ?? ''}'`
-        : `'${argText}' is one argument too many`
+        : `'${argText.split(' ')[0] ?? ''}' is one argument too many`
     default:
       return reason
   }

@@ -15,6 +15,7 @@ export interface NodeReporter {
   progress(progress: Progress): void
   ready(ready: Ready): void
   closing(): void
+  /** tells why the node could not be opened, where it is read */
   failed(error: AspenError): Promise<void>
 }
 
@@ -35,7 +36,6 @@ export async function runNode(options: RunOptions): Promise<number> {
     return exitCode
   } catch (error) {
     const failure = asAspenError(error)
-    options.logger.fatal({ err: error }, 'the node could not be opened')
     await options.reporter.failed(failure)
     const { exitCode } = CODES[failure.code]
     exitSoon(exitCode)

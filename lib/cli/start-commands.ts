@@ -1,10 +1,9 @@
 // `aspen create`, `aspen join`, `aspen start`: in the background, or with --foreground in this
 // terminal.
 
-import { decodeTicket } from '../../tickets/tickets.ts'
 import { hexOf } from '../encoding.ts'
-import type { AspenError } from '../errors.ts'
-import { ConfigError, EXIT } from '../errors.ts'
+import { AspenError, ConfigError, EXIT, StorageError } from '../errors.ts'
+import { joinTicketOf } from '../node/join-ticket.ts'
 import type { Status } from '../service/documents.ts'
 import { startInBackground } from './daemon.ts'
 import type { BackgroundKind, Ready } from './daemon-messages.ts'
@@ -33,7 +32,7 @@ export async function join(invocation: Invocation): Promise<number> {
   const background = backgroundKind(invocation.host.env)
   if (background !== null) return asBackground(launch, background)
   const text = await readTicket(invocation)
-  const ticket = decodeTicket(text)
+  const ticket = joinTicketOf(text)
   warnOfExpiry(invocation, ticket.expiresMs)
   const running = await runningStatus(invocation, launch)
   if (running === null) return launchNode(invocation, { launch, ticket: text })
@@ -48,8 +47,28 @@ export async function start(invocation: Invocation): Promise<number> {
   const background = backgroundKind(invocation.host.env)
   if (background !== null) return asBackground(launch, background)
   const running = await runningStatus(invocation, launch)
-  if (running === null) return launchNode(invocation, { launch, ticket: null })
-  printStarted(running, resultOptions(invocation, launch), true)
+  if (running !== null) return runsAlready(invocation, launch, running)
+  try {
+    return await launchNode(invocation, { launch, ticket: null })
+  } catch (error) {
+    if (!(error instanceof AspenError) || error.code !== 'LOCKED') throw error
+    const other = await runningStatus(invocation, launch)
+    if (other === null) throw error
+    return runsAlready(invocation, launch, other) // started by somebody else in the same moment
+  }
+}
+
+/** Whoever keeps a node in the foreground, a service manager say, must not take this for its end. */
+function runsAlready(invocation: Invocation, launch: Launch, status: Status): number {
+  const { dataDir, selector } = launch.target
+  if (invocation.flags.isSet('foreground')) {
+    throw new StorageError({
+      code: 'LOCKED',
+      message: `a node runs already in ${shortPath(dataDir)} (pid ${status.pid})`,
+      hint: `'aspen stop${selector}' ends it`
+    })
+  }
+  printStarted(status, resultOptions(invocation, launch), true)
   return EXIT.ok
 }
 

@@ -7,6 +7,7 @@
 // retried any more: a failed sync may have marked pages clean that are not on the disk, so only a
 // new start from the disk can tell what is there.
 
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { assert } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
@@ -72,11 +73,13 @@ export class LmdbLogStore implements LogStore {
    * IDENTITY_WITHOUT_LOG, OPEN_DATABASE, IO_ERROR, NO_SPACE
    */
   static async open(options: LmdbLogStoreOptions): Promise<OpenedLog<LmdbLogStore>> {
-    const environment = openEnvironment(options.directory)
+    const { directory, mustExist = false } = options
+    if (mustExist && !existsSync(directory)) throw identityWithoutLog()
+    const environment = openEnvironment(directory)
     try {
       const records = recordsOf(environment)
       const found = chooseState(records)
-      if (found === null && options.mustExist === true) throw identityWithoutLog()
+      if (found === null && mustExist) throw identityWithoutLog()
       const previous = found ?? newState(options)
       if (!equalSecret(previous.genesisHash, options.genesis.hash)) throw otherCluster()
       const restored = verifyLog(records, previous)
@@ -86,7 +89,7 @@ export class LmdbLogStore implements LogStore {
         sequence: previous.sequence + 1
       }
       await commit(environment, state, [])
-      if (found === null) syncDirectory(options.directory)
+      if (found === null) syncDirectory(directory)
       return { store: new LmdbLogStore(environment, state, options.onFailed), restored }
     } catch (error) {
       await environment.root.close()

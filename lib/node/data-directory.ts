@@ -88,7 +88,10 @@ export class DataDirectory {
     }
     const seed = bytesFromHex(readFileSync(path, 'utf8').trim(), SEED_BYTES)
     if (seed !== null) return keyPairFromSeed(seed)
-    throw unusable(`${path} is not a node key`, 'restore it from where you kept it, or join as a new node')
+    throw unusable(
+      `${path} is not a node key`,
+      'restore it from where you kept it, or join as a new node'
+    )
   }
 
   get hasKey(): boolean {
@@ -100,6 +103,10 @@ export class DataDirectory {
     const path = join(this.path, 'api.token')
     if (!existsSync(path)) writeDurably(path, `${hexOf(randomBytes(random, 32))}\n`)
     return readFileSync(path, 'utf8').trim()
+  }
+
+  hasJson(name: JsonFile): boolean {
+    return existsSync(join(this.path, name))
   }
 
   /** A JSON file of the directory, or null when it is not there or cannot be read. */
@@ -137,7 +144,11 @@ function makePrivate(path: string): void {
   } catch (error) {
     if (error instanceof ConfigError) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    throw unusable(`${path} cannot be used: ${reason}`, 'name another folder with --data-dir', error)
+    throw unusable(
+      `${path} cannot be used: ${reason}`,
+      'name another folder with --data-dir',
+      error
+    )
   }
 }
 

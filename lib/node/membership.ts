@@ -60,9 +60,9 @@ const FORMAT = 1
 
 /** @throws ConfigError DATA_DIR_UNUSABLE when the file is there and cannot be read; FORMAT_NEWER */
 export function readMembership(directory: DataDirectory): Membership | null {
+  if (!directory.hasJson('node.json')) return null
   const json = directory.readJson('node.json')
-  if (json === null) return null
-  const format = typeof json === 'object' && 'format' in json ? json.format : null
+  const format = typeof json === 'object' && json !== null && 'format' in json ? json.format : null
   if (typeof format === 'number' && format > FORMAT) {
     throw new ConfigError({
       code: 'FORMAT_NEWER',

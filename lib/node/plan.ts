@@ -6,9 +6,9 @@ import type { Address } from '../address.ts'
 import { equalSecret } from '../crypto.ts'
 import { ConfigError } from '../errors.ts'
 import { MAX_NAME_SIZE } from '../limits.ts'
-import { decodeTicket } from '../../tickets/tickets.ts'
 import type { Ticket } from '../../tickets/tickets.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { joinTicketOf } from './join-ticket.ts'
 import { nameProblem } from './places.ts'
 import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
@@ -36,12 +36,12 @@ export function planOf(
     if (intent.kind === 'start') throw nothingHere(dataDir)
     const bootstrap = options.bootstrap
     if (intent.kind === 'create') return { kind: 'create', name, bootstrap }
-    const ticket = decodeTicket(intent.ticket)
+    const ticket = joinTicketOf(intent.ticket)
     return { kind: 'join', name, bootstrap: bootstrap ?? bootstrapOf(ticket), ticket }
   }
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
   if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
-  if (intent.kind === 'join') refuseOtherCluster(decodeTicket(intent.ticket), membership, dataDir)
+  if (intent.kind === 'join') refuseOtherCluster(joinTicketOf(intent.ticket), membership, dataDir)
   return { kind: 'run', name, bootstrap: options.bootstrap ?? membership.bootstrap, membership }
 }
 
@@ -57,7 +57,9 @@ function nameOf(options: NodeOptions, membership: Membership | null): string {
 }
 
 function hostName(): string {
-  const name = hostname().replace(/[^A-Za-z0-9._-]/g, '-').slice(0, MAX_NAME_SIZE)
+  const name = hostname()
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, MAX_NAME_SIZE)
   return nameProblem(name) === null ? name : 'node'
 }
 
