@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client } from '../../lib/client/client.ts'
 import type { Status } from '../../lib/service/documents.ts'
+import { outputOf } from './output.ts'
+import { isAlive, processesIn, signalAll } from './processes.ts'
 
 /** How a command ended. */
 export interface Ended {
@@ -28,17 +30,25 @@ export interface CommandOptions {
   readonly timeoutMs?: number
 }
 
-const PROGRAM = fileURLToPath(new URL('../../bin/aspen.js', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../../bin/aspen.js', import.meta.url))
+const WARDEN = fileURLToPath(new URL('./warden.js', import.meta.url))
 const COMMAND_LIMIT_MS = 90_000
 
 export class Lab {
   readonly root: string
   #dht: ChildProcess | null = null
   #bootstrap = ''
+  readonly #warden: ChildProcess
   readonly #machines = new Set<string>()
+  readonly #children = new Set<ChildProcess>()
 
   private constructor(root: string) {
     this.root = root
+    this.#warden = spawn(process.execPath, [WARDEN, root], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore']
+    })
+    this.#warden.unref()
   }
 
   static async open(): Promise<Lab> {
@@ -53,9 +63,12 @@ export class Lab {
 
   /** A new bootstrap node, on another port than any before it. */
   async startDht(): Promise<void> {
-    const dht = spawn(process.execPath, [PROGRAM, 'dht', '--port', '0', '--quiet'], {
+    const dataDir = join(this.root, 'dht')
+    const args = ['dht', '--port', '0', '--quiet', '--data-dir', dataDir]
+    const dht = spawn(process.execPath, [PROGRAM, ...args], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
+    this.#keep(dht)
     this.#dht = dht
     const lines = createInterface({ input: dht.stdout })
     const [address] = await once(lines, 'line')
@@ -65,7 +78,7 @@ export class Lab {
   async killDht(): Promise<void> {
     const dht = this.#dht
     this.#dht = null
-    if (dht === null || dht.exitCode !== null) return
+    if (dht === null || !isAliveChild(dht)) return
     dht.kill('SIGKILL')
     await once(dht, 'exit')
   }
@@ -76,38 +89,62 @@ export class Lab {
   }
 
   /** Runs `aspen ARGS` for a machine and waits for its end; never throws for an exit code. */
-  async aspen(machine: string, args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  async aspen(
+    machine: string,
+    args: readonly string[],
+    options: CommandOptions = {}
+  ): Promise<Ended> {
     const child = this.start(machine, args, options)
-    const stdout = collect(child.stdout)
-    const stderr = collect(child.stderr)
+    const output = outputOf(child)
     const startedMs = performance.now()
     child.stdin?.end(options.stdin ?? '')
     const limit = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? COMMAND_LIMIT_MS)
     const [code] = await once(child, 'close')
     clearTimeout(limit)
     const tookMs = performance.now() - startedMs
-    return { code: typeof code === 'number' ? code : null, stdout: stdout(), stderr: stderr(), tookMs }
+    return {
+      code: typeof code === 'number' ? code : null,
+      stdout: output.stdout(),
+      stderr: output.stderr(),
+      tookMs
+    }
   }
 
   /** Runs `aspen ARGS` and returns its stdout; throws with what it printed when it fails. */
-  async run(machine: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  async run(
+    machine: string,
+    args: readonly string[],
+    options: CommandOptions = {}
+  ): Promise<string> {
     const ended = await this.aspen(machine, args, options)
     if (ended.code === 0) return ended.stdout
-    throw new Error(`aspen ${args.join(' ')} on ${machine} ended with ${ended.code}:\n${ended.stderr}`)
+    throw new Error(
+      `aspen ${args.join(' ')} on ${machine} ended with ${ended.code}:\n${ended.stderr}`
+    )
   }
 
   /** The same with `--json`, parsed. */
-  async json(machine: string, args: readonly string[], options?: CommandOptions): Promise<JsonObject> {
+  async json(
+    machine: string,
+    args: readonly string[],
+    options?: CommandOptions
+  ): Promise<JsonObject> {
     return jsonOf(await this.run(machine, [...args, '--json'], options))
   }
 
   /** A command that stays: the caller ends it. */
   start(machine: string, args: readonly string[], options: CommandOptions = {}): ChildProcess {
     const { env = {} } = options
-    return spawn(process.execPath, [PROGRAM, ...args, '--data-dir', this.dataDir(machine)], {
+    const end = args.indexOf('--')
+    const at = end === -1 ? args.length : end
+    const words = [...args.slice(0, at), '--data-dir', this.dataDir(machine), ...args.slice(at)]
+    const child = spawn(process.execPath, [PROGRAM, ...words], {
       env: { ...process.env, ASPEN_BOOTSTRAP: this.#bootstrap, NO_COLOR: '1', ...env },
       stdio: ['pipe', 'pipe', 'pipe']
     })
+    // a command that ends before it has read all of its input is no failure of the test
+    child.stdin?.on('error', () => {})
+    return this.#keep(child)
   }
 
   /** A cluster of these machines; resolves when all have joined. Returns the ticket. */
@@ -166,17 +203,37 @@ export class Lab {
     })
   }
 
-  async close(): Promise<void> {
-    for (const machine of this.#machines) {
-      try {
-        process.kill(this.pid(machine), 'SIGKILL')
-      } catch {
-        // it does not run
-      }
+  /** What lives of this lab, or of one machine: nodes and commands. */
+  processes(machine?: string): number[] {
+    if (existsSync('/proc')) {
+      return processesIn(machine === undefined ? this.root : this.dataDir(machine))
     }
-    await this.killDht()
-    await sleep(100)
-    rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
+    const machines = machine === undefined ? [...this.#machines] : [machine]
+    const hasRun = machines.filter((name) => existsSync(join(this.dataDir(name), 'runtime.json')))
+    return hasRun.map((name) => this.pid(name)).filter(isAlive)
+  }
+
+  /** Ends everything that the machine has running, as a power cut does. */
+  async cut(machine: string): Promise<void> {
+    const pids = this.processes(machine)
+    signalAll(pids, 'SIGKILL')
+    await waitFor(`the end of ${machine}`, () => !pids.some(isAlive), 20_000)
+  }
+
+  /** Ends everything, also a command that still runs, and removes the folder. May be called twice. */
+  async close(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL')
+    signalAll(this.processes(), 'SIGKILL')
+    this.#warden.stdin?.end()
+    this.#warden.ref()
+    if (isAliveChild(this.#warden)) await once(this.#warden, 'exit')
+    await waitFor('the end of the lab', () => this.#children.size === 0)
+  }
+
+  #keep(child: ChildProcess): ChildProcess {
+    this.#children.add(child)
+    child.once('exit', () => this.#children.delete(child))
+    return child
   }
 }
 
@@ -201,17 +258,6 @@ export async function waitFor(
   }
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function collect(stream: ChildProcess['stdout']): () => string {
-  const chunks: Buffer[] = []
-  stream?.on('data', (chunk: Buffer) => chunks.push(chunk))
-  return () => Buffer.concat(chunks).toString()
+function isAliveChild({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null
 }
