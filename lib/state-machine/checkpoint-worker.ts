@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { assert, present } from '../assert.ts'
 import type { ErrorDetail } from '../errors.ts'
 import type { Connection } from './sqlite-connection.ts'
-import { checkpoint, openForCheckpoint } from './sqlite-connection.ts'
+import { openForCheckpoint, prepareCheckpoint } from './sqlite-connection.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
 const port = present(parentPort, 'the port of the parent thread')
@@ -26,7 +26,7 @@ port.on('message', (message: unknown) => {
 function checkpointed(database: string): ErrorDetail | null {
   try {
     connection ??= openForCheckpoint(database)
-    checkpoint(connection, 'PASSIVE')
+    prepareCheckpoint(connection, 'PASSIVE')()
     return null
   } catch (error) {
     return storageErrorOf(error, 'cannot checkpoint the state machine').detail

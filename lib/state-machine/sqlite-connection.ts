@@ -47,14 +47,19 @@ export function openForCheckpoint(path: string): Connection {
   return opened(path, () => {})
 }
 
-/** `mode` NOOP only looks; PASSIVE waits for nobody and makes nobody wait. */
-export function checkpoint(connection: Connection, mode: 'NOOP' | 'PASSIVE'): WalState {
+/** The checkpoint of a mode, prepared. NOOP only looks; PASSIVE waits for nobody and makes nobody wait. */
+export function prepareCheckpoint(
+  connection: Connection,
+  mode: 'NOOP' | 'PASSIVE'
+): () => WalState {
   const rows = connection.prepare<[], CheckpointRow>(`PRAGMA wal_checkpoint(${mode})`)
-  const { log, checkpointed } = present(rows.get(), 'the answer to wal_checkpoint')
-  // both are -1 before the first frame
-  const frameCount = Math.max(0, log)
-  const pendingCount = frameCount - Math.max(0, checkpointed)
-  return { byteCount: frameCount * FRAME_BYTES, pendingByteCount: pendingCount * FRAME_BYTES }
+  return () => {
+    const { log, checkpointed } = present(rows.get(), 'the answer to wal_checkpoint')
+    // both are -1 before the first frame
+    const frameCount = Math.max(0, log)
+    const pendingCount = frameCount - Math.max(0, checkpointed)
+    return { byteCount: frameCount * FRAME_BYTES, pendingByteCount: pendingCount * FRAME_BYTES }
+  }
 }
 
 /** Made exclusively: opening a file that SQLite has open, and closing it, would end SQLite's locks. */

@@ -6,7 +6,7 @@ import { REVISION_STRIDE } from '../limits.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
 import { inviteEncoding, nodeRecordEncoding } from './encoding.ts'
 import type { Connection, WalState } from './sqlite-connection.ts'
-import { checkpoint } from './sqlite-connection.ts'
+import { prepareCheckpoint } from './sqlite-connection.ts'
 import type { Progress } from './sqlite-schema.ts'
 import { bytes } from './sqlite-schema.ts'
 import { rowHash } from './state-hash.ts'
@@ -16,9 +16,12 @@ import type { KeyState, PlannedRow } from './write-plan.ts'
 export class SqliteWriter {
   readonly #connection: Connection
   readonly #statements: Statements
+  /** how large the write-ahead log is */
+  readonly wal: () => WalState
 
   constructor(connection: Connection) {
     this.#connection = connection
+    this.wal = prepareCheckpoint(connection, 'NOOP')
     this.#statements = prepareStatements(connection)
   }
 
@@ -64,10 +67,6 @@ export class SqliteWriter {
     if (hash === null) deleteKey.run(key)
     else if (previous === null) insertKey.run(key, id, createRevision, version, hash)
     else updateKey.run(id, version, hash, key)
-  }
-
-  wal(): WalState {
-    return checkpoint(this.#connection, 'NOOP')
   }
 
   close(): void {
