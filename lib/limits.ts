@@ -67,6 +67,10 @@ export const MAX_PENDING_READS = 10_000
 /** Proposals waiting or in progress on a leader (count and bytes); beyond: OVERLOADED. */
 export const MAX_PENDING_PROPOSALS = 1_024
 export const MAX_PENDING_PROPOSAL_BYTES = 16 * MIB
+/** Requests with proposals under way from one node to its leader; more would split what can travel together. */
+export const MAX_FORWARDS_UNDER_WAY = 4
+/** How long the leader may take to say up to where a read must go; then it is asked again. */
+export const READ_ROUND_MS = 2_000
 /** Entries handed to the state machine in one apply call (seed: MAX_BATCH_SIZE). */
 export const MAX_BATCH_SIZE = 1_000
 /** Bytes of payload handed to the state machine in one apply call, unless one entry is larger. */

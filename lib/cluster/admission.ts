@@ -6,8 +6,8 @@
 import type { Clock, Timers } from '../clock.ts'
 import { until } from '../clock.ts'
 import { seal } from '../crypto.ts'
-import type { AspenError, ErrorDetail } from '../errors.ts'
-import { asAspenError, CODES } from '../errors.ts'
+import type { ErrorDetail } from '../errors.ts'
+import { AspenError, CODES } from '../errors.ts'
 import { JOIN_DEADLINE_MS } from '../limits.ts'
 import { memberOf } from '../raft/configuration.ts'
 import type { Random } from '../random.ts'
@@ -17,12 +17,13 @@ import type { JoinAnswer, VerifiedJoinRequest } from '../transport/transport.ts'
 import type { ClusterTrust } from './trust.ts'
 
 export interface AdmissionParts {
-  readonly trust: ClusterTrust
+  readonly trust: Pick<ClusterTrust, 'epoch' | 'epochSecret' | 'configuration' | 'welcomeFor'>
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
   /** proposes on whoever leads; rejects with an AspenError */
   readonly submit: (command: ControlCommand, timeoutMs: number) => Promise<ApplyResult>
+  /** the node is in the trust state for the first time */
   readonly onAdmitted: (request: VerifiedJoinRequest) => void
 }
 
@@ -35,9 +36,13 @@ export class Admission {
 
   /** Answers once, within JOIN_DEADLINE_MS. */
   onJoin(request: VerifiedJoinRequest, answer: (answer: JoinAnswer) => void): void {
-    void this.#admit(request).then(answer, (error: unknown) => {
-      answer(answerOfError(asAspenError(error)))
-    })
+    // nobody waits for it: operating errors are answers, any other ends the process
+    void this.#admit(request)
+      .catch((error: unknown) => {
+        if (error instanceof AspenError) return answerOfError(error)
+        throw error
+      })
+      .then(answer)
   }
 
   async #admit(request: VerifiedJoinRequest): Promise<JoinAnswer> {
@@ -47,16 +52,18 @@ export class Admission {
     const secret = trust.epochSecret(epoch)
     if (secret === null) return { kind: 'busy' }
     const { publicKey, invitePublicKey, name, version, addresses } = request
-    const sealedSecret = seal(secret, publicKey, random)
+    const sealedSecret = sealedTo(publicKey, secret, random)
+    if (sealedSecret === null) return { kind: 'refused', error: NOT_A_KEY }
     const result = await submit(
       { kind: 'admit', invitePublicKey, publicKey, name, version, addresses, epoch, sealedSecret },
       JOIN_DEADLINE_MS - ANSWER_MARGIN_MS
     )
     if (result.kind === 'refused') return answerOfRefusal(result.error)
     if (result.kind !== 'admitted') return { kind: 'busy' }
-    this.#parts.onAdmitted(request)
+    if (result.isNew) this.#parts.onAdmitted(request)
     const isConfigured = (): boolean =>
-      memberOf(trust.configuration(), result.id) !== undefined && trust.welcomeFor(publicKey) !== null
+      memberOf(trust.configuration(), result.id) !== undefined &&
+      trust.welcomeFor(publicKey) !== null
     await until(this.#parts, isConfigured, { deadlineMs, everyMs: 10 })
     const welcome = isConfigured() ? trust.welcomeFor(publicKey) : null
     return welcome === null ? { kind: 'busy' } : { kind: 'admitted', welcome }
@@ -65,6 +72,20 @@ export class Admission {
 
 /** What is kept of the joiner's time for sending the answer. */
 const ANSWER_MARGIN_MS = 500
+
+const NOT_A_KEY: ErrorDetail = {
+  code: 'PROTOCOL',
+  message: 'the key of the new node is none that a secret can be sealed to'
+}
+
+/** Null for a point that signs but cannot be converted for sealing: only made on purpose. */
+function sealedTo(publicKey: Uint8Array, secret: Uint8Array, random: Random): Uint8Array | null {
+  try {
+    return seal(secret, publicKey, random)
+  } catch {
+    return null
+  }
+}
 
 function answerOfRefusal(error: ErrorDetail): JoinAnswer {
   return CODES[error.code].isRetryable ? { kind: 'busy' } : { kind: 'refused', error }

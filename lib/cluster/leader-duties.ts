@@ -22,8 +22,8 @@ export interface LeaderDutiesParts {
   /** term of the last applied entry: a leader begins when its own first entry is applied */
   readonly appliedTerm: () => Term
   readonly isLinked: (id: NodeId) => boolean
-  /** proposes; `onEnd` when it is settled, however it ended */
-  readonly change: (change: ConfigurationChange, onEnd: () => void) => void
+  /** proposes; `onEnd` once, when it is settled: carried out, or refused or unknown */
+  readonly change: (change: ConfigurationChange, onEnd: (isDone: boolean) => void) => void
   readonly onChange: (change: ConfigurationChange) => void
 }
 
@@ -78,9 +78,10 @@ export class LeaderDuties {
     if (change === null) return false
     this.#isChanging = true
     this.#parts.onChange(change)
-    this.#parts.change(change, () => {
+    this.#parts.change(change, (isDone) => {
       this.#isChanging = false
-      this.look()
+      // what was refused now would be refused at once again: the timer looks later
+      if (isDone) this.look()
     })
     return true
   }

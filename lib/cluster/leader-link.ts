@@ -18,13 +18,16 @@ export class LeaderLink {
   readonly #parts: LeaderLinkParts
   /** at most one per member */
   readonly #pending = new Map<NodeId, Timer>()
+  #isClosed = false
 
   constructor(parts: LeaderLinkParts) {
     this.#parts = parts
   }
 
+  /** The grace begins anew when the link was back meanwhile. */
   onLinkDown(id: NodeId): void {
-    if (this.#pending.has(id)) return
+    if (this.#isClosed) return
+    this.#pending.get(id)?.cancel()
     const { timers, random, isLinked, onLost } = this.#parts
     const delayMs = GRACE_MS + randomBelow(random, GRACE_MS)
     const timer = timers.start(delayMs, () => {
@@ -35,6 +38,7 @@ export class LeaderLink {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const timer of this.#pending.values()) timer.cancel()
     this.#pending.clear()
   }

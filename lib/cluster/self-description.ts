@@ -4,6 +4,7 @@
 import { formatAddress } from '../address.ts'
 import type { Address } from '../address.ts'
 import type { Clock, Timer, Timers } from '../clock.ts'
+import { AspenError } from '../errors.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { ControlCommand } from '../state-machine/command.ts'
@@ -67,8 +68,12 @@ export class SelfDescription {
     const { record, own, submit } = this.#parts
     const command = descriptionDue(record(), own())
     if (command === null) return
-    // not carried out now: the record is still untrue at the next look
-    await submit(command, DEFAULT_REQUEST_TIMEOUT_MS).catch(() => undefined)
+    try {
+      await submit(command, DEFAULT_REQUEST_TIMEOUT_MS)
+    } catch (error) {
+      // not carried out now: the record is still untrue at the next look
+      if (!(error instanceof AspenError)) throw error
+    }
   }
 }
 

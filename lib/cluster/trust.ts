@@ -48,7 +48,15 @@ export class ClusterTrust implements Trust {
   hello(): OwnHello {
     const { id, boot, instance, version } = this.#parts
     const { term, durableIndex } = this.#parts.status()
-    return { id, boot, instance, version, epoch: this.epoch(), durableTerm: term, lastIndex: durableIndex }
+    return {
+      id,
+      boot,
+      instance,
+      version,
+      epoch: this.epoch(),
+      durableTerm: term,
+      lastIndex: durableIndex
+    }
   }
 
   /** The newest epoch whose secret this node has. */
@@ -127,7 +135,10 @@ interface KeyIndex {
 function standingOfInvite(invite: Invite): Standing {
   if (invite.closed === null) return { kind: 'invite', proofKey: invite.proofKey }
   const { code, message } = CLOSED[invite.closed.reason]
-  return { kind: 'refused', error: { code, message, hint: 'ask for a new one: aspen ticket create' } }
+  return {
+    kind: 'refused',
+    error: { code, message, hint: 'ask for a new one: aspen ticket create' }
+  }
 }
 
 const CLOSED: Record<'usedUp' | 'revoked' | 'expired', { code: ErrorCode; message: string }> = {

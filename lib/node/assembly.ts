@@ -82,7 +82,9 @@ export class Assembly {
   readonly #leaderLink: LeaderLink
   readonly #description: SelfDescription
   #api = { socket: '', http: '' }
-  #isClosed = false
+  #hasFailed = false
+  #isHalted = false
+  #closing: Promise<void> | null = null
 
   constructor(parts: AssemblyParts) {
     const { id, clock, timers, random, stateMachine } = parts
@@ -103,7 +105,7 @@ export class Assembly {
       timers,
       random,
       isLinked: (member) => this.#isLinked(member),
-      onLost: (member) => replica.onLinkDown(member)
+      onLost: (member) => replica.onLinkLost(member)
     })
     this.#description = this.#makeDescription()
     this.service = new NodeService({
@@ -156,28 +158,56 @@ export class Assembly {
   async handOver(): Promise<void> {
     const { clock } = this.#parts
     const { replica } = this
-    if (replica.status.role !== 'leader' || votersOf(replica.status.configuration).length < 2) return
+    if (replica.status.role !== 'leader' || votersOf(replica.status.configuration).length < 2)
+      return
     const target = replica.transferTarget((id) => this.#isLinked(id))
     if (target === null) return
     this.#parts.events.info({ event: 'raft.transfer', target }, 'handing leadership over')
-    replica.transfer(target, () => {})
+    let isRefused = false
+    replica.transfer(target, (reason) => {
+      isRefused = reason !== null
+    })
     const deadlineMs = clock.nowMs() + HAND_OVER_MS
-    const isOver = (): boolean => replica.status.role !== 'leader'
+    // what was proposed here is settled by the next leader: nobody need be told that it is unknown
+    const isOver = (): boolean =>
+      isRefused || (replica.status.role !== 'leader' && replica.pendingProposalCount === 0)
     await until(this.#parts, isOver, { deadlineMs, everyMs: 5 })
   }
 
+  /** Whether this node has ended, by `close` or by a failure. */
+  get isHalted(): boolean {
+    return this.#isHalted
+  }
+
+  /** A store has failed: from this call on nothing is sent, written or answered with success (B64). */
+  fail(): void {
+    this.#hasFailed = true
+    this.#halt()
+  }
+
   /** Ends what runs here; the ports given at construction are closed too. May be called twice. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
-    this.#isClosed = true
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#halt()
+    try {
+      await this.#transport.close()
+    } finally {
+      await Promise.all([this.#parts.stateMachine.close(), this.#parts.log.close()])
+    }
+  }
+
+  #halt(): void {
+    if (this.#isHalted) return
+    this.#isHalted = true
     this.#description.close()
     this.#duties.close()
     this.#leaderLink.close()
     this.#forwarder.close()
     this.replica.close()
-    await this.#transport.close()
-    await this.#parts.stateMachine.close()
-    await this.#parts.log.close()
   }
 
   #makeReplica(): Replica {
@@ -255,7 +285,8 @@ export class Assembly {
       trustState: () => stateMachine.trust(),
       appliedTerm: () => stateMachine.applied().term,
       isLinked: (id) => this.#isLinked(id),
-      change: (change, onEnd) => this.replica.change(change, onEnd),
+      change: (change, onEnd) =>
+        this.replica.change(change, (outcome) => onEnd(outcome.kind === 'done')),
       onChange: (change) => events.info(changeFields(change), 'changing the configuration')
     })
   }
@@ -288,13 +319,17 @@ export class Assembly {
       stateMachine,
       transport: this.#transport,
       configuration: () => this.#trust.configuration(),
-      isInTouch: () => this.isInTouch()
+      isInTouch: () => this.isInTouch(),
+      hasFailed: () => this.#hasFailed
     })
   }
 
   #onStatus(status: CoreStatus): void {
     const { role, term, leader } = status
-    this.#parts.events.info({ event: 'raft.status', role, term, leader }, 'role, term or leader changed')
+    this.#parts.events.info(
+      { event: 'raft.status', role, term, leader },
+      'role, term or leader changed'
+    )
     this.#forwarder.onStatus(status)
     this.#refreshPeers()
     this.#duties.look()
@@ -309,7 +344,8 @@ export class Assembly {
   #onLinkUp(id: NodeId): void {
     const link = this.#transport.links().find((one) => one.id === id)
     this.#parts.events.info({ event: 'link.up', peer: id, path: link?.path }, 'link up')
-    if (link?.remoteAddress != null) this.#parts.onAddress(link.publicKey, link.remoteAddress)
+    const address = link?.remoteAddress ?? null
+    if (link !== undefined && address !== null) this.#parts.onAddress(link.publicKey, address)
     this.replica.onLinkUp(id)
     this.#forwarder.onLinkUp()
     this.#duties.look()
@@ -322,7 +358,7 @@ export class Assembly {
   }
 
   #refreshPeers(): void {
-    if (this.#isClosed) return
+    if (this.#isHalted) return
     const { id: selfId, savedAddresses, clusterId, stateMachine } = this.#parts
     const trustState = stateMachine.trust()
     const configuration = this.#trust.configuration()

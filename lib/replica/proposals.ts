@@ -2,9 +2,10 @@
 // commit), then appended and waiting to be applied. One bound covers both, so that the queue of a
 // leader that cannot commit is full after MAX_PENDING_PROPOSALS, not after the memory.
 //
-// An appended proposal is settled by what is applied at its index: the same term, and it was done;
-// another term, and it was overwritten, so nothing happened. A change of leadership in between
-// settles nothing by itself.
+// An appended proposal is settled by what is applied, and by nothing else. At its index: of the same
+// term, and it was done; of another, and it was overwritten, so nothing happened. Before its index, of
+// a later term: overwritten too, because terms never fall along a log. Losing the leadership, or a
+// truncation here, settles nothing: another member may still hold the entry and have it committed.
 
 import { assert } from '../assert.ts'
 import { MAX_APPEND_BYTES, MAX_APPEND_ENTRIES } from '../limits.ts'
@@ -30,12 +31,14 @@ export interface Proposal {
 
 interface Appended {
   readonly term: Term
+  readonly index: Index
   readonly proposal: Proposal
 }
 
 export class Proposals {
   readonly #waiting: Proposal[] = []
-  readonly #appended = new Map<Index, Appended>()
+  /** in the order of appending; two may have one index, in different terms */
+  readonly #appended = new Set<Appended>()
   /** payload bytes of all proposals that are not settled */
   #byteCount = 0
 
@@ -73,30 +76,31 @@ export class Proposals {
 
   onAppended(batch: readonly Proposal[], term: Term, from: Index): void {
     batch.forEach((proposal, offset) => {
-      const before = this.#appended.get(from + offset)
-      if (before !== undefined) this.#settle(before.proposal, OVERWRITTEN)
-      this.#appended.set(from + offset, { term, proposal })
+      this.#appended.add({ term, index: from + offset, proposal })
     })
   }
 
-  onRefused(batch: readonly Proposal[], reason: RefusalReason): void {
+  onRefused(batch: readonly Proposal[], reason: Refusal): void {
     for (const proposal of batch) this.#settle(proposal, { kind: 'refused', reason })
   }
 
-  /** The node ended before the core said anything. */
+  /** The node ended while the core was at it: nobody knows whether it was written. */
   onUnanswered(batch: readonly Proposal[]): void {
     for (const proposal of batch) this.#settle(proposal, { kind: 'unknown' })
   }
 
+  /** Call with every applied entry, in order. */
   onApplied(entry: Entry, result: ApplyResult): void {
-    const appended = this.#appended.get(entry.index)
-    if (appended === undefined) return
-    this.#appended.delete(entry.index)
-    const isOurs = appended.term === entry.term
-    this.#settle(
-      appended.proposal,
-      isOurs ? { kind: 'done', index: entry.index, result } : OVERWRITTEN
-    )
+    for (const appended of this.#appended) {
+      const { index, term, proposal } = appended
+      // terms and, within one, indexes ascend here: nothing behind this one is settled by the entry
+      if (index > entry.index && term >= entry.term) break
+      const isOurs = index === entry.index && term === entry.term
+      const isOverwritten = index === entry.index || (index > entry.index && term < entry.term)
+      if (!isOurs && !isOverwritten) continue
+      this.#appended.delete(appended)
+      this.#settle(proposal, isOurs ? { kind: 'done', index, result } : OVERWRITTEN)
+    }
   }
 
   /** The node ends: what never was appended is refused, of the rest nobody knows. */
@@ -104,7 +108,7 @@ export class Proposals {
     for (const proposal of this.#waiting.splice(0)) {
       this.#settle(proposal, { kind: 'refused', reason: 'closing' })
     }
-    const appended = [...this.#appended.values()]
+    const appended = [...this.#appended]
     this.#appended.clear()
     for (const { proposal } of appended) this.#settle(proposal, { kind: 'unknown' })
     assert(this.#byteCount === 0, 'every byte of a settled proposal is given back')

@@ -17,13 +17,15 @@ import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
 import { votersOf } from '../raft/configuration.ts'
-import type { Effects, Event, Outgoing, RefusalReason, Status, Token } from '../raft/effects.ts'
+import type { Effects, Event, Outgoing, Status, Token } from '../raft/effects.ts'
 import type { Entry, Index } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
 import { Proposals } from './proposals.ts'
 import type { Outcome, Proposal, Refusal } from './proposals.ts'
+import { WaitingReads } from './waiting-reads.ts'
+import type { OnRead } from './waiting-reads.ts'
 
 export interface ReplicaParts {
   readonly id: NodeId
@@ -41,29 +43,26 @@ export interface ReplicaParts {
   readonly onFailed: (error: AspenError) => void
 }
 
-export type ReadOutcome =
-  /** the state machine has applied `index`: read it now, in this turn */
-  | { readonly kind: 'ready'; readonly index: Index }
-  | { readonly kind: 'refused'; readonly reason: Refusal }
-
-interface WaitingRead {
-  readonly index: Index
-  readonly onOutcome: (outcome: ReadOutcome) => void
-}
-
 /** What the core was asked and has not answered. */
 type Asked =
   | { readonly kind: 'batch'; readonly batch: readonly Proposal[] }
-  | { readonly kind: 'read'; readonly onOutcome: (outcome: ReadOutcome) => void }
-  | { readonly kind: 'transfer'; readonly onAnswer: (reason: RefusalReason | null) => void }
+  | {
+      readonly kind: 'read'
+      /** whether the answer waits until the index is applied here */
+      readonly isLocal: boolean
+      readonly onOutcome: OnRead
+    }
+  | { readonly kind: 'transfer'; readonly onAnswer: (reason: Refusal | null) => void }
 
 export class Replica {
   readonly #parts: ReplicaParts
   readonly #proposals = new Proposals()
+  /** to be asked in the next turn of the event loop */
+  readonly #soon = new Map<number, Asked>()
   readonly #asked = new Map<number, Asked>()
   /** leave when their write is durable, in the order in which the core said them */
   readonly #gated: (Outgoing & { readonly token: Token })[] = []
-  readonly #reads = new Set<WaitingRead>()
+  readonly #reads = new WaitingReads()
   #nextRef = 1
   #status: Status
   #timer: { readonly handle: Timer; readonly atMs: number } | null = null
@@ -123,22 +122,28 @@ export class Replica {
   }
 
   /** A linearizable read: `ready` once this node has applied all that was committed before the call. Leader only. */
-  read(onOutcome: (outcome: ReadOutcome) => void): void {
-    this.#ask({ kind: 'read', onOutcome }, (ref) => ({ kind: 'read', ref }))
+  read(onOutcome: OnRead): void {
+    this.#askRead({ kind: 'read', isLocal: true, onOutcome })
+  }
+
+  /** The index that a read on another node must have applied there: `ready` when it is confirmed. Leader only. */
+  readIndex(onOutcome: OnRead): void {
+    this.#askRead({ kind: 'read', isLocal: false, onOutcome })
   }
 
   /** `ready` when `index` is applied here; for reads whose index the leader has confirmed. Returns how to give up. */
-  waitApplied(index: Index, onOutcome: (outcome: ReadOutcome) => void): () => void {
-    const read = { index, onOutcome }
-    this.#reads.add(read)
-    this.#parts.timers.soon(() => this.#answerReads())
-    return () => {
-      this.#reads.delete(read)
+  waitApplied(index: Index, onOutcome: OnRead): () => void {
+    const reason = this.#whyNoRead()
+    if (reason !== null) {
+      this.#parts.timers.soon(() => onOutcome({ kind: 'refused', reason }))
+      return () => {}
     }
+    this.#parts.timers.soon(() => this.#reads.answer(this.appliedIndex))
+    return this.#reads.add(index, onOutcome)
   }
 
   /** Hands leadership over; null when it was begun. The core picks nothing: name a caught-up voter. */
-  transfer(target: NodeId, onAnswer: (reason: RefusalReason | null) => void): void {
+  transfer(target: NodeId, onAnswer: (reason: Refusal | null) => void): void {
     this.#ask({ kind: 'transfer', onAnswer }, (ref) => ({ kind: 'transfer', ref, target }))
   }
 
@@ -148,7 +153,7 @@ export class Replica {
     const candidates = votersOf(configuration)
       .filter((id) => id !== this.#parts.id && canReach(id))
       .map((id) => ({ id, matchIndex: progress.get(id)?.matchIndex ?? 0 }))
-      .sort((a, b) => b.matchIndex - a.matchIndex)
+      .toSorted((a, b) => b.matchIndex - a.matchIndex)
     return candidates[0]?.id ?? null
   }
 
@@ -160,29 +165,57 @@ export class Replica {
     this.#step({ kind: 'linkUp', id })
   }
 
-  onLinkDown(id: NodeId): void {
+  /** No path to a member is left, and none has come back: if it led, it is not heard any more. */
+  onLinkLost(id: NodeId): void {
     if (this.#status.leader === id) this.#step({ kind: 'leaderLinkLost', id })
   }
 
-  /** Ends: nothing is sent or written any more; what waits is answered. The ports are closed by their owner. */
+  /**
+   * Ends: nothing is sent or written any more; what waits is answered, now. The ports are closed by
+   * their owner. May be called twice.
+   */
   close(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#timer?.handle.cancel()
     this.#timer = null
     this.#gated.length = 0
-    for (const asked of this.#asked.values()) this.#endAsked(asked)
+    const [soon, asked] = [[...this.#soon.values()], [...this.#asked.values()]]
+    this.#soon.clear()
     this.#asked.clear()
+    for (const one of soon) this.#refuse(one, 'closing')
+    for (const one of asked) this.#endAsked(one)
     this.#proposals.endAll()
-    for (const read of this.#reads) read.onOutcome({ kind: 'refused', reason: 'closing' })
-    this.#reads.clear()
+    this.#reads.endAll()
+  }
+
+  #askRead(asked: Asked & { readonly kind: 'read' }): void {
+    const reason = this.#whyNoRead()
+    if (reason !== null) {
+      this.#parts.timers.soon(() => this.#refuse(asked, reason))
+      return
+    }
+    this.#reads.onAsked()
+    this.#ask(asked, (ref) => ({ kind: 'read', ref }))
+  }
+
+  #whyNoRead(): Refusal | null {
+    if (this.#state === 'ended') return 'closing'
+    return this.#reads.isFull ? 'overloaded' : null
   }
 
   #ask(asked: Asked, eventOf: (ref: number) => Event): void {
+    if (this.#state === 'ended') {
+      this.#parts.timers.soon(() => this.#refuse(asked, 'closing'))
+      return
+    }
     const ref = this.#nextRef++
-    this.#asked.set(ref, asked)
+    this.#soon.set(ref, asked)
     this.#parts.timers.soon(() => {
-      if (this.#asked.has(ref)) this.#step(eventOf(ref))
+      // gone when this replica has ended meanwhile
+      if (!this.#soon.delete(ref)) return
+      this.#asked.set(ref, asked)
+      this.#step(eventOf(ref))
     })
   }
 
@@ -210,7 +243,7 @@ export class Replica {
     } finally {
       this.#isStepping = false
     }
-    this.#answerReads()
+    this.#reads.answer(this.appliedIndex)
     this.#maybeApply()
     this.#maybeProposeNext()
   }
@@ -253,15 +286,13 @@ export class Replica {
       if (asked.kind === 'transfer') asked.onAnswer(null)
     }
     for (const { ref, reason } of effects.refused) {
-      const asked = this.#takeAsked(ref)
-      if (asked.kind === 'batch') this.#proposals.onRefused(asked.batch, reason)
-      if (asked.kind === 'transfer') asked.onAnswer(reason)
-      if (asked.kind === 'read') asked.onOutcome({ kind: 'refused', reason })
+      this.#refuse(this.#takeAsked(ref), reason)
     }
     for (const { ref, index } of effects.reads) {
       const asked = this.#takeAsked(ref)
       assert(asked.kind === 'read', 'a read answers a read')
-      this.#reads.add({ index, onOutcome: asked.onOutcome })
+      if (asked.isLocal) this.#reads.add(index, asked.onOutcome)
+      else asked.onOutcome({ kind: 'ready', index })
     }
   }
 
@@ -269,6 +300,7 @@ export class Replica {
     const asked = this.#asked.get(ref)
     assert(asked !== undefined, 'the core answers each question once')
     this.#asked.delete(ref)
+    if (asked.kind === 'read') this.#reads.onAnswered()
     return asked
   }
 
@@ -307,19 +339,9 @@ export class Replica {
     entries.forEach((entry, position) => {
       this.#proposals.onApplied(entry, results[position] ?? { kind: 'none' })
     })
-    this.#answerReads()
+    this.#reads.answer(this.appliedIndex)
     this.#parts.onApplied(entries, results)
     this.#maybeApply()
-  }
-
-  #answerReads(): void {
-    if (this.#reads.size === 0) return
-    const applied = this.appliedIndex
-    for (const read of this.#reads) {
-      if (read.index > applied) continue
-      this.#reads.delete(read)
-      read.onOutcome({ kind: 'ready', index: applied })
-    }
   }
 
   /** One timer, moved only when it would fire too late: most deadlines move later. */
@@ -346,10 +368,16 @@ export class Replica {
     })
   }
 
+  #refuse(asked: Asked, reason: Refusal): void {
+    if (asked.kind === 'batch') this.#proposals.onRefused(asked.batch, reason)
+    if (asked.kind === 'read') asked.onOutcome({ kind: 'refused', reason })
+    if (asked.kind === 'transfer') asked.onAnswer(reason)
+  }
+
+  /** The core had it when the node ended: only of a proposal it matters how far it got. */
   #endAsked(asked: Asked): void {
     if (asked.kind === 'batch') this.#proposals.onUnanswered(asked.batch)
-    if (asked.kind === 'read') asked.onOutcome({ kind: 'refused', reason: 'closing' })
-    if (asked.kind === 'transfer') asked.onAnswer('notLeader')
+    else this.#refuse(asked, 'closing')
   }
 
   #fail(error: unknown): void {

@@ -4,6 +4,7 @@
 import { formatAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import { hexOf } from '../encoding.ts'
+import { MAX_PROMOTION_LAG } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
@@ -24,12 +25,14 @@ export interface ClusterViewParts {
   readonly api: () => { readonly socket: string; readonly http: string }
   readonly clock: Clock
   readonly startedMs: number
-  readonly replica: Replica
-  readonly stateMachine: StateMachine
-  readonly transport: Transport
+  readonly replica: Pick<Replica, 'status' | 'appliedIndex'>
+  readonly stateMachine: Pick<StateMachine, 'trust'>
+  readonly transport: Pick<Transport, 'links' | 'addresses' | 'discovery'>
   /** the configuration in use, or the welcome's */
   readonly configuration: () => Configuration
   readonly isInTouch: () => boolean
+  /** whether the log or the state machine has failed, so that this process is about to end */
+  readonly hasFailed: () => boolean
 }
 
 export class ClusterView {
@@ -86,39 +89,32 @@ export class ClusterView {
 
   /** Voters that may fail now with writes going on: those in sight beyond a majority. */
   failureTolerance(): number {
-    const voters = votersOf(this.#parts.configuration())
-    return Math.max(0, this.#votersInSight(voters) - majorityOf(voters.length))
+    return Math.max(0, Math.min(...this.#quorums().map(({ seen, needed }) => seen - needed)))
   }
 
   state(): Status['state'] {
-    const { id, configuration, isInTouch } = this.#parts
-    const voters = votersOf(configuration())
-    const isMember = configuration().members.some((member) => member.id === id)
-    if (!isMember) return 'joining'
+    const { id, isInTouch, replica } = this.#parts
+    const { configuration, commitIndex } = replica.status
+    // until its log has come to the entry that names it, a node lives on its welcome
+    if (!configuration.members.some((member) => member.id === id)) return 'joining'
     if (!isInTouch()) return 'no_quorum'
-    const tolerance = this.failureTolerance()
-    return voters.length > 1 && tolerance < voters.length - majorityOf(voters.length)
-      ? 'degraded'
-      : 'healthy'
+    if (commitIndex - replica.appliedIndex > MAX_PROMOTION_LAG) return 'joining'
+    return this.#quorums().some(({ seen, count }) => seen < count) ? 'degraded' : 'healthy'
   }
 
   health(): Health {
-    const { id, clock, startedMs, replica } = this.#parts
-    const { term } = replica.status
+    const { id, clock, startedMs, replica, isInTouch, hasFailed } = this.#parts
+    const { leader, term } = replica.status
     const state = this.state()
-    const leader = this.status().leader
     const checks: Health['checks'] = {
-      node: { status: 'ok' },
-      cluster: leader === null ? { status: 'warning', message: 'No leader elected' } : { status: 'ok' },
-      quorum:
-        state === 'degraded'
-          ? { status: 'warning', message: 'a voter is out of sight' }
-          : { status: state === 'no_quorum' ? 'warning' : 'ok' }
+      storage: hasFailed() ? { status: 'error', message: 'the disk has failed' } : OK,
+      cluster: leader === null ? { status: 'warning', message: 'No leader elected' } : OK,
+      quorum: quorumCheck(state)
     }
     return {
-      status: state === 'healthy' ? 'healthy' : 'degraded',
+      status: hasFailed() ? 'unhealthy' : state === 'healthy' ? 'healthy' : 'degraded',
       state: stateWord(replica.status, this.role()),
-      current_leader: leader,
+      current_leader: isInTouch() ? leader : null,
       term,
       node_id: id,
       uptime_seconds: (clock.nowMs() - startedMs) / 1000,
@@ -127,8 +123,22 @@ export class ClusterView {
     }
   }
 
+  /** Whoever gets this answer knows that the event loop turns. */
   livez(): Probe {
-    return { ok: true, checks: { event_loop: true } }
+    const checks = { event_loop: true, storage: !this.#parts.hasFailed() }
+    return { ok: Object.values(checks).every(Boolean), checks }
+  }
+
+  /** Each set of voters that must agree: one, or two while a change is in progress. */
+  #quorums(): readonly { seen: number; count: number; needed: number }[] {
+    const configuration = this.#parts.configuration()
+    const { outgoing } = configuration
+    const sets = [votersOf(configuration), ...(outgoing.length === 0 ? [] : [outgoing])]
+    return sets.map((voters) => ({
+      seen: this.#votersInSight(voters),
+      count: voters.length,
+      needed: majorityOf(voters.length)
+    }))
   }
 
   #votersInSight(voters: readonly NodeId[]): number {
@@ -169,6 +179,14 @@ export class ClusterView {
       addresses: transport.addresses().map(formatAddress)
     }
   }
+}
+
+const OK = { status: 'ok' } as const
+
+function quorumCheck(state: Status['state']): Health['checks'][string] {
+  if (state === 'degraded') return { status: 'warning', message: 'a voter is out of sight' }
+  if (state === 'no_quorum') return { status: 'warning', message: 'no majority in sight' }
+  return OK
 }
 
 function majorityOf(count: number): number {

@@ -34,7 +34,7 @@ export const Status = Type.Object({
   /** what this node thinks of the cluster's ability to commit */
   state: Type.Union([
     Type.Literal('healthy'),
-    Type.Literal('degraded', { description: 'commits, but one more failure would stop it' }),
+    Type.Literal('degraded', { description: 'commits, but a voter is out of sight' }),
     Type.Literal('no_quorum'),
     Type.Literal('joining', { description: 'not caught up yet' })
   ]),

@@ -8,18 +8,22 @@
 //
 //   outcome   0 index result | 1 reason | 2
 //   result    one byte per ApplyResult kind, then its fields
+//
+// A leader takes writes and control commands and nothing else: the other kinds it makes itself, or
+// does not know, and an entry of an unknown kind would stop every member.
 
 import c from 'compact-encoding'
 import { boundedArray, boundedBytes, boundedText, boundedUint } from '../encoding.ts'
-import { isRecord, strictBoolean } from '../encoding.ts'
+import { bytesOf, isRecord, strictBoolean } from '../encoding.ts'
 import type { Encoder } from '../encoding.ts'
 import { isErrorCode, ProtocolError } from '../errors.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { MAX_CHANGES_PER_ENTRY, MAX_ENTRY_BYTES, MAX_INDEX } from '../limits.ts'
 import { MAX_APPEND_ENTRIES, MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import { MAX_NODE_ID } from '../node-id.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Outcome } from '../replica/proposals.ts'
-import type { ReadOutcome } from '../replica/replica.ts'
+import type { ReadOutcome } from '../replica/waiting-reads.ts'
 import type { ApplyResult, ChangeResult } from '../state-machine/state-machine.ts'
 
 export type LeaderRequest =
@@ -52,7 +56,12 @@ const proposedEntry: Encoder<ProposedEntry> = {
     c.uint8.encode(state, entry.kind)
     payload.encode(state, entry.payload)
   },
-  decode: (state) => ({ kind: c.uint8.decode(state), payload: payload.decode(state) })
+  decode(state) {
+    const kind = c.uint8.decode(state)
+    const isTaken = kind === ENTRY_KIND.write || kind === ENTRY_KIND.control
+    if (!isTaken) throw new ProtocolError(`entries of kind ${kind} are not proposed`)
+    return { kind, payload: payload.decode(state) }
+  }
 }
 const payload = boundedBytes(MAX_ENTRY_BYTES)
 const proposedEntries = boundedArray(proposedEntry, MAX_APPEND_ENTRIES)
@@ -241,44 +250,75 @@ const applyResult: Encoder<ApplyResult> = {
   }
 }
 
-const shortText = boundedText(64)
-const longText = boundedText(4_096)
+const codeText = boundedText(64)
+const MAX_DETAIL_BYTES = 4_096
+const detailText = boundedText(MAX_DETAIL_BYTES)
 
-/** Code, message, hint (empty for none), fields as JSON. */
+/** Code, message, hint (empty for none), fields as JSON (empty for none). */
 const errorDetail: Encoder<ErrorDetail> = {
   preencode(state, value) {
-    shortText.preencode(state, value.code)
-    longText.preencode(state, value.message)
-    longText.preencode(state, value.hint ?? '')
-    longText.preencode(state, JSON.stringify(value.fields ?? {}))
+    const { code, texts } = textsOf(value)
+    codeText.preencode(state, code)
+    for (const text of texts) detailText.preencode(state, text)
   },
   encode(state, value) {
-    shortText.encode(state, value.code)
-    longText.encode(state, value.message)
-    longText.encode(state, value.hint ?? '')
-    longText.encode(state, JSON.stringify(value.fields ?? {}))
+    const { code, texts } = textsOf(value)
+    codeText.encode(state, code)
+    for (const text of texts) detailText.encode(state, text)
   },
   decode(state) {
-    const code = shortText.decode(state)
+    const code = codeText.decode(state)
     if (!isErrorCode(code)) throw new ProtocolError('an error of an unknown code')
-    const message = longText.decode(state)
-    const hint = longText.decode(state)
-    const fields = fieldsOf(longText.decode(state))
-    return { code, message, fields, ...(hint === '' ? {} : { hint }) }
+    const message = detailText.decode(state)
+    const hint = detailText.decode(state)
+    const json = detailText.decode(state)
+    return {
+      code,
+      message,
+      ...(hint === '' ? {} : { hint }),
+      ...(json === '' ? {} : { fields: fieldsOf(json) })
+    }
   }
 }
 
-function fieldsOf(text: string): NonNullable<ErrorDetail['fields']> {
+/**
+ * Texts that fit. A refusal names keys, and a key with its control characters escaped is long: then
+ * the message is cut, and the longest fields are left out.
+ */
+function textsOf({ code, message, hint = '', fields = {} }: ErrorDetail) {
+  const kept = Object.entries(fields)
+  const isLong = byteLengthOf(kept) > MAX_DETAIL_BYTES
+  if (isLong) kept.sort(([, a], [, b]) => JSON.stringify(a).length - JSON.stringify(b).length)
+  while (byteLengthOf(kept) > MAX_DETAIL_BYTES) kept.pop()
+  const json = kept.length === 0 ? '' : JSON.stringify(Object.fromEntries(kept))
+  return { code, texts: [cut(message), cut(hint), json] }
+}
+
+function byteLengthOf(fields: readonly (readonly [string, unknown])[]): number {
+  return bytesOf(JSON.stringify(Object.fromEntries(fields))).byteLength
+}
+
+function cut(text: string): string {
+  const isLong = bytesOf(text).byteLength > MAX_DETAIL_BYTES
+  // a quarter: UTF-8 takes at most three bytes for one unit of a string
+  return isLong ? `${text.slice(0, MAX_DETAIL_BYTES / 4)}…` : text
+}
+
+type Fields = NonNullable<ErrorDetail['fields']>
+
+function fieldsOf(text: string): Fields {
   const value = parseJson(text)
-  const fields: Record<string, string | number | boolean | null> = {}
   if (!isRecord(value)) throw new ProtocolError('error fields are an object')
-  for (const [name, field] of Object.entries(value)) {
-    const isPlain = field === null || ['string', 'number', 'boolean'].includes(typeof field)
-    if (!isPlain) throw new ProtocolError('error fields are plain values')
-    if (typeof field === 'string' || typeof field === 'number') fields[name] = field
-    if (typeof field === 'boolean' || field === null) fields[name] = field
-  }
-  return fields
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => {
+      if (isPlain(field)) return [name, field]
+      throw new ProtocolError('error fields are plain values')
+    })
+  )
+}
+
+function isPlain(value: unknown): value is Fields[string] {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value)
 }
 
 function parseJson(text: string): unknown {

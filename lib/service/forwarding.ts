@@ -5,24 +5,34 @@
 import type { Clock, Timer, Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
-import { KeyValueStoreError, ProtocolError } from '../errors.ts'
+import { ProtocolError } from '../errors.ts'
+import { MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_PROPOSALS, MAX_PENDING_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Index } from '../raft/entry.ts'
-import type { Outcome } from '../replica/proposals.ts'
+import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { ApplyResult } from '../state-machine/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { LeaderAnswer, LeaderRequest, ProposedEntry } from './encoding.ts'
 import { leaderAnswer, leaderRequest } from './encoding.ts'
+import {
+  overloadedError,
+  timeoutError,
+  unavailableError,
+  unknownError
+} from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
-import { LeaderLane } from './leader-lane.ts'
+import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
 
 export interface ForwarderParts {
   readonly id: NodeId
   readonly clock: Clock
   readonly timers: Timers
-  readonly replica: Replica
+  readonly replica: Pick<
+    Replica,
+    'status' | 'appliedIndex' | 'propose' | 'read' | 'readIndex' | 'waitApplied'
+  >
   readonly request: Transport['request']
 }
 
@@ -32,10 +42,21 @@ export interface Submitted {
   readonly result: ApplyResult
 }
 
+/** Until when a caller waits, and what it said: `timeoutMs` is for people. */
+interface Deadline {
+  readonly atMs: number
+  readonly timeoutMs: number
+}
+
 export class Forwarder {
   readonly #parts: ForwarderParts
   readonly #waitingForLeader = new Set<() => void>()
   #lane: LeaderLane | null = null
+  /** callers that have no answer: at most MAX_PENDING_PROPOSALS of MAX_PENDING_PROPOSAL_BYTES in all */
+  #submitCount = 0
+  #submitBytes = 0
+  /** likewise, at most MAX_PENDING_READS */
+  #readCount = 0
   #isClosed = false
 
   constructor(parts: ForwarderParts) {
@@ -47,47 +68,50 @@ export class Forwarder {
    * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED (nothing happened), TIMEOUT, OUTCOME_UNKNOWN
    */
   async submit(entry: ProposedEntry, timeoutMs: number): Promise<Submitted> {
-    const deadlineMs = this.#parts.clock.nowMs() + timeoutMs
-    for (;;) {
-      let withdraw = (): boolean => false
-      const attempt = await this.#within<Attempt>(deadlineMs, (onEnd) => {
-        withdraw = this.#tryPropose(entry, deadlineMs, onEnd)
-      })
-      if (attempt === 'deadline') {
-        throw withdraw() ? this.#unavailable(timeoutMs) : timeoutError(timeoutMs)
-      }
-      if (attempt.kind === 'settled') {
-        const { outcome } = attempt
-        if (outcome.kind === 'done') return { index: outcome.index, result: outcome.result }
-        if (outcome.kind === 'unknown') throw unknownError()
-        if (outcome.reason === 'overloaded') throw overloadedError()
-      }
-      await this.#waitForLeader(deadlineMs, timeoutMs)
+    const byteCount = entry.payload.byteLength
+    const isFull = this.#submitCount >= MAX_PENDING_PROPOSALS
+    if (isFull || this.#submitBytes + byteCount > MAX_PENDING_PROPOSAL_BYTES) {
+      throw overloadedError('this node')
+    }
+    this.#submitCount++
+    this.#submitBytes += byteCount
+    try {
+      return await this.#submit(entry, this.#deadlineIn(timeoutMs))
+    } finally {
+      this.#submitCount--
+      this.#submitBytes -= byteCount
     }
   }
 
   /**
    * Resolves with an index that this node has applied and that is at least everything committed
    * before the call.
-   * @throws KeyValueStoreError UNAVAILABLE
+   * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED
    */
   async confirmRead(timeoutMs: number): Promise<Index> {
-    const deadlineMs = this.#parts.clock.nowMs() + timeoutMs
-    for (;;) {
-      const attempt = await this.#within<ReadAttempt>(deadlineMs, (onEnd) => this.#tryRead(onEnd))
-      if (attempt === 'deadline') throw this.#unavailable(timeoutMs)
-      if (attempt.kind === 'index') return await this.#applied(attempt.index, deadlineMs, timeoutMs)
-      await this.#waitForLeader(deadlineMs, timeoutMs)
+    if (this.#readCount >= MAX_PENDING_READS) throw overloadedError('this node')
+    this.#readCount++
+    try {
+      return await this.#confirmRead(this.#deadlineIn(timeoutMs))
+    } finally {
+      this.#readCount--
     }
   }
 
-  /** Role, term or leader changed, or a link to the leader opened. */
+  /** Resolves with what this node has applied, once that is `index` or more. @throws KeyValueStoreError UNAVAILABLE */
+  async waitApplied(index: Index, timeoutMs: number): Promise<Index> {
+    return await this.#waitApplied(index, this.#deadlineIn(timeoutMs))
+  }
+
+  /** What reads of this node alone need too. @throws KeyValueStoreError UNAVAILABLE */
+  checkOpen(): void {
+    if (this.#isClosed) throw unavailableError(null, 'this node is closing')
+  }
+
+  /** Role, term or leader changed. */
   onStatus(status: Status): void {
     const isSame = status.leader !== null && this.#lane?.isFor(status.leader, status.term)
-    if (isSame !== true) {
-      this.#lane?.end()
-      this.#lane = null
-    }
+    if (isSame !== true) this.#endLane()
     this.#wake()
   }
 
@@ -95,20 +119,53 @@ export class Forwarder {
     this.#wake()
   }
 
-  /** Another member asks this node as the leader. */
+  /** Another member asks this node as the leader. What cannot be read is not answered: the asker has a deadline. */
   onRequest(payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
     const request = decodeRequest(payload)
     if (request === null || this.#isClosed) return
     const send = (value: LeaderAnswer): void => answer(encode(leaderAnswer, value))
     if (request.kind === 'propose') this.#proposeFor(request, send)
-    else this.#parts.replica.read((outcome) => send({ kind: 'readAnswer', outcome }))
+    else this.#parts.replica.readIndex((outcome) => send({ kind: 'readAnswer', outcome }))
   }
 
+  /** Everybody who waits is answered. May be called twice. */
   close(): void {
     this.#isClosed = true
-    this.#lane?.end()
-    this.#lane = null
+    this.#endLane()
     this.#wake()
+  }
+
+  async #submit(entry: ProposedEntry, deadline: Deadline): Promise<Submitted> {
+    let reason: Refusal | null = null
+    for (;;) {
+      this.#checkTime(deadline, reason)
+      let withdraw = (): boolean => false
+      const attempt = await this.#within<Attempt>(deadline, (onEnd) => {
+        withdraw = this.#tryPropose(entry, deadline.atMs, onEnd)
+      })
+      if (attempt === 'deadline') {
+        throw withdraw() ? this.#unavailable(deadline, reason) : timeoutError(deadline.timeoutMs)
+      }
+      if (attempt.kind === 'settled') {
+        const { outcome } = attempt
+        if (outcome.kind === 'done') return { index: outcome.index, result: outcome.result }
+        if (outcome.kind === 'unknown') throw unknownError()
+        if (outcome.reason === 'overloaded') throw overloadedError('the leader')
+        reason = outcome.reason
+      }
+      await this.#waitForLeader(deadline)
+    }
+  }
+
+  async #confirmRead(deadline: Deadline): Promise<Index> {
+    for (;;) {
+      this.#checkTime(deadline, null)
+      const attempt = await this.#within<ReadAttempt>(deadline, (onEnd) => this.#tryRead(onEnd))
+      if (attempt === 'deadline') throw this.#unavailable(deadline, null)
+      if (attempt.kind === 'overloaded') throw overloadedError('the leader')
+      if (attempt.kind === 'index') return await this.#waitApplied(attempt.index, deadline)
+      await this.#waitForLeader(deadline)
+    }
   }
 
   /** Returns how to take the proposal back: true if it had not left yet, so that nothing happens. */
@@ -131,9 +188,7 @@ export class Forwarder {
   #tryRead(onEnd: (attempt: ReadAttempt) => void): void {
     const { replica } = this.#parts
     if (replica.status.role === 'leader') {
-      replica.read((outcome) => {
-        onEnd(outcome.kind === 'ready' ? { kind: 'index', index: outcome.index } : { kind: 'again' })
-      })
+      replica.read((outcome) => onEnd(readAttemptOfOutcome(outcome)))
       return
     }
     const lane = this.#laneToLeader()
@@ -142,14 +197,19 @@ export class Forwarder {
   }
 
   #laneToLeader(): LeaderLane | null {
-    const { replica, request, clock, id } = this.#parts
+    const { replica, request, clock, timers, id } = this.#parts
     const { leader, term } = replica.status
     if (leader === null || leader === id || this.#isClosed) return null
     if (this.#lane?.isFor(leader, term) !== true) {
-      this.#lane?.end()
-      this.#lane = new LeaderLane({ leader, term, clock, request })
+      this.#endLane()
+      this.#lane = new LeaderLane({ leader, term, clock, timers, request })
     }
     return this.#lane
+  }
+
+  #endLane(): void {
+    this.#lane?.end()
+    this.#lane = null
   }
 
   /** On the leader: each proposal on its own; one answer when all are settled or the time is over. */
@@ -181,17 +241,18 @@ export class Forwarder {
     })
   }
 
-  /** Waits until something about the leader changes, at most RETRY_MS; ends at the deadline. */
-  async #waitForLeader(deadlineMs: number, timeoutMs: number): Promise<void> {
-    const leftMs = deadlineMs - this.#parts.clock.nowMs()
-    if (leftMs <= 0 || this.#isClosed) throw this.#unavailable(timeoutMs)
+  /** Waits until something about the leader changes, at most RETRY_MS and not beyond the deadline. */
+  async #waitForLeader({ atMs }: Deadline): Promise<void> {
+    if (this.#isClosed) return
+    const { clock, timers } = this.#parts
+    const leftMs = Math.max(0, atMs - clock.nowMs())
     await new Promise<void>((resolve) => {
       const done = (): void => {
         this.#waitingForLeader.delete(done)
         timer.cancel()
         resolve()
       }
-      const timer = this.#parts.timers.start(Math.min(leftMs, RETRY_MS), done)
+      const timer = timers.start(Math.min(leftMs, RETRY_MS), done)
       this.#waitingForLeader.add(done)
     })
   }
@@ -200,11 +261,14 @@ export class Forwarder {
     for (const done of this.#waitingForLeader) done()
   }
 
-  /** The attempt's end, or 'deadline'; an end that comes later is dropped. */
-  #within<T>(deadlineMs: number, begin: (onEnd: (attempt: T) => void) => void): Promise<T | 'deadline'> {
+  /** The attempt's end, or 'deadline', whichever comes first; what comes later is dropped. */
+  #within<T>(
+    { atMs }: Deadline,
+    begin: (onEnd: (attempt: T) => void) => void
+  ): Promise<T | 'deadline'> {
     const { clock, timers } = this.#parts
     return new Promise((resolve) => {
-      const timer: Timer = timers.start(deadlineMs - clock.nowMs(), () => resolve('deadline'))
+      const timer: Timer = timers.start(atMs - clock.nowMs(), () => resolve('deadline'))
       begin((attempt) => {
         timer.cancel()
         resolve(attempt)
@@ -212,25 +276,41 @@ export class Forwarder {
     })
   }
 
-  async #applied(index: Index, deadlineMs: number, timeoutMs: number): Promise<Index> {
+  async #waitApplied(index: Index, deadline: Deadline): Promise<Index> {
     const { replica } = this.#parts
     let giveUp = (): void => {}
-    const outcome = await this.#within(deadlineMs, (onEnd: (outcome: Index | 'closing') => void) => {
-      giveUp = replica.waitApplied(index, (read) => onEnd(read.kind === 'ready' ? read.index : 'closing'))
+    const outcome = await this.#within<ReadAttempt>(deadline, (onEnd) => {
+      giveUp = replica.waitApplied(index, (read) => onEnd(readAttemptOfOutcome(read)))
     })
     giveUp()
-    if (outcome === 'deadline' || outcome === 'closing') throw this.#unavailable(timeoutMs)
-    return outcome
+    if (outcome === 'deadline') {
+      const cause = `this node has applied ${replica.appliedIndex} of ${index} entries`
+      throw unavailableError(deadline.timeoutMs, cause)
+    }
+    if (outcome.kind === 'overloaded') throw overloadedError('this node')
+    if (outcome.kind === 'again') throw unavailableError(null, 'this node is closing')
+    return outcome.index
   }
 
-  #unavailable(timeoutMs: number): AspenError {
-    const { leader } = this.#parts.replica.status
-    const cause = leader === null ? 'no leader is known' : `node ${leader} leads but does not answer`
-    return new KeyValueStoreError({
-      code: 'UNAVAILABLE',
-      message: `not carried out within ${timeoutMs} ms: ${cause}`,
-      hint: 'a majority of the voters must be running and reach each other: aspen status'
-    })
+  #deadlineIn(timeoutMs: number): Deadline {
+    return { atMs: this.#parts.clock.nowMs() + timeoutMs, timeoutMs }
+  }
+
+  /** Nothing is begun that has no time left, or it would end as unknown. */
+  #checkTime(deadline: Deadline, reason: Refusal | null): void {
+    this.checkOpen()
+    if (this.#parts.clock.nowMs() >= deadline.atMs) throw this.#unavailable(deadline, reason)
+  }
+
+  #unavailable({ timeoutMs }: Deadline, reason: Refusal | null): AspenError {
+    const { id, replica } = this.#parts
+    const { leader } = replica.status
+    if (this.#isClosed) return unavailableError(null, 'this node is closing')
+    if (reason === 'clockOff') return unavailableError(timeoutMs, "the leader's clock is wrong")
+    if (leader === null) return unavailableError(timeoutMs, 'no leader is known')
+    if (leader !== id)
+      return unavailableError(timeoutMs, `node ${leader} leads but does not answer`)
+    return unavailableError(timeoutMs, 'this node leads but a majority does not answer')
   }
 }
 
@@ -244,29 +324,4 @@ function decodeRequest(payload: Uint8Array): LeaderRequest | null {
     if (error instanceof ProtocolError) return null
     throw error
   }
-}
-
-function timeoutError(timeoutMs: number): AspenError {
-  return new KeyValueStoreError({
-    code: 'TIMEOUT',
-    message: `no answer within ${timeoutMs} ms; the write may or may not have happened`,
-    hint: 'read the key before you write again',
-    fields: { timeout_ms: timeoutMs }
-  })
-}
-
-function unknownError(): AspenError {
-  return new KeyValueStoreError({
-    code: 'OUTCOME_UNKNOWN',
-    message: 'the leader was lost while it had the write; it may or may not have happened',
-    hint: 'read the key before you write again'
-  })
-}
-
-function overloadedError(): AspenError {
-  return new KeyValueStoreError({
-    code: 'OVERLOADED',
-    message: 'the leader has as many writes in progress as it takes; nothing happened',
-    hint: 'try again, with fewer writes at a time'
-  })
 }

@@ -1,8 +1,8 @@
 // Reads and writes as a client means them: checked before they cost anything, carried out through
 // the leader, answered with what they are worth.
 
-import type { ErrorDetail } from '../errors.ts'
-import { AspenError, ControlPlaneError, KeyValueStoreError } from '../errors.ts'
+import type { AspenError, ErrorDetail } from '../errors.ts'
+import { ControlPlaneError, KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS, DEFAULT_SCAN_LIMIT } from '../limits.ts'
 import { MAX_KEY_SIZE, MAX_REQUEST_TIMEOUT_MS, MAX_SCAN_LIMIT } from '../limits.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
@@ -50,6 +50,7 @@ export class KeyValueStore implements KeyValueApi {
   async #readMeta(options: ReadOptions): Promise<ReadMeta> {
     const timeoutMs = timeoutOf(options)
     if (options.consistency === 'stale') {
+      this.#forwarder.checkOpen()
       return { revision: this.#stateMachine.applied().index, consistency: 'stale' }
     }
     const revision = await this.#forwarder.confirmRead(timeoutMs)

@@ -3,13 +3,15 @@
 // or term is over: what had left is then unknown (a read is asked again), what had not left is handed
 // back to wait for the next leader. Nothing is ever sent twice (DESIGN §7).
 
-import type { Clock } from '../clock.ts'
+import type { Clock, Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
-import { MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
+import { MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FORWARDS_UNDER_WAY } from '../limits.ts'
+import { MAX_REQUEST_TIMEOUT_MS, READ_ROUND_MS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Index, Term } from '../raft/entry.ts'
 import type { Outcome } from '../replica/proposals.ts'
+import type { ReadOutcome } from '../replica/waiting-reads.ts'
 import type { RequestAnswer, Transport } from '../transport/transport.ts'
 import type { LeaderAnswer, LeaderRequest, ProposedEntry } from './encoding.ts'
 import { leaderAnswer, leaderRequest } from './encoding.ts'
@@ -20,7 +22,11 @@ export type Attempt =
   /** nothing left this node, or the other side says that nothing happened: try the next leader */
   | { readonly kind: 'again' }
 
-export type ReadAttempt = { readonly kind: 'index'; readonly index: Index } | { readonly kind: 'again' }
+export type ReadAttempt =
+  | { readonly kind: 'index'; readonly index: Index }
+  | { readonly kind: 'again' }
+  /** as many reads wait there as are taken */
+  | { readonly kind: 'overloaded' }
 
 interface Waiting {
   readonly entry: ProposedEntry
@@ -32,11 +38,13 @@ export interface LeaderLaneParts {
   readonly leader: NodeId
   readonly term: Term
   readonly clock: Clock
+  readonly timers: Timers
   readonly request: Transport['request']
 }
 
 export class LeaderLane {
   readonly #parts: LeaderLaneParts
+  /** not sent yet; bounded by the forwarder, whose callers they are */
   readonly #waiting: Waiting[] = []
   #waitingReads: ((attempt: ReadAttempt) => void)[] = []
   /** what has left and is not answered; ended early when the lane ends */
@@ -118,13 +126,21 @@ export class LeaderLane {
     })
   }
 
-  #send(request: LeaderRequest, onAnswer: (answer: LeaderAnswer | 'notSent' | 'lost') => void): void {
+  /** `onAnswer` is called once: also when the leader never answers, a while after it should have. */
+  #send(
+    request: LeaderRequest,
+    onAnswer: (answer: LeaderAnswer | 'notSent' | 'lost') => void
+  ): void {
+    const { timers, leader } = this.#parts
     const once = (answer: LeaderAnswer | 'notSent' | 'lost'): void => {
-      if (this.#underWay.delete(endOne)) onAnswer(answer)
+      if (!this.#underWay.delete(endOne)) return
+      deadline.cancel()
+      onAnswer(answer)
     }
     const endOne = (): void => once('lost')
+    const deadline = timers.start(request.timeoutMs + ANSWER_GRACE_MS, endOne)
     this.#underWay.add(endOne)
-    this.#parts.request(this.#parts.leader, encode(leaderRequest, request), (answer) => {
+    this.#parts.request(leader, encode(leaderRequest, request), (answer) => {
       once(decodeAnswer(answer))
     })
   }
@@ -135,11 +151,8 @@ export class LeaderLane {
   }
 }
 
-/** Requests with proposals under way to one leader; more would only split what can travel together. */
-const MAX_FORWARDS_UNDER_WAY = 4
-
-/** How long the leader may take to confirm that it leads; then the read is asked again. */
-const READ_ROUND_MS = 2_000
+/** What an answer may take on its way, after the time that the leader was given. */
+const ANSWER_GRACE_MS = 500
 
 /** An answer that cannot be read tells nothing of what the leader did. */
 function decodeAnswer(answer: RequestAnswer): LeaderAnswer | 'notSent' | 'lost' {
@@ -163,6 +176,10 @@ function readAttemptOf(answer: LeaderAnswer | 'notSent' | 'lost'): ReadAttempt {
   if (answer === 'notSent' || answer === 'lost' || answer.kind !== 'readAnswer') {
     return { kind: 'again' }
   }
-  const { outcome } = answer
-  return outcome.kind === 'ready' ? { kind: 'index', index: outcome.index } : { kind: 'again' }
+  return readAttemptOfOutcome(answer.outcome)
+}
+
+export function readAttemptOfOutcome(outcome: ReadOutcome): ReadAttempt {
+  if (outcome.kind === 'ready') return { kind: 'index', index: outcome.index }
+  return { kind: outcome.reason === 'overloaded' ? 'overloaded' : 'again' }
 }

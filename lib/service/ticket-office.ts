@@ -1,13 +1,14 @@
 // Tickets for a person: made, listed, revoked, through the log, on any node.
 
 import type { Clock } from '../clock.ts'
-import { ControlPlaneError } from '../errors.ts'
+import { asAspenError, ControlPlaneError } from '../errors.ts'
 import { findInvite, inviteState, newInvite, ticketText } from '../cluster/invites.ts'
 import type { Whereabouts } from '../cluster/invites.ts'
 import { hexOf } from '../encoding.ts'
 import { DEFAULT_INVITE_TTL_MS, DEFAULT_INVITE_USES } from '../limits.ts'
 import { MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
+import type { Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Random } from '../random.ts'
 import type { ControlCommand } from '../state-machine/command.ts'
@@ -15,7 +16,7 @@ import { encodeControl } from '../state-machine/encoding.ts'
 import type { ApplyResult, Invite, StateMachine } from '../state-machine/state-machine.ts'
 import { inviteIdOf } from '../../tickets/tickets.ts'
 import type { NewTicket, TicketRow, Tickets } from './documents.ts'
-import type { Forwarder } from './forwarding.ts'
+import type { Forwarder, Submitted } from './forwarding.ts'
 import { timeoutOf } from './key-value-store.ts'
 import type { RequestOptions, TicketOptions } from './node-api.ts'
 
@@ -40,11 +41,12 @@ export class TicketOffice {
     checkRange('uses', uses, MAX_INVITE_USES)
     checkRange('life in milliseconds', ttlMs, MAX_INVITE_TTL_MS)
     const { random, whereabouts, id } = this.#parts
-    const invite = newInvite({ role, ttlMs, uses, createdBy: id }, random)
-    const result = await this.submit(invite.command, timeoutOf(options))
+    const deadline = this.#deadlineOf(options)
+    const { secret, command } = newInvite({ role, ttlMs, uses, createdBy: id }, random)
+    const { index, result } = await this.#submit(command, deadline.leftMs())
     if (result.kind === 'refused') throw new ControlPlaneError(result.error)
-    const made = await this.#applied(invite.command.publicKey, options)
-    return { ticket: ticketText(made, invite.secret, whereabouts()), ...this.#row(made) }
+    const made = await this.#made(command.publicKey, index, deadline.leftMs())
+    return { ticket: ticketText(made, secret, whereabouts()), ...this.#row(made) }
   }
 
   async list(options: RequestOptions = {}): Promise<Tickets> {
@@ -54,8 +56,8 @@ export class TicketOffice {
   }
 
   async revoke(id: string, options: RequestOptions = {}): Promise<void> {
-    const timeoutMs = timeoutOf(options)
-    await this.#parts.forwarder.confirmRead(timeoutMs)
+    const deadline = this.#deadlineOf(options)
+    await this.#parts.forwarder.confirmRead(deadline.leftMs())
     const invite = findInvite(this.#parts.stateMachine.trust().invites, id)
     if (invite === undefined) {
       throw new ControlPlaneError({
@@ -65,24 +67,37 @@ export class TicketOffice {
       })
     }
     const command = { kind: 'revokeInvite', publicKey: invite.publicKey } as const
-    const result = await this.submit(command, timeoutMs)
+    const { result } = await this.#submit(command, deadline.leftMs())
     if (result.kind === 'refused') throw new ControlPlaneError(result.error)
   }
 
   /** Proposes a control command on whoever leads. */
   async submit(command: ControlCommand, timeoutMs: number): Promise<ApplyResult> {
-    const entry = { kind: ENTRY_KIND.control, payload: encodeControl(command) }
-    return (await this.#parts.forwarder.submit(entry, timeoutMs)).result
+    return (await this.#submit(command, timeoutMs)).result
   }
 
-  /** The invite as this node knows it, once it has applied its creation. */
-  async #applied(publicKey: Uint8Array, options: RequestOptions): Promise<Invite> {
-    await this.#parts.forwarder.confirmRead(timeoutOf(options))
+  #submit(command: ControlCommand, timeoutMs: number): Promise<Submitted> {
+    const entry = { kind: ENTRY_KIND.control, payload: encodeControl(command) }
+    return this.#parts.forwarder.submit(entry, timeoutMs)
+  }
+
+  /** One deadline for all that an operation waits for; at least 1 ms is left, so that it can fail properly. */
+  #deadlineOf(options: RequestOptions): { leftMs(): number } {
+    const { clock } = this.#parts
+    const atMs = clock.nowMs() + timeoutOf(options)
+    return { leftMs: () => Math.max(1, atMs - clock.nowMs()) }
+  }
+
+  /** The invite as this node knows it, once it has applied the entry that made it. */
+  async #made(publicKey: Uint8Array, index: Index, timeoutMs: number): Promise<Invite> {
+    const { forwarder, stateMachine } = this.#parts
+    await forwarder.waitApplied(index, timeoutMs).catch((error: unknown) => {
+      throw madeInVain(asAspenError(error).message)
+    })
     const hex = hexOf(publicKey)
-    const invites = this.#parts.stateMachine.trust().invites
-    const made = invites.find((invite) => hexOf(invite.publicKey) === hex)
-    if (made !== undefined) return made
-    throw new ControlPlaneError({ code: 'FAILED', message: 'the invite was closed as it was made' })
+    const made = stateMachine.trust().invites.find((invite) => hexOf(invite.publicKey) === hex)
+    if (made === undefined) throw madeInVain('it was closed at once')
+    return made
   }
 
   #row(invite: Invite): TicketRow {
@@ -105,5 +120,14 @@ function checkRange(what: string, value: number, max: number): void {
     code: 'INVALID_REQUEST',
     message: `the ${what} of a ticket is a whole number from 1 to ${max}, not ${value}`,
     fields: { max }
+  })
+}
+
+/** The invite exists, but its text is lost with this error. */
+function madeInVain(why: string): ControlPlaneError {
+  return new ControlPlaneError({
+    code: 'OUTCOME_UNKNOWN',
+    message: `the ticket was made, but cannot be printed: ${why}`,
+    hint: 'aspen ticket list shows it; revoke it and make another'
   })
 }

@@ -69,7 +69,7 @@ test('an applied entry of the same term settles as done, of another term as over
   ])
 })
 
-test('a proposal appended where an older one stood tells the older one that it was overwritten', (t) => {
+test('a proposal whose place was given away is not settled before something is applied there', (t) => {
   const older: Outcome[] = []
   const newer: Outcome[] = []
   const proposals = new Proposals()
@@ -77,9 +77,38 @@ test('a proposal appended where an older one stood tells the older one that it w
   proposals.onAppended(proposals.takeBatch(), 1, 5)
   proposals.maybeAdd(proposalInto(newer))
   proposals.onAppended(proposals.takeBatch(), 3, 5)
-  t.alike(older, [{ kind: 'refused', reason: 'overwritten' }])
-  proposals.onApplied(entryAt(5, 3), { kind: 'none' })
-  t.alike(newer, [{ kind: 'done', index: 5, result: { kind: 'none' } }])
+  t.alike(older, [], 'a member may still hold the older entry and have it committed')
+  proposals.onApplied(entryAt(5, 1), { kind: 'none' })
+  t.alike(older, [{ kind: 'done', index: 5, result: { kind: 'none' } }])
+  t.alike(newer, [{ kind: 'refused', reason: 'overwritten' }])
+})
+
+test('an entry of a later term overwrites everything older at and behind its index', (t) => {
+  const outcomes: Outcome[] = []
+  const proposals = new Proposals()
+  for (let count = 0; count < 4; count++) proposals.maybeAdd(proposalInto(outcomes))
+  proposals.onAppended(proposals.takeBatch(), 2, 10)
+  proposals.onApplied(entryAt(9, 2), { kind: 'none' })
+  t.alike(outcomes, [], 'what comes before says nothing')
+  proposals.onApplied(entryAt(10, 2), { kind: 'none' })
+  proposals.onApplied(entryAt(11, 4), { kind: 'none' })
+  t.alike(outcomes, [
+    { kind: 'done', index: 10, result: { kind: 'none' } },
+    { kind: 'refused', reason: 'overwritten' },
+    { kind: 'refused', reason: 'overwritten' },
+    { kind: 'refused', reason: 'overwritten' }
+  ])
+  t.is(proposals.pendingCount, 0, 'their places are free')
+})
+
+test('an entry of an earlier term overwrites what stood at its index only', (t) => {
+  const outcomes: Outcome[] = []
+  const proposals = new Proposals()
+  for (let count = 0; count < 2; count++) proposals.maybeAdd(proposalInto(outcomes))
+  proposals.onAppended(proposals.takeBatch(), 5, 10)
+  proposals.onApplied(entryAt(10, 3), { kind: 'none' })
+  t.alike(outcomes, [{ kind: 'refused', reason: 'overwritten' }])
+  t.is(proposals.pendingCount, 1)
 })
 
 test('at the end what waited is refused, what was appended is unknown', (t) => {

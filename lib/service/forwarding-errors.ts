@@ -1,0 +1,39 @@
+// How a command or a read on its way to the leader can fail, in words.
+
+import { KeyValueStoreError } from '../errors.ts'
+
+/** Nothing happened. `timeoutMs` is null when it did not take the whole time to know. */
+export function unavailableError(timeoutMs: number | null, cause: string): KeyValueStoreError {
+  const when = timeoutMs === null ? 'not carried out' : `not carried out within ${timeoutMs} ms`
+  return new KeyValueStoreError({
+    code: 'UNAVAILABLE',
+    message: `${when}: ${cause}`,
+    hint: 'a majority of the voters must be running and reach each other: aspen status'
+  })
+}
+
+export function timeoutError(timeoutMs: number): KeyValueStoreError {
+  return new KeyValueStoreError({
+    code: 'TIMEOUT',
+    message: `no answer within ${timeoutMs} ms; the write may or may not have happened`,
+    hint: 'read the key before you write again',
+    fields: { timeout_ms: timeoutMs }
+  })
+}
+
+export function unknownError(): KeyValueStoreError {
+  return new KeyValueStoreError({
+    code: 'OUTCOME_UNKNOWN',
+    message: 'the leader was lost while it had the write; it may or may not have happened',
+    hint: 'read the key before you write again'
+  })
+}
+
+/** Nothing happened; `who` has as many requests in progress as it takes. */
+export function overloadedError(who: string): KeyValueStoreError {
+  return new KeyValueStoreError({
+    code: 'OVERLOADED',
+    message: `${who} has as many requests in progress as it takes; nothing happened`,
+    hint: 'try again, with fewer requests at a time'
+  })
+}
