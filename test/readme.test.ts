@@ -1,6 +1,6 @@
 // Runs the shell blocks of README.md, unchanged and in order, against a private DHT: what the
 // README tells a reader to type must work. How blocks are marked is in readme/blocks.ts and in
-// CONTRIBUTING.md; the blocks that install run in readme/install.test.ts.
+// CONTRIBUTING.md; the blocks that install are the first part of .ci/run.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
