@@ -107,8 +107,11 @@ const TICKET_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['ticket', 'revoke'],
     summary: 'end a ticket; members that it let in stay',
-    operands: [['<ticket>', "its id as 'ticket list' shows it, or its text"]],
-    flags: [TIMEOUT_FLAG],
+    operands: [['[ticket]', "its id as 'ticket list' shows it, its text, or '-' for stdin"]],
+    flags: [
+      { spec: '--ticket-file <path>', about: 'a file that holds the ticket' },
+      TIMEOUT_FLAG
+    ],
     run: async (invocation) => (await import('./ticket-commands.ts')).revokeTicket(invocation)
   },
   {

@@ -1,6 +1,5 @@
 // `aspen ticket create|list|revoke`: ask the node. `ticket show` asks nobody (ticket-show.ts).
 
-import { present } from '../assert.ts'
 import { EXIT } from '../errors.ts'
 import { MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../limits.ts'
 import type { TicketRow } from '../service/documents.ts'
@@ -10,6 +9,7 @@ import type { Invocation } from './invocation.ts'
 import { requestTimeoutMs } from './invocation.ts'
 import { renderTable } from './table.ts'
 import { formatRelative } from './text.ts'
+import { readTicket } from './ticket-input.ts'
 import { ticketLines } from './ticket-lines.ts'
 
 const MIN_TTL_MS = 1_000
@@ -72,8 +72,8 @@ function cells(row: TicketRow, nowMs: number): string[] {
 }
 
 export async function revokeTicket(invocation: Invocation): Promise<number> {
-  const { args, output } = invocation
-  const typed = present(args['ticket'], 'ticket').trim()
+  const { output } = invocation
+  const typed = await readTicket(invocation)
   const timeoutMs = requestTimeoutMs(invocation)
   await withNode(invocation, (node) => node.revokeTicket(typed, { timeoutMs }))
   const isId = /^[0-9a-f]{8}$/.test(typed)
