@@ -156,22 +156,24 @@ export class Assembly {
 
   /** If this node leads and another voter is in reach, hands leadership over; at most HAND_OVER_MS. */
   async handOver(): Promise<void> {
-    const { clock } = this.#parts
     const { replica } = this
-    if (replica.status.role !== 'leader' || votersOf(replica.status.configuration).length < 2)
-      return
+    const { role, configuration } = replica.status
+    if (role !== 'leader' || votersOf(configuration).length < 2) return
     const target = replica.transferTarget((id) => this.#isLinked(id))
     if (target === null) return
     this.#parts.events.info({ event: 'raft.transfer', target }, 'handing leadership over')
+    const deadlineMs = this.#parts.clock.nowMs() + HAND_OVER_MS
+    // first those who wait get their answer: a change of leaders would leave them in doubt
+    replica.pauseProposals(true)
+    const isSettled = (): boolean => replica.pendingProposalCount === 0
+    await until(this.#parts, isSettled, { deadlineMs: deadlineMs - HAND_OVER_MS / 2, everyMs: 1 })
     let isRefused = false
     replica.transfer(target, (reason) => {
       isRefused = reason !== null
     })
-    const deadlineMs = clock.nowMs() + HAND_OVER_MS
-    // what was proposed here is settled by the next leader: nobody need be told that it is unknown
-    const isOver = (): boolean =>
-      isRefused || (replica.status.role !== 'leader' && replica.pendingProposalCount === 0)
+    const isOver = (): boolean => isRefused || replica.status.role !== 'leader'
     await until(this.#parts, isOver, { deadlineMs, everyMs: 5 })
+    replica.pauseProposals(false)
   }
 
   /** Whether this node has ended, by `close` or by a failure. */

@@ -24,7 +24,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync
+  writeFileSync
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { KeyPair } from '../crypto.ts'
@@ -86,7 +86,7 @@ export class DataDirectory {
     if (!existsSync(path)) {
       writeDurably(path, `${hexOf(randomBytes(random, SEED_BYTES))}\n`)
     }
-    const seed = bytesFromHex(readFileSync(path, 'utf8').trim(), SEED_BYTES)
+    const seed = bytesFromHex(readText(path).trim(), SEED_BYTES)
     if (seed !== null) return keyPairFromSeed(seed)
     throw unusable(
       `${path} is not a node key`,
@@ -98,11 +98,14 @@ export class DataDirectory {
     return existsSync(join(this.path, 'node.key'))
   }
 
-  /** The bearer token of the TCP API; made on the first call. */
+  /** The bearer token of the TCP API; made when there is none, or what is there is none. */
   apiToken(random: Random): string {
     const path = join(this.path, 'api.token')
-    if (!existsSync(path)) writeDurably(path, `${hexOf(randomBytes(random, 32))}\n`)
-    return readFileSync(path, 'utf8').trim()
+    const known = existsSync(path) ? readText(path).trim() : ''
+    if (bytesFromHex(known, TOKEN_BYTES) !== null) return known
+    const token = hexOf(randomBytes(random, TOKEN_BYTES))
+    writeDurably(path, `${token}\n`)
+    return token
   }
 
   hasJson(name: JsonFile): boolean {
@@ -114,8 +117,14 @@ export class DataDirectory {
     return readJson(join(this.path, name))
   }
 
+  /** @throws StorageError NO_SPACE, IO_ERROR */
   writeJson(name: JsonFile, value: object): void {
-    writeDurably(join(this.path, name), `${JSON.stringify(value, null, 2)}\n`)
+    writeDurably(join(this.path, name), textOfJson(value))
+  }
+
+  /** Written without waiting for the disk: whole or the old one, and lost with the power. @throws as writeJson */
+  writeHint(name: JsonFile, value: object): void {
+    replaceFile(join(this.path, name), textOfJson(value), false)
   }
 
   removeRuntime(): void {
@@ -143,9 +152,8 @@ function makePrivate(path: string): void {
     probeWrite(path)
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
     throw unusable(
-      `${path} cannot be used: ${reason}`,
+      `${path} cannot be used: ${reasonOf(error)}`,
       'name another folder with --data-dir',
       error
     )
@@ -163,21 +171,56 @@ function unusable(message: string, hint: string, cause?: unknown): ConfigError {
   return new ConfigError({ code: 'DATA_DIR_UNUSABLE', message, hint }, { cause })
 }
 
-/** Temporary file, fsync, rename, fsync of the folder: after a crash the file is the old or the new one. */
-function writeDurably(path: string, text: string): void {
-  const temporary = `${path}.tmp`
-  const file = openSync(temporary, 'w', 0o600)
+const TOKEN_BYTES = 32
+
+function textOfJson(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`
+}
+
+function readText(path: string): string {
   try {
-    writeSync(file, text)
-    fsyncSync(file)
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw unusable(`${path} cannot be read: ${reasonOf(error)}`, 'see who owns it', error)
+  }
+}
+
+/** After a crash the file is the old or the new one, and after the call the new one. */
+function writeDurably(path: string, text: string): void {
+  replaceFile(path, text, true)
+}
+
+/** Temporary file, fsync, rename, fsync of the folder. */
+function replaceFile(path: string, text: string, isDurable: boolean): void {
+  const temporary = `${path}.tmp`
+  try {
+    withFile(temporary, 'w', (file) => {
+      writeFileSync(file, text)
+      if (isDurable) fsyncSync(file)
+    })
+    renameSync(temporary, path)
+    if (isDurable) withFile(dirname(path), 'r', fsyncSync)
+  } catch (error) {
+    throw writeFailed(path, error)
+  }
+}
+
+function withFile(path: string, flags: 'r' | 'w', use: (file: number) => void): void {
+  const file = openSync(path, flags, 0o600)
+  try {
+    use(file)
   } finally {
     closeSync(file)
   }
-  renameSync(temporary, path)
-  const folder = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
+}
+
+function writeFailed(path: string, error: unknown): StorageError {
+  const isFull = error instanceof Error && 'code' in error && error.code === 'ENOSPC'
+  const code = isFull ? 'NO_SPACE' : 'IO_ERROR'
+  const message = `cannot write ${path}: ${reasonOf(error)}`
+  return new StorageError({ code, message }, { cause: error })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -60,16 +60,18 @@ export interface FoundingParts {
 export async function awaitFounded(parts: FoundingParts): Promise<void> {
   const { assembly, keyPair, name, version, random, clock } = parts
   const deadlineMs = clock.nowMs() + DEFAULT_REQUEST_TIMEOUT_MS
-  const leads = (): boolean => assembly.isLeading()
-  if (!(await until(parts, leads, { deadlineMs, everyMs: 1 }))) throw notLeading()
+  const isOver = (): boolean => assembly.isLeading() || assembly.isHalted
+  await until(parts, isOver, { deadlineMs, everyMs: 1 })
+  if (!assembly.isLeading()) throw notLeading()
   if (assembly.epoch > 0) return
   const { publicKey } = keyPair
   const sealedSecret = seal(randomBytes(random, EPOCH_SECRET_BYTES), publicKey, random)
   const { addresses } = assembly
-  await assembly.tickets.submit(
+  const result = await assembly.tickets.submit(
     { kind: 'found', id: FOUNDER_ID, publicKey, name, version, addresses, sealedSecret },
     DEFAULT_REQUEST_TIMEOUT_MS
   )
+  if (result.kind === 'refused') throw new ControlPlaneError(result.error)
 }
 
 function notLeading(): ControlPlaneError {

@@ -3,7 +3,7 @@
 // directory was complete is repeated with the same key, and the cluster answers with the same id.
 
 import type { Clock, Timers } from '../clock.ts'
-import { systemClock } from '../clock.ts'
+import { sleep } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import { TransportError } from '../errors.ts'
 import { requestAdmission } from '../transport/join.ts'
@@ -52,17 +52,22 @@ export async function admit(input: AdmissionInput): Promise<Membership> {
   }
 }
 
+export interface CatchUpInput {
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly onProgress: (progress: Progress) => void
+}
+
 /** Resolves when this node has everything that was committed when it asked. @throws TransportError UNAVAILABLE */
-export async function awaitCaughtUp(
-  assembly: Assembly,
-  timeoutMs: number,
-  onProgress: (progress: Progress) => void
-): Promise<void> {
-  const deadlineMs = systemClock.nowMs() + timeoutMs
+export async function awaitCaughtUp(assembly: Assembly, input: CatchUpInput): Promise<void> {
+  const { timeoutMs, clock, timers, onProgress } = input
+  const deadlineMs = clock.nowMs() + timeoutMs
   onProgress({ phase: 'catchup', text: 'catching up' })
-  while (systemClock.nowMs() < deadlineMs) {
-    const leftMs = Math.max(1, deadlineMs - systemClock.nowMs())
+  while (clock.nowMs() < deadlineMs && !assembly.isHalted) {
+    const leftMs = Math.max(1, deadlineMs - clock.nowMs())
     if (await assembly.isCaughtUp(Math.min(leftMs, ATTEMPT_MS))) return
+    await sleep(timers, PAUSE_MS)
   }
   throw new TransportError({
     code: 'UNAVAILABLE',
@@ -71,5 +76,6 @@ export async function awaitCaughtUp(
   })
 }
 
-/** One question to the leader; then again, with whoever leads by then. */
+/** One question to the leader; then, after a pause, again, with whoever leads by then. */
 const ATTEMPT_MS = 2_000
+const PAUSE_MS = 50

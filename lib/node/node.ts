@@ -9,26 +9,27 @@
 // Only 4 and 9 wait for anything but this machine.
 
 import type { AspenError } from '../errors.ts'
-import { CODES } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
 import type { KeyValueApi, NodeApi, RequestOptions, TicketOptions } from '../service/node-api.ts'
 import { DataDirectory } from './data-directory.ts'
 import { systemClock, systemTimers } from '../clock.ts'
 import { VERSION } from '../version.ts'
+import type { Assembly } from './assembly.ts'
+import { Ending } from './ending.ts'
 import { awaitFounded, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
 import type { Membership } from './membership.ts'
 import { readMembership, writeMembership } from './membership.ts'
 import type { NodeOptions, Opened } from './options.ts'
 import type { Premises, Running } from './opening.ts'
-import { Ending, openApi, openAssembly, openNetwork, openStores } from './opening.ts'
+import { openApi, openAssembly, openNetwork, openStores } from './opening.ts'
 import type { Plan } from './plan.ts'
 import { planOf } from './plan.ts'
 
 export class AspenNode implements NodeApi {
   readonly opened: Opened
-  /** Resolves with the process's exit code when the node has ended, by itself or by `close` (0). */
+  /** Resolves with the process's exit code when the node has ended: by `close` (0), or by itself. */
   readonly closed: Promise<number>
   readonly #running: Running
 
@@ -43,14 +44,19 @@ export class AspenNode implements NodeApi {
    * @throws ConfigError, StorageError, TransportError, TicketError: nothing is left running then
    */
   static async open(options: NodeOptions): Promise<AspenNode> {
-    const ending = new Ending()
+    const ending = new Ending((error) => {
+      options.logger.error({ err: error, event: 'node.close' }, 'a part could not be closed')
+    })
     try {
       const premises = await openPremises(options, ending)
       const running = await run(options, premises)
-      return new AspenNode(running, await settle(options, running))
+      const opened = await settle(options, running)
+      if (ending.failure !== null) throw ending.failure
+      return new AspenNode(running, opened)
     } catch (error) {
-      await ending.end(() => Promise.resolve(0))
-      throw error
+      await ending.end()
+      // what a failed store brought about is not what happened
+      throw ending.failure ?? error
     }
   }
 
@@ -96,7 +102,6 @@ export class AspenNode implements NodeApi {
     await ending.end(async () => {
       assembly.service.drain()
       await assembly.handOver()
-      return 0
     })
   }
 
@@ -109,6 +114,8 @@ export class AspenNode implements NodeApi {
 async function openPremises(options: NodeOptions, ending: Ending): Promise<Premises> {
   const directory = DataDirectory.open(options.dataDir)
   ending.add(() => directory.close())
+  // of a process that was killed: nobody must signal its number
+  directory.removeRuntime()
   options.onProgress({ phase: 'open', text: 'opening the data directory' })
   const plan = planOf(options, readMembership(directory), directory)
   const keyPair = directory.keyPair(systemRandom)
@@ -152,9 +159,11 @@ const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom 
 async function run(options: NodeOptions, premises: Premises): Promise<Running> {
   const { logger } = options
   const { directory, network, plan, ending } = premises
+  let opened: Assembly | null = null
   const fail = (error: AspenError): void => {
     logger.fatal({ err: error, event: 'node.failed' }, 'the node ends')
-    void ending.end(() => Promise.resolve(CODES[error.code].exitCode))
+    opened?.fail()
+    ending.fail(error)
   }
   const stores = await openStores(premises, fail)
   const addressed = { name: plan.name, bootstrap: plan.bootstrap, udpPort: network.port }
@@ -162,6 +171,7 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
+  opened = assembly
   const http = await openApi(options, { ...premises, membership }, assembly)
   writeMembership(directory, { ...membership, httpPort: http.port })
   await assembly.start()
@@ -176,12 +186,15 @@ async function settle(options: NodeOptions, running: Running): Promise<Opened> {
   if (membership.state === 'creating') {
     const { name } = membership
     await awaitFounded({ assembly, keyPair, name, version: VERSION, ...SYSTEM })
+    const ticket = await assembly.service.createTicket()
+    // until its ticket was made, the same command goes on with the cluster
     writeMembership(directory, { ...membership, state: 'member' })
-    return { ticket: await assembly.service.createTicket(), wasMember: false }
+    return { ticket, wasMember: false }
   }
   const wasMember = intent.kind === 'join' && plan.kind === 'run'
   if (intent.kind === 'join' && !wasMember) {
-    await awaitCaughtUp(assembly, intent.timeoutMs, onProgress)
+    const { timeoutMs } = intent
+    await awaitCaughtUp(assembly, { timeoutMs, onProgress, ...SYSTEM })
   }
   return { ticket: null, wasMember }
 }

@@ -1,5 +1,4 @@
-// The parts of a real node, opened with real ports: network, stores, assembly, API; and the one way
-// in which all of it ends.
+// The parts of a real node, opened with real ports: network, stores, assembly, API.
 
 import { systemClock, systemTimers } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
@@ -18,6 +17,7 @@ import { VERSION } from '../version.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
 import type { DataDirectory } from './data-directory.ts'
+import type { Ending } from './ending.ts'
 import { foundLog } from './founding.ts'
 import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
@@ -36,36 +36,6 @@ export interface Premises {
 
 export interface Running extends Premises {
   readonly assembly: Assembly
-}
-
-/** Everything that was opened is closed once, in reverse, whoever begins it. */
-export class Ending {
-  readonly exitCode: Promise<number>
-  readonly #cleanups: (() => Promise<void> | void)[] = []
-  #resolve: (exitCode: number) => void = () => {}
-  #isBegun = false
-
-  constructor() {
-    this.exitCode = new Promise((resolve) => {
-      this.#resolve = resolve
-    })
-  }
-
-  add(cleanup: () => Promise<void> | void): void {
-    this.#cleanups.push(cleanup)
-  }
-
-  /** `first` runs while everything is still open, and says the exit code. */
-  async end(first: () => Promise<number>): Promise<void> {
-    if (this.#isBegun) {
-      await this.exitCode
-      return
-    }
-    this.#isBegun = true
-    const exitCode = await first()
-    for (const cleanup of this.#cleanups.splice(0).reverse()) await cleanup()
-    this.#resolve(exitCode)
-  }
 }
 
 /** Bound and dialling; with private bootstraps only, and all of them loopback, it stays on loopback. */

@@ -24,21 +24,27 @@ export type Plan = {
   | { readonly kind: 'run'; readonly membership: Membership }
 )
 
-/** @throws ConfigError DATA_DIR_TAKEN, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
+/** @throws ConfigError DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
 export function planOf(
   options: NodeOptions,
   membership: Membership | null,
-  { path: dataDir }: DataDirectory
+  directory: Pick<DataDirectory, 'path' | 'hasKey' | 'hasLog'>
 ): Plan {
+  const { path: dataDir } = directory
   const { intent } = options
   const name = nameOf(options, membership)
   if (membership === null) {
     if (intent.kind === 'start') throw nothingHere(dataDir)
     const bootstrap = options.bootstrap
-    if (intent.kind === 'create') return { kind: 'create', name, bootstrap }
+    if (intent.kind === 'create') {
+      // of a join that was interrupted, or of a node whose node.json is lost
+      if (directory.hasLog) throw logOfAnother(dataDir)
+      return { kind: 'create', name, bootstrap }
+    }
     const ticket = joinTicketOf(intent.ticket)
     return { kind: 'join', name, bootstrap: bootstrap ?? bootstrapOf(ticket), ticket }
   }
+  if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
   if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
   if (intent.kind === 'join') refuseOtherCluster(joinTicketOf(intent.ticket), membership, dataDir)
@@ -88,6 +94,22 @@ function taken(dataDir: string): ConfigError {
     code: 'DATA_DIR_TAKEN',
     message: `a cluster exists here already (${dataDir})`,
     hint: 'aspen start runs it; aspen ticket create mints a ticket'
+  })
+}
+
+function logOfAnother(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'DATA_DIR_TAKEN',
+    message: `${dataDir} holds the log of a node, though not of which`,
+    hint: 'finish its aspen join, restore its node.json, or name another folder with --name or --data-dir'
+  })
+}
+
+function keyLost(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'DATA_DIR_UNUSABLE',
+    message: `${dataDir} belongs to a node whose key (node.key) is lost`,
+    hint: 'restore it from where you kept it, or join as a new node from an empty folder'
   })
 }
 

@@ -74,6 +74,7 @@ export class Replica {
   #isStepping = false
   /** what is proposed in one turn of the event loop goes together */
   #isFlushDue = false
+  #isPaused = false
   #state: 'running' | 'ended' = 'running'
 
   constructor(parts: ReplicaParts) {
@@ -104,6 +105,8 @@ export class Replica {
     const { timers } = this.#parts
     if (this.#state === 'ended') {
       timers.soon(() => proposal.onOutcome({ kind: 'refused', reason: 'closing' }))
+    } else if (this.#isPaused) {
+      timers.soon(() => proposal.onOutcome({ kind: 'refused', reason: 'transferring' }))
     } else if (!this.#proposals.maybeAdd(proposal)) {
       timers.soon(() => proposal.onOutcome({ kind: 'refused', reason: 'overloaded' }))
     } else if (!this.#isFlushDue) {
@@ -140,6 +143,11 @@ export class Replica {
     }
     this.#parts.timers.soon(() => this.#reads.answer(this.appliedIndex))
     return this.#reads.add(index, onOutcome)
+  }
+
+  /** While it is on, new proposals are refused as `transferring`, so that those before get settled. */
+  pauseProposals(isOn: boolean): void {
+    this.#isPaused = isOn
   }
 
   /** Hands leadership over; null when it was begun. The core picks nothing: name a caught-up voter. */

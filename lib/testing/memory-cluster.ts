@@ -11,7 +11,7 @@ import { DEFAULT_TARGET_VOTERS } from '../limits.ts'
 import { MemoryLogDisk, MemoryLogStore } from '../log-store/memory-log-store.ts'
 import { Assembly } from '../node/assembly.ts'
 import { awaitFounded, FOUNDER_ID, foundLog } from '../node/founding.ts'
-import { admit } from '../node/joining.ts'
+import { admit, awaitCaughtUp } from '../node/joining.ts'
 import { genesis } from '../raft/entry.ts'
 import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
@@ -66,6 +66,10 @@ export class MemoryCluster {
   readonly #options: Required<MemoryClusterOptions>
   readonly #places = new Map<string, Place>()
   readonly #nodes = new Map<string, MemoryNode>()
+  /** pairs of names that a test has cut */
+  readonly #cuts = new Set<string>()
+  /** names of nodes that died and did not start again */
+  readonly #dead = new Set<string>()
 
   constructor(options: MemoryClusterOptions) {
     const timing = options.timing ?? TIMING.default
@@ -108,24 +112,14 @@ export class MemoryCluster {
   /** A new node, let in with a ticket's text; resolves when it is caught up. */
   async join(name: string, ticketText: string): Promise<MemoryNode> {
     const place = this.#newPlace(name)
-    const ticket = decodeTicket(ticketText)
-    const network = this.#network(place)
-    await network.open()
-    const plan = { kind: 'join', name, bootstrap: null, ticket } as const
-    const { welcome } = await admit({
-      network,
-      keyPair: place.keyPair,
-      plan,
-      timeoutMs: 60_000,
-      clock: this.time,
-      timers: this.time,
-      onProgress: () => {}
-    })
-    await network.close()
-    place.clusterId = ticket.clusterId
-    place.welcome = welcome
+    try {
+      await this.#admit(place, ticketText)
+    } catch (error) {
+      this.#places.delete(name)
+      throw error
+    }
     const node = await this.#open(place, false)
-    while (!(await node.assembly.isCaughtUp(2_000))) continue
+    await awaitCaughtUp(node.assembly, this.#waiting())
     return node
   }
 
@@ -144,12 +138,22 @@ export class MemoryCluster {
     return leaders[0] ?? null
   }
 
-  /** The process dies: what was not durable is lost, nothing is said to anybody. */
+  /** The process dies: what was not durable is lost, nothing is said to anybody, who notice by silence. */
   async crash(name: string): Promise<void> {
     const node = this.node(name)
     this.#nodes.delete(name)
+    this.#dead.add(name)
+    this.#applyCuts()
     node.log.crash()
-    await this.time.settled(node.assembly.close(), 10_000)
+    await this.time.settled(node.assembly.close(), CLOSE_MS)
+  }
+
+  /** The process ends as on SIGTERM: hands leadership over, says goodbye. */
+  async stop(name: string): Promise<void> {
+    const { assembly } = this.node(name)
+    await this.time.settled(assembly.handOver(), CLOSE_MS)
+    await this.time.settled(assembly.close(), CLOSE_MS)
+    this.#nodes.delete(name)
   }
 
   /** The process starts again from what it kept. */
@@ -160,22 +164,54 @@ export class MemoryCluster {
 
   /** Nothing passes between two nodes until `heal`. */
   cut(a: string, b: string): void {
-    const [from, to] = [this.#addressOf(a), this.#addressOf(b)]
-    this.hub.cut(from, to)
-    this.hub.cut(to, from)
+    this.#cuts.add(pairOf(a, b))
+    this.#applyCuts()
   }
 
   heal(a: string, b: string): void {
-    const [from, to] = [this.#addressOf(a), this.#addressOf(b)]
-    this.hub.heal(from, to)
-    this.hub.heal(to, from)
+    this.#cuts.delete(pairOf(a, b))
+    this.#applyCuts()
   }
 
   async close(): Promise<void> {
-    for (const name of this.#nodes.keys()) {
-      const { assembly } = this.node(name)
+    for (const [name, { assembly }] of this.#nodes) {
       this.#nodes.delete(name)
-      await this.time.settled(assembly.close(), 10_000)
+      await this.time.settled(assembly.close(), CLOSE_MS)
+    }
+  }
+
+  async #admit(place: Place, ticketText: string): Promise<void> {
+    const { keyPair, name } = place
+    const ticket = decodeTicket(ticketText)
+    const network = this.#network(place)
+    await network.open()
+    try {
+      const plan = { kind: 'join', name, bootstrap: null, ticket } as const
+      const { welcome } = await admit({ network, keyPair, plan, ...this.#waiting() })
+      place.clusterId = ticket.clusterId
+      place.welcome = welcome
+    } finally {
+      await network.close()
+    }
+  }
+
+  #waiting() {
+    const { time } = this
+    return { timeoutMs: 60_000, clock: time, timers: time, onProgress: () => {} }
+  }
+
+  /** Pairs that a test has cut, and whoever is dead: nothing comes from there, not even a goodbye. */
+  #applyCuts(): void {
+    const names = [...this.#places.keys()]
+    for (const a of names) {
+      for (const b of names) {
+        if (a === b) continue
+        const [from, to] = [this.#addressOf(a), this.#addressOf(b)]
+        const isDead = this.#dead.has(a) || this.#dead.has(b)
+        const isCut = isDead || this.#cuts.has(pairOf(a, b))
+        if (isCut && !this.hub.isCut(from, to)) this.hub.cut(from, to)
+        if (!isCut && this.hub.isCut(from, to)) this.hub.heal(from, to)
+      }
     }
   }
 
@@ -207,8 +243,11 @@ export class MemoryCluster {
     const clusterId = present(place.clusterId, 'the cluster of a place')
     const begin = genesis(clusterId)
     const onFailed = (error: AspenError): void => {
-      const node = this.#nodes.get(name)
-      if (node !== undefined) node.failure = error
+      const node = present(this.#nodes.get(name), 'the node that failed')
+      node.failure ??= error
+      node.assembly.fail()
+      // as the process of a real node does; nobody has to wait for it
+      void node.assembly.close()
     }
     const log = MemoryLogStore.open({
       disk: place.disk,
@@ -250,7 +289,16 @@ export class MemoryCluster {
     })
     const node = new MemoryNode(name, assembly, log.store)
     this.#nodes.set(name, node)
+    this.#dead.delete(name)
+    this.#applyCuts()
     await assembly.start()
     return node
   }
+}
+
+/** What closing a node may take. */
+const CLOSE_MS = 10_000
+
+function pairOf(a: string, b: string): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`
 }

@@ -33,6 +33,7 @@ export class VirtualTime implements Clock, Timers {
   }
 
   start(delayMs: number, fn: () => void): Timer {
+    assert(!Number.isNaN(delayMs), 'a delay is a number')
     const atMs = this.#nowMs + Math.max(0, delayMs)
     const due: Due = { atMs, order: this.#order++, fn, isCancelled: false }
     this.#push(due)
@@ -128,7 +129,10 @@ function isBefore(a: Due, b: Due): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
 }
 
-function smallerChild(heap: readonly Due[], position: number): { due: Due; position: number } | null {
+function smallerChild(
+  heap: readonly Due[],
+  position: number
+): { due: Due; position: number } | null {
   const leftPosition = 2 * position + 1
   const left = heap[leftPosition]
   const right = heap[leftPosition + 1]
