@@ -38,6 +38,8 @@ export const MAX_ENTRY_BYTES = MAX_BATCH_BYTES + 256 * KIB
 /** Highest index and term that are accepted: a revision row id stays a safe integer. */
 export const MAX_INDEX = 2 ** 42
 export const MAX_TERM = 2 ** 52
+/** A message of a term this much later than the own one is dropped: no election led there. */
+export const MAX_TERM_JUMP = 1_000_000
 /** Bytes of the log's file and of the address space mapped for it; beyond: NO_SPACE. */
 export const MAX_LOG_FILE_BYTES = 64 * 1024 * MIB
 

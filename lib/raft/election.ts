@@ -141,8 +141,9 @@ function maybeCampaign(core: Core, role: PreCandidateState): void {
   if (hasQuorum(core, role.granted)) becomeCandidate(core, false)
 }
 
+/** Not before the own vote is durable, though somebody answers what was not asked yet (R6). */
 function maybeWin(core: Core, role: CandidateState): void {
-  if (hasQuorum(core, role.granted)) becomeLeader(core)
+  if (core.durability.isVoteDurable && hasQuorum(core, role.granted)) becomeLeader(core)
 }
 
 /** The granted set is a set of ids: repeated answers count once (B6). */

@@ -23,7 +23,7 @@ type Comparison =
   | { readonly kind: 'diverged'; readonly index: Index }
 
 export function onAppend(core: Core, from: NodeId, message: Append): void {
-  hearLeader(core, from)
+  if (!maybeHearLeader(core, from)) return
   const comparison = compare(core, message)
   switch (comparison.kind) {
     case 'follows':
@@ -38,9 +38,8 @@ export function onAppend(core: Core, from: NodeId, message: Append): void {
 }
 
 export function onHeartbeat(core: Core, from: NodeId, message: Heartbeat): void {
-  if (message.round < core.heardRound) return
+  if (message.round < core.heardRound || !maybeHearLeader(core, from)) return
   core.heardRound = message.round
-  hearLeader(core, from)
   // only what this leader has proved to be ours too (R10, B31)
   maybeCommit(core, Math.min(message.commitIndex, core.provenIndex))
   const { boot, round } = message
@@ -53,17 +52,21 @@ export function onTimeoutNow(core: Core, from: NodeId): void {
   if (core.role.kind === 'follower' && core.role.leader?.id === from) campaignForTransfer(core)
 }
 
-/** A message of the present term came from its leader. */
-function hearLeader(core: Core, from: NodeId): void {
+/**
+ * A message of the present term came from its leader. A term has one leader (R1): whoever else says
+ * that it leads is broken or lies, and is not believed; nothing that a member says may end this node.
+ */
+function maybeHearLeader(core: Core, from: NodeId): boolean {
   const { role } = core
-  assert(role.kind !== 'leader', 'a term has one leader (R1)')
-  if (role.kind === 'follower' && role.leader !== null) {
-    assert(role.leader.id === from, 'a term has one leader (R1)')
-    role.leader.heardMs = core.now.nowMs
-    role.electionDeadlineMs = core.drawElection()
-  } else {
+  if (role.kind === 'leader') return false
+  if (role.kind !== 'follower' || role.leader === null) {
     core.becomeFollower(from)
+    return true
   }
+  if (role.leader.id !== from) return false
+  role.leader.heardMs = core.now.nowMs
+  role.electionDeadlineMs = core.drawElection()
+  return true
 }
 
 function compare(core: Core, message: Append): Comparison {

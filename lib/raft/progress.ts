@@ -76,7 +76,9 @@ export class Progress {
   /** Whether a rejection of `previousIndex` says something new. */
   isRejectionNews(previousIndex: Index): boolean {
     if (previousIndex <= this.matchIndex) return false
-    return this.state.kind === 'replicate' || previousIndex === this.nextIndex - 1
+    // beyond nextIndex nothing was sent that could be refused
+    if (this.state.kind === 'replicate') return previousIndex < this.nextIndex
+    return previousIndex === this.nextIndex - 1
   }
 
   /** The follower does not hold what precedes nextIndex: look for the place from `nextIndex` down. */

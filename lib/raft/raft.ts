@@ -3,6 +3,7 @@
 // effects.ts the contract with the driver.
 
 import { assert, unreachable } from '../assert.ts'
+import { MAX_TERM_JUMP } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import { onAppendAnswer, onHeartbeatAnswer } from './answers.ts'
 import type { RaftOptions, Restored } from './core.ts'
@@ -141,6 +142,7 @@ export class Raft {
     // the terms of pre-votes are hypothetical: nobody adopts or refuses them
     if (message.kind === 'preVote') return onPreVote(core, from, message)
     const term = message.kind === 'preVoteAnswer' ? message.ownTerm : message.term
+    if (term - core.term > MAX_TERM_JUMP) return
     if (term > core.term) {
       const isLeaderHeard = message.kind === 'vote' && hearsLeader(core, from)
       if (message.kind === 'vote' && isLeaderHeard && !message.isTransfer) return
