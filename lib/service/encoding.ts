@@ -9,8 +9,8 @@
 //   outcome   0 index result | 1 reason | 2
 //   result    one byte per ApplyResult kind, then its fields
 //
-// A leader takes writes and control commands and nothing else: the other kinds it makes itself, or
-// does not know, and an entry of an unknown kind would stop every member.
+// A leader takes writes and control commands that it can read itself, and nothing else: the other
+// kinds it makes itself, or does not know, and an entry that nobody knows would stop every member.
 
 import c from 'compact-encoding'
 import { boundedArray, boundedBytes, boundedText, boundedUint } from '../encoding.ts'
@@ -24,6 +24,7 @@ import { MAX_NODE_ID } from '../node-id.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Outcome } from '../replica/proposals.ts'
 import type { ReadOutcome } from '../replica/waiting-reads.ts'
+import { decodeControl, decodeWrite } from '../state-machine/encoding.ts'
 import type { ApplyResult, ChangeResult } from '../state-machine/state-machine.ts'
 
 export type LeaderRequest =
@@ -60,7 +61,11 @@ const proposedEntry: Encoder<ProposedEntry> = {
     const kind = c.uint8.decode(state)
     const isTaken = kind === ENTRY_KIND.write || kind === ENTRY_KIND.control
     if (!isTaken) throw new ProtocolError(`entries of kind ${kind} are not proposed`)
-    return { kind, payload: payload.decode(state) }
+    const bytes = payload.decode(state)
+    // refused here, or it would be committed and stop every member that applies it
+    if (kind === ENTRY_KIND.write) decodeWrite(bytes)
+    else decodeControl(bytes)
+    return { kind, payload: bytes }
   }
 }
 const payload = boundedBytes(MAX_ENTRY_BYTES)
