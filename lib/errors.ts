@@ -200,6 +200,27 @@ export function asAspenError(error: unknown): AspenError {
   return new AspenError({ code: 'FAILED', message }, { cause: error })
 }
 
+/** Why the operating system refused, in words; the error's own message when it is something else. */
+export function systemReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  const words = typeof code === 'string' ? SYSTEM_REASONS[code] : undefined
+  return words ?? (error instanceof Error ? error.message : String(error))
+}
+
+const SYSTEM_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'it is a folder',
+  EEXIST: 'it exists already',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EMFILE: 'too many open files',
+  EIO: 'an input or output error of the disk'
+}
+
 /** The form in which an error crosses a process boundary (HTTP bodies, start-up reports, links). */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(CODES, value)

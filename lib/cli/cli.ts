@@ -11,8 +11,10 @@ import type { CommandSpec } from './command-specs.ts'
 import { COMMANDS } from './command-specs.ts'
 import type { FlagSpec } from './flags.ts'
 import { Flags, SHARED_FLAGS } from './flags.ts'
+import { wrapHelp } from './help.ts'
 import type { Host } from './invocation.ts'
 import { Output } from './output.ts'
+import { closest, commandLike } from './suggest.ts'
 import { printable } from './text.ts'
 
 /**
@@ -22,16 +24,13 @@ import { printable } from './text.ts'
 export async function main(argv: readonly string[], host: Host): Promise<number> {
   const bailed: Bail[] = []
   const tree = new CommandTree((reason) => bailed.push(reason))
-  if (argv.length === 0) {
-    host.stdout.write(tree.root.help())
-    return EXIT.ok
-  }
+  if (argv.length === 0) return tree.help([], host)
   if (argv[0] === 'help') return tree.help(argv.slice(1), host)
-  if (argv[0] === '--version') return main(['version', ...argv.slice(1)], host)
-  const parsed = tree.root.parse(markOperands(argv), { run: false })
+  if (argv[0] === '--version' || argv[0] === '-v') return main(['version', ...argv.slice(1)], host)
+  const parsed = tree.root.parse(markOperands(argv), { run: false, silent: true })
   const reason = bailed[0]
   if (reason !== undefined) return usageError(reason, outputFor(argv, host))
-  if (parsed === null) return EXIT.ok // --help was printed
+  if (parsed === null) return tree.help(commandWords(argv), host)
   return runCommand(tree, parsed, host)
 }
 
@@ -92,13 +91,16 @@ class CommandTree {
       names.join(' ') === 'help'
     if (!isKnown) {
       const output = outputFor(words, host)
+      const [first = '', second] = names
+      const like = second === undefined ? commandLike(first, null) : commandLike(second, first)
       return usageLine({
-        message: `there is no command '${names.join(' ')}'`,
+        message: `there is no command '${names.join(' ')}'${didYouMean(like)}`,
         name: 'aspen',
         output
       })
     }
-    host.stdout.write(this.root.help(...names))
+    const { width } = outputFor([], host).style
+    host.stdout.write(wrapHelp(this.root.help(...names), width))
     return EXIT.ok
   }
 
@@ -117,6 +119,13 @@ class CommandTree {
     this.#specs.set(built, spec)
     return built
   }
+}
+
+/** The words of the command at the beginning of arguments that were understood. */
+function commandWords(argv: readonly string[]): readonly string[] {
+  const paths = COMMANDS.map((spec) => spec.path)
+  const path = paths.findLast((words) => words.every((word, at) => argv[at] === word))
+  return path ?? []
 }
 
 function flagOf(spec: FlagSpec): ReturnType<typeof flag> {
@@ -182,19 +191,36 @@ function usageMessage({ reason, flag: badFlag, arg: badArg, command: at }: Bail)
   const argText = badArg === null ? '' : unmark(badArg.value)
   switch (reason) {
     case 'UNKNOWN_FLAG':
-      return `there is no flag ${flagText}`
+      return `there is no flag ${flagText}${didYouMean(flagLike(flagText, at))}`
     case 'INVALID_FLAG':
       return invalidFlagMessage(flagText)
     case 'MISSING_ARG':
       return `${argText} is missing`
     case 'UNKNOWN_ARG':
-      return COMMANDS.some((spec) => spec.path.length === 2 && spec.path[0] === at.name) ||
-        at.parent === null
-        ? `there is no command '${argText.split(' ')[0] ?? ''}'`
-        : `'${argText.split(' ')[0] ?? ''}' is one argument too many`
+      return unknownWordMessage(argText.split(' ')[0] ?? '', at)
     default:
       return reason
   }
+}
+
+function unknownWordMessage(word: string, at: Command): string {
+  const isGroup = COMMANDS.some((spec) => spec.path.length === 2 && spec.path[0] === at.name)
+  if (!isGroup && at.parent !== null) return `'${word}' is one argument too many`
+  const like = commandLike(word, at.parent === null ? null : at.name)
+  return `there is no command '${word}'${didYouMean(like)}`
+}
+
+/** A flag of the command that is a slip away, or null. */
+function flagLike(flagText: string, at: Command): string | null {
+  const spec = COMMANDS.find((candidate) => candidate.path.join(' ') === pathOf(at))
+  const known = [...(spec?.flags ?? []), ...SHARED_FLAGS]
+  const names = known.map((flagSpec) => flagSpec.spec.split(/[| ]/)[0] ?? '')
+  return closest(flagText, names)
+}
+
+function didYouMean(like: string | null): string {
+  if (like === null) return ''
+  return like.startsWith('-') ? `: did you mean ${like}?` : `: did you mean 'aspen ${like}'?`
 }
 
 function invalidFlagMessage(flagText: string): string {

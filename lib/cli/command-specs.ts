@@ -2,7 +2,7 @@
 // command runs, so that `aspen kv get` does not pay for Hyperswarm.
 
 import type { FlagSpec } from './flags.ts'
-import { NODE_FLAGS, TIMEOUT_FLAG } from './flags.ts'
+import { LOG_LEVEL_FLAG, NODE_FLAGS, TIMEOUT_FLAG, TIMING_FLAG } from './flags.ts'
 import type { Invocation } from './invocation.ts'
 
 export interface CommandSpec {
@@ -91,7 +91,11 @@ const TICKET_COMMANDS: readonly CommandSpec[] = [
     path: ['ticket', 'create'],
     summary: 'make a ticket that lets other machines join',
     flags: [
-      { spec: '--role <role>', about: 'what joiners may become', choices: ['voter', 'learner'] },
+      {
+        spec: '--role <role>',
+        about: 'what joiners may become (default: voter)',
+        choices: ['voter', 'learner']
+      },
       { spec: '--ttl <duration>', about: 'how long it is valid (default: 24h)' },
       { spec: '--uses <count>', about: 'how many machines may use it (default: 16)' },
       TIMEOUT_FLAG
@@ -108,10 +112,7 @@ const TICKET_COMMANDS: readonly CommandSpec[] = [
     path: ['ticket', 'revoke'],
     summary: 'end a ticket; members that it let in stay',
     operands: [['[ticket]', "its id as 'ticket list' shows it, its text, or '-' for stdin"]],
-    flags: [
-      { spec: '--ticket-file <path>', about: 'a file that holds the ticket' },
-      TIMEOUT_FLAG
-    ],
+    flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }, TIMEOUT_FLAG],
     run: async (invocation) => (await import('./ticket-commands.ts')).revokeTicket(invocation)
   },
   {
@@ -178,11 +179,8 @@ const OTHER_COMMANDS: readonly CommandSpec[] = [
     summary: 'a whole cluster with its own private DHT in this terminal',
     flags: [
       { spec: '--nodes <count>', about: 'how many nodes (default: 3)' },
-      {
-        spec: '--timing <profile>',
-        about: 'heartbeats and elections',
-        choices: ['default', 'lan', 'wan']
-      },
+      TIMING_FLAG,
+      LOG_LEVEL_FLAG,
       TIMEOUT_FLAG
     ],
     run: async (invocation) => (await import('./dev-command.ts')).dev(invocation)

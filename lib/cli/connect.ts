@@ -2,12 +2,13 @@
 // directory.
 
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Client } from '../client/client.ts'
 import { AspenError, ConfigError } from '../errors.ts'
-import { readRuntime, socketPathOf } from '../node/places.ts'
+import { defaultDataDir, nodesHere, readRuntime, socketPathOf } from '../node/places.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { shortPath, targetOf } from './invocation.ts'
+import type { Environment } from './style.ts'
 import { formatDuration } from './text.ts'
 
 /** Calls `work` with a client of the node, and closes it. @throws AspenError NODE_NOT_RUNNING */
@@ -23,7 +24,7 @@ export async function withNode<T>(
     return await work(client)
   } catch (error) {
     if (error instanceof AspenError && error.code === 'NODE_NOT_RUNNING')
-      throw notRunning(target, error)
+      throw notRunning(target, invocation.host.env, error)
     throw error
   } finally {
     client.close()
@@ -46,16 +47,26 @@ export async function withDeadline<T>(answer: Promise<T>, timeoutMs: number): Pr
   }
 }
 
-function notRunning({ dataDir, selector }: Target, cause: unknown): ConfigError {
-  const hasNode = existsSync(join(dataDir, 'node.json'))
-  const detail = hasNode
+function notRunning(target: Target, env: Environment, cause: unknown): ConfigError {
+  const { dataDir, selector } = target
+  const detail = existsSync(join(dataDir, 'node.json'))
     ? {
         message: `the node in ${shortPath(dataDir)} is not running`,
         hint: `'aspen start${selector}' starts it`
       }
-    : {
-        message: `there is no node in ${shortPath(dataDir)}`,
-        hint: `'aspen create${selector}' makes a cluster, 'aspen join${selector} <ticket>' joins one, 'aspen start' runs one that is there`
-      }
+    : noNodeDetail(target, env)
   return new ConfigError({ code: 'NODE_NOT_RUNNING', ...detail }, { cause })
+}
+
+/** What to say where no node is: the nodes that this user has elsewhere, or how to make one. */
+export function noNodeDetail(
+  { dataDir, selector }: Target,
+  env: Environment
+): { readonly message: string; readonly hint: string } {
+  const message = `there is no node in ${shortPath(dataDir)}`
+  const isNamed = dataDir === defaultDataDir(basename(dataDir), env)
+  const names = isNamed ? nodesHere(env).map((name) => `--name ${name}`) : []
+  if (names.length > 0) return { message, hint: `on this machine are ${names.join(', ')}` }
+  const hint = `'aspen create${selector}' makes a cluster, 'aspen join${selector} <ticket>' joins one`
+  return { message, hint }
 }

@@ -3,7 +3,7 @@
 
 import { ConfigError } from '../errors.ts'
 import { unmark } from './argv.ts'
-import { parseDuration } from './text.ts'
+import { formatDuration, parseDuration } from './text.ts'
 
 /** A flag as paparam takes it. */
 export interface FlagSpec {
@@ -20,17 +20,24 @@ export const SHARED_FLAGS: readonly FlagSpec[] = [
   { spec: '--quiet|-q', about: 'print only the value that matters' },
   { spec: '--data-dir <dir>', about: "the node's folder (default: ASPEN_DATA_DIR, or by name)" },
   { spec: '--name <name>', about: 'name of the node, and of its folder without --data-dir' },
-  {
-    spec: '--log-level <level>',
-    about: 'how much the node logs',
-    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
-  },
   { spec: '--no-color', about: 'no colours (also NO_COLOR; FORCE_COLOR turns them on)' }
 ]
 
 export const TIMEOUT_FLAG: FlagSpec = {
   spec: '--timeout <duration>',
   about: 'how long to wait at most: 300ms, 5s, 2m; a plain number is seconds'
+}
+
+export const LOG_LEVEL_FLAG: FlagSpec = {
+  spec: '--log-level <level>',
+  about: 'how much the node logs (default: info)',
+  choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+}
+
+export const TIMING_FLAG: FlagSpec = {
+  spec: '--timing <profile>',
+  about: 'heartbeats and elections; give all nodes the same, each time they start',
+  choices: ['default', 'lan', 'wan']
 }
 
 /** On the commands that start a node. */
@@ -42,11 +49,8 @@ export const NODE_FLAGS: readonly FlagSpec[] = [
   },
   { spec: '--port <port>', about: 'UDP port (default: the last one, or any)' },
   { spec: '--http-port <port>', about: 'TCP port of the HTTP API (default: from 7070 on)' },
-  {
-    spec: '--timing <profile>',
-    about: 'heartbeats and elections',
-    choices: ['default', 'lan', 'wan']
-  },
+  TIMING_FLAG,
+  LOG_LEVEL_FLAG,
   { spec: '--foreground', about: 'stay in this terminal until Ctrl-C' },
   TIMEOUT_FLAG
 ]
@@ -101,7 +105,10 @@ export class Flags {
     if (ms === null)
       throw invalid(`${flagName(name)} takes a duration such as 300ms, 5s or 2h`, text)
     if (ms >= range.min && ms <= range.max) return ms
-    throw invalid(`${flagName(name)} must be between ${range.min} ms and ${range.max} ms`, text)
+    throw invalid(
+      `${flagName(name)} must be between ${formatDuration(range.min)} and ${formatDuration(range.max)}`,
+      text
+    )
   }
 
   /** @throws ConfigError CONFIG_INVALID */

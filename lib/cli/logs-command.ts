@@ -1,7 +1,9 @@
 // `aspen logs`: the log of the node that runs, or ran, in the background. Needs no running node.
 
+import { existsSync } from 'node:fs'
 import { ConfigError, EXIT } from '../errors.ts'
 import { renderLogLine } from '../node/log-line.ts'
+import { noNodeDetail } from './connect.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath, targetOf } from './invocation.ts'
 import { logPaint } from './log-paint.ts'
@@ -15,6 +17,10 @@ export async function logs(invocation: Invocation): Promise<number> {
   const { flags, output } = invocation
   const target = targetOf(invocation)
   const count = flags.integer('lines', { min: 0, max: MAX_LINES }) ?? DEFAULT_LINES
+  if (!existsSync(target.dataDir)) {
+    const detail = noNodeDetail(target, invocation.host.env)
+    throw new ConfigError({ code: 'NO_CLUSTER_HERE', ...detail })
+  }
   if (!hasLog(target.dataDir)) {
     throw new ConfigError({
       code: 'NO_CLUSTER_HERE',

@@ -7,7 +7,7 @@ import type { AspenError } from '../errors.ts'
 import { errorAnswer } from '../http/error-body.ts'
 import type { Environment, OutputStream, Style } from './style.ts'
 import { styleOf } from './style.ts'
-import { printable, withoutTickets } from './text.ts'
+import { printable, spelledOut, withoutTickets } from './text.ts'
 
 export interface OutputOptions {
   readonly stdout: OutputStream
@@ -60,10 +60,19 @@ export class Output {
     for (const line of result.human(this.style)) this.#stdout.write(`${line}\n`)
   }
 
-  /** Bytes of a result as they are; a terminal gets a line end after them. */
+  /**
+   * Bytes of a result as they are. A terminal gets a line end after them, and in place of what it would
+   * obey, the spelling of that: a value comes from another machine.
+   */
   raw(bytes: Uint8Array): void {
-    this.#stdout.write(bytes)
+    const spelled = this.style.isTerminal ? spelledOut(bytes) : null
+    this.#stdout.write(spelled ?? bytes)
     if (this.style.isTerminal) this.#stdout.write('\n')
+    if (spelled !== null) {
+      this.note(
+        this.errorStyle.dim('not as it is, which a terminal would obey: use a pipe or --json')
+      )
+    }
   }
 
   /** A line of a stream of lines (`logs`, `dev`) to stdout. */

@@ -27,7 +27,7 @@ export function printCreated(ready: Ready, { output, target, nowMs }: ResultOpti
     human: (style) => [
       `${style.symbol('ok')} created cluster  ${style.bold(shortId(status))}  data ${shortPath(status.data_dir)}`,
       nodeLine(status, style),
-      announcementLine(status, style),
+      announcementLine(status, target, style),
       '',
       ...ticketLines(ticket, { style, nowMs }),
       `  ${style.dim(`more tickets: aspen ticket create${target.selector}`)}`,
@@ -68,11 +68,16 @@ export function printJoined(
   })
 }
 
-export function printStarted(status: Status, { output }: ResultOptions, wasRunning: boolean): void {
+export function printStarted(
+  status: Status,
+  { output, target }: ResultOptions,
+  wasRunning: boolean
+): void {
   output.result({
     human: (style) => [
       `${style.symbol('ok')} ${wasRunning ? 'already running' : 'started'}  (pid ${status.pid})`,
-      nodeLine(status, style)
+      nodeLine(status, style),
+      ...leaderLines(status, target, style)
     ],
     json: () => ({ ...nodeDocument(status), already_running: wasRunning }),
     quiet: () => String(status.pid)
@@ -95,9 +100,17 @@ function nodeLine({ node, role, leader, api }: Status, style: Style): string {
   return `${style.symbol('ok')} this node is  ${who}  api ${api.http} (unix: ${shortPath(api.socket)})`
 }
 
-function announcementLine({ discovery }: Status, style: Style): string {
+function announcementLine({ discovery }: Status, { selector }: Target, style: Style): string {
   if (discovery.announced) return `${style.symbol('ok')} announced on the DHT`
-  return `${style.symbol('warning')} not announced on the DHT yet: machines in other networks cannot join before that`
+  const how = discovery.online ? 'announcing on the DHT' : 'the DHT has not answered yet'
+  return `${style.symbol('dash')} ${how}: machines in other networks can join when 'aspen status${selector}' says that it is announced`
+}
+
+/** A node that starts alone is well, and yet nothing can be written: say so before somebody tries. */
+function leaderLines({ leader }: Status, { selector }: Target, style: Style): string[] {
+  if (leader !== null) return []
+  const why = 'no leader yet: reads and writes wait until a majority of the voters runs'
+  return [`${style.symbol('warning')} ${why}; 'aspen status${selector}' shows it`]
 }
 
 function toleranceLine(status: Status, style: Style): string {
@@ -121,7 +134,7 @@ const VOTERS_FOR_ONE_FAILURE = 3
 
 function roleLines({ role }: Status, { selector }: Target): string[] {
   if (role !== 'learner') return []
-  return [`  it becomes a voter when the cluster needs one: aspen members${selector}`]
+  return [`  it becomes a voter when the cluster needs one; 'aspen members${selector}' shows it`]
 }
 
 function tookText(tookMs: number | null): string {

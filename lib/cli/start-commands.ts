@@ -1,10 +1,12 @@
 // `aspen create`, `aspen join`, `aspen start`: in the background, or with --foreground in this
 // terminal.
 
+import { existsSync } from 'node:fs'
 import { hexOf } from '../encoding.ts'
 import { AspenError, ConfigError, EXIT, StorageError } from '../errors.ts'
 import { joinTicketOf } from '../node/join-ticket.ts'
 import type { Status } from '../service/documents.ts'
+import { noNodeDetail } from './connect.ts'
 import { startInBackground } from './daemon.ts'
 import type { BackgroundKind, Ready } from './daemon-messages.ts'
 import { backgroundKind } from './daemon-messages.ts'
@@ -48,6 +50,10 @@ export async function start(invocation: Invocation): Promise<number> {
   if (background !== null) return asBackground(launch, background)
   const running = await runningStatus(invocation, launch)
   if (running !== null) return runsAlready(invocation, launch, running)
+  if (!existsSync(launch.target.dataDir)) {
+    const detail = noNodeDetail(launch.target, invocation.host.env)
+    throw new ConfigError({ code: 'NO_CLUSTER_HERE', ...detail })
+  }
   try {
     return await launchNode(invocation, { launch, ticket: null })
   } catch (error) {

@@ -12,9 +12,13 @@ import { formatDuration, plural, printable } from './text.ts'
 export async function status(invocation: Invocation): Promise<number> {
   const { flags, output } = invocation
   const timeoutMs = requestTimeoutMs(invocation)
-  const document = await withNode(invocation, (node) => withDeadline(node.status(), timeoutMs))
+  const isForPeople = !output.isJson && !output.isQuiet
+  const [document, { members: rows }] = await withNode(invocation, (node) => {
+    const names = isForPeople ? node.members() : { members: [] }
+    return withDeadline(Promise.all([node.status(), names]), timeoutMs)
+  })
   output.result({
-    human: (style) => statusLines(document, style),
+    human: (style) => statusLines(document, rows, style),
     json: () => document,
     quiet: () => document.state
   })
@@ -72,7 +76,11 @@ function memberState(member: MemberRow): string {
 
 const STATE_TEXT = {
   healthy: { symbol: 'ok', colour: 'green', text: 'healthy' },
-  degraded: { symbol: 'warning', colour: 'yellow', text: 'degraded' },
+  degraded: {
+    symbol: 'warning',
+    colour: 'yellow',
+    text: "degraded: a voter is out of sight, 'aspen members' shows which"
+  },
   no_quorum: {
     symbol: 'failure',
     colour: 'red',
@@ -81,15 +89,13 @@ const STATE_TEXT = {
   joining: { symbol: 'warning', colour: 'yellow', text: 'joining: catching up' }
 } as const
 
-function statusLines(document: Status, style: Style): string[] {
-  const { node, cluster, api, leader } = document
+function statusLines(document: Status, others: readonly MemberRow[], style: Style): string[] {
+  const { node, cluster, api } = document
   const state = STATE_TEXT[document.state]
-  const leaderText =
-    leader === null ? 'no leader' : leader === node.id ? 'this node' : `node ${leader}`
   const rows: [string, string][] = [
     ['cluster', cluster.id],
     ['state', `${style.symbol(state.symbol)} ${style.colour(state.colour, state.text)}`],
-    ['leader', `${leaderText} (term ${document.term})`],
+    ['leader', `${leaderText(document, others)} (term ${document.term})`],
     ['members', memberText(document)],
     [
       'this node',
@@ -103,6 +109,13 @@ function statusLines(document: Status, style: Style): string[] {
     ['version', document.version]
   ]
   return rows.map(([title, text]) => `${style.bold(title.padEnd(11))}${text}`)
+}
+
+function leaderText({ leader, node }: Status, others: readonly MemberRow[]): string {
+  if (leader === null) return 'none'
+  if (leader === node.id) return 'this node'
+  const row = others.find((member) => member.id === leader)
+  return row === undefined ? `node ${leader}` : `node ${leader} ${printable(row.name)}`
 }
 
 function memberText({ voters, learners, failure_tolerance: tolerance }: Status): string {

@@ -1,5 +1,5 @@
 // Tables without boxes: bold headings, gutters of two spaces, numbers to the right. On a terminal
-// the widest column gives way, so that a row stays one line.
+// the widest columns give way, so that a row stays one line.
 
 import { present } from '../assert.ts'
 import type { Style } from './style.ts'
@@ -12,6 +12,8 @@ export interface Column {
 
 const GUTTER = '  '
 const MIN_CUT_COLUMNS = 8
+/** Where nothing is cut, a longer cell sticks out instead of padding every other row to its length. */
+const MAX_PADDED_COLUMNS = 64
 
 /** The lines of the table, without line ends. Every row has one cell per column. */
 export function renderTable(
@@ -19,7 +21,7 @@ export function renderTable(
   rows: readonly (readonly string[])[],
   style: Style
 ): string[] {
-  const widths = columnWidths(columns, rows)
+  const widths = columnWidths(columns, rows, style.width ?? MAX_PADDED_COLUMNS)
   if (style.width !== null) shrink(widths, style.width)
   const line = (cells: readonly string[]) =>
     columns
@@ -29,22 +31,31 @@ export function renderTable(
   return [style.bold(line(columns.map((column) => column.title))), ...rows.map(line)]
 }
 
-function columnWidths(columns: readonly Column[], rows: readonly (readonly string[])[]): number[] {
+function columnWidths(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  max: number
+): number[] {
   return columns.map((column, at) =>
     rows.reduce(
-      (widest, row) => Math.max(widest, displayWidth(row[at] ?? '')),
+      (widest, row) => Math.max(widest, Math.min(max, displayWidth(row[at] ?? ''))),
       displayWidth(column.title)
     )
   )
 }
 
-/** Takes what is too much from the widest column, as far as that leaves something to read. */
+/** Takes what is too much from the widest columns, as far as that leaves something to read. */
 function shrink(widths: number[], available: number): void {
   const total = widths.reduce((sum, width) => sum + width, GUTTER.length * (widths.length - 1))
-  const widest = widths.indexOf(Math.max(...widths))
-  const width = widths[widest]
-  if (total <= available || width === undefined) return
-  widths[widest] = Math.min(width, Math.max(MIN_CUT_COLUMNS, width - (total - available)))
+  for (let surplus = total - available; surplus > 0;) {
+    const widest = Math.max(...widths)
+    if (widest <= MIN_CUT_COLUMNS) return
+    const at = widths.indexOf(widest)
+    const next = Math.max(MIN_CUT_COLUMNS, ...widths.filter((_width, other) => other !== at))
+    const cut = Math.min(surplus, Math.max(1, widest - next))
+    widths[at] = widest - cut
+    surplus -= cut
+  }
 }
 
 function fit(
@@ -52,7 +63,7 @@ function fit(
   width: number,
   { column, style }: { readonly column: Column; readonly style: Style }
 ): string {
-  const text = truncate(cell, width, style.ellipsis)
+  const text = style.width === null ? cell : truncate(cell, width, style.ellipsis)
   const padding = ' '.repeat(Math.max(0, width - displayWidth(text)))
   return column.isNumber === true ? `${padding}${text}` : `${text}${padding}`
 }

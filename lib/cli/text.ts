@@ -25,10 +25,11 @@ export function parseDuration(text: string): number | null {
   return Math.round(Number(parts[1]) * unitMs)
 }
 
-/** `450 ms`, `1.2 s`, `3 min`, `2 h`, `5 d`: one number, rounded above a minute. */
+/** `450 ms`, `1.2 s`, `45 s`, `3 min`, `2 h`, `5 d`: one number, rounded above ten seconds. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND_MS) return `${Math.max(0, Math.round(ms))} ms`
-  if (ms < MINUTE_MS) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
+  if (ms < 10 * SECOND_MS) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
+  if (ms < 2 * MINUTE_MS) return `${Math.round(ms / SECOND_MS)} s`
   if (ms < 2 * HOUR_MS) return `${Math.round(ms / MINUTE_MS)} min`
   if (ms < 2 * DAY_MS) return `${Math.round(ms / HOUR_MS)} h`
   return `${Math.round(ms / DAY_MS)} d`
@@ -74,6 +75,20 @@ export function withoutTickets(text: string): string {
 export function displayBytes(bytes: Uint8Array): string {
   const text = textOf(bytes)
   return text === null ? `<binary ${formatSize(bytes.byteLength)}>` : printable(text)
+}
+
+/**
+ * A value for a terminal, or null when it is fine as it is: text, with lines and tabs, but nothing
+ * else that a terminal would obey.
+ */
+export function spelledOut(bytes: Uint8Array): string | null {
+  const text = textOf(bytes)
+  if (text === null) return displayBytes(bytes)
+  const shown = text
+    .split(/(\n|\r\n|\t)/)
+    .map((part, at) => (at % 2 === 1 ? part : printable(part)))
+    .join('')
+  return shown === text ? null : shown
 }
 
 /** How many columns of a terminal the text takes. */

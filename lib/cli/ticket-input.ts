@@ -2,7 +2,7 @@
 // to all users of a machine while the process runs; the other three are not.
 
 import { open } from 'node:fs/promises'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, systemReason } from '../errors.ts'
 import { readInput } from './input.ts'
 import type { Invocation } from './invocation.ts'
 
@@ -34,8 +34,7 @@ async function readTicketFile(path: string): Promise<Uint8Array> {
     return await readInput(file.createReadStream(), MAX_INPUT_BYTES, tooLong)
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    const why = error instanceof Error ? error.message : String(error)
-    throw invalid(`the ticket file cannot be read: ${why}`)
+    throw invalid(`the ticket file ${path} cannot be read: ${systemReason(error)}`)
   }
 }
 

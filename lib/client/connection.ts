@@ -120,7 +120,10 @@ export class Connection {
     const what = WHAT_FAILED[kind]
     if (kind === 'absent') {
       const message = `no node answers at ${this.#place}`
-      return new ConfigError({ code: 'NODE_NOT_RUNNING', message, hint: 'aspen start' }, { cause })
+      return new ConfigError(
+        { code: 'NODE_NOT_RUNNING', message, hint: "'aspen start' starts it" },
+        { cause }
+      )
     }
     if (kind === 'forbidden') return failure('FORBIDDEN', `${this.#place}: ${what}`, cause)
     if (kind === 'timeout' && wasSent) return failure('TIMEOUT', what, cause)

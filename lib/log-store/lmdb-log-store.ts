@@ -296,7 +296,7 @@ function otherCluster(): StorageError {
 function identityWithoutLog(): StorageError {
   return new StorageError({
     code: 'IDENTITY_WITHOUT_LOG',
-    message: 'this data directory has a member’s key but no log',
-    hint: 'remove this member from another one and let the machine join again as a new one'
+    message: "this data directory has a member's key but no log",
+    hint: 'put the log back; or keep this folder away and join as a new node from an empty one'
   })
 }

@@ -30,7 +30,7 @@ import { dirname, join } from 'node:path'
 import type { KeyPair } from '../crypto.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
-import { ConfigError, StorageError } from '../errors.ts'
+import { ConfigError, StorageError, systemReason } from '../errors.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
 import { acquireLock } from '../state-machine/sqlite-lock.ts'
@@ -153,7 +153,7 @@ function makePrivate(path: string): void {
   } catch (error) {
     if (error instanceof ConfigError) throw error
     throw unusable(
-      `${path} cannot be used: ${reasonOf(error)}`,
+      `${path} cannot be used: ${systemReason(error)}`,
       'name another folder with --data-dir',
       error
     )
@@ -181,7 +181,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw unusable(`${path} cannot be read: ${reasonOf(error)}`, 'see who owns it', error)
+    throw unusable(`${path} cannot be read: ${systemReason(error)}`, 'see who owns it', error)
   }
 }
 
@@ -217,10 +217,6 @@ function withFile(path: string, flags: 'r' | 'w', use: (file: number) => void): 
 function writeFailed(path: string, error: unknown): StorageError {
   const isFull = error instanceof Error && 'code' in error && error.code === 'ENOSPC'
   const code = isFull ? 'NO_SPACE' : 'IO_ERROR'
-  const message = `cannot write ${path}: ${reasonOf(error)}`
+  const message = `cannot write ${path}: ${systemReason(error)}`
   return new StorageError({ code, message }, { cause: error })
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

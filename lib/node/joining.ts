@@ -72,7 +72,7 @@ export async function awaitCaughtUp(assembly: Assembly, input: CatchUpInput): Pr
   throw new TransportError({
     code: 'UNAVAILABLE',
     message: `this node is a member now, but did not catch up within ${Math.round(timeoutMs / 1000)} s`,
-    hint: 'aspen start goes on with it; aspen status shows how far it is'
+    hint: "'aspen start' goes on with it; 'aspen status' shows how far it is"
   })
 }
 

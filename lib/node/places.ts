@@ -3,7 +3,7 @@
 // node does not load a database.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MAX_NAME_SIZE } from '../limits.ts'
@@ -14,6 +14,22 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export function defaultDataDir(name: string | null, env: Environment): string {
   return join(platformDataDir(env), 'aspen', name ?? 'default')
 }
+
+/** The names of the nodes that live where `defaultDataDir` says, in order; `default` is one. */
+export function nodesHere(env: Environment): readonly string[] {
+  const folder = join(platformDataDir(env), 'aspen')
+  try {
+    const names = readdirSync(folder).toSorted()
+    return names
+      .filter((name) => nameProblem(name) === null && existsSync(join(folder, name, 'node.json')))
+      .slice(0, MAX_NODES_NAMED)
+  } catch {
+    return [] // no such folder, or not ours
+  }
+}
+
+/** A machine with more nodes than this is named the first ones. */
+const MAX_NODES_NAMED = 8
 
 function platformDataDir(env: Environment): string {
   if (env['XDG_DATA_HOME'] !== undefined && env['XDG_DATA_HOME'] !== '') return env['XDG_DATA_HOME']

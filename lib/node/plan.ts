@@ -77,7 +77,7 @@ function refuseOtherCluster(ticket: Ticket, membership: Membership, dataDir: str
     message: isSame
       ? `${dataDir} holds the beginning of this very cluster`
       : `${dataDir} belongs to a node of another cluster`,
-    hint: isSame ? 'finish it: aspen create' : 'name another folder with --name or --data-dir'
+    hint: isSame ? "'aspen create' finishes it" : 'name another folder with --name or --data-dir'
   })
 }
 
@@ -85,7 +85,7 @@ function nothingHere(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'NO_CLUSTER_HERE',
     message: `there is no node in ${dataDir}`,
-    hint: 'make a cluster: aspen create; or join one: aspen join <ticket>'
+    hint: "'aspen create' makes a cluster, 'aspen join <ticket>' joins one"
   })
 }
 
@@ -93,7 +93,7 @@ function taken(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'DATA_DIR_TAKEN',
     message: `a cluster exists here already (${dataDir})`,
-    hint: 'aspen start runs it; aspen ticket create mints a ticket'
+    hint: "'aspen start' runs it; 'aspen ticket create' mints a ticket"
   })
 }
 
@@ -101,7 +101,7 @@ function logOfAnother(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'DATA_DIR_TAKEN',
     message: `${dataDir} holds the log of a node, though not of which`,
-    hint: 'finish its aspen join, restore its node.json, or name another folder with --name or --data-dir'
+    hint: "finish its 'aspen join', restore its node.json, or name another folder with --name or --data-dir"
   })
 }
 
@@ -117,6 +117,6 @@ function halfMade(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'NO_CLUSTER_HERE',
     message: `the cluster in ${dataDir} is not finished`,
-    hint: 'aspen create goes on with it'
+    hint: "'aspen create' goes on with it"
   })
 }

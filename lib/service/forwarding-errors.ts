@@ -4,21 +4,27 @@ import { KeyValueStoreError } from '../errors.ts'
 
 /** Nothing happened. `timeoutMs` is null when it did not take the whole time to know. */
 export function unavailableError(timeoutMs: number | null, cause: string): KeyValueStoreError {
-  const when = timeoutMs === null ? 'not carried out' : `not carried out within ${timeoutMs} ms`
+  const when =
+    timeoutMs === null ? 'not carried out' : `not carried out within ${seconds(timeoutMs)}`
   return new KeyValueStoreError({
     code: 'UNAVAILABLE',
     message: `${when}: ${cause}`,
-    hint: 'a majority of the voters must be running and reach each other: aspen status'
+    hint: "a majority of the voters must be running and reach each other; 'aspen status' shows more"
   })
 }
 
 export function timeoutError(timeoutMs: number): KeyValueStoreError {
   return new KeyValueStoreError({
     code: 'TIMEOUT',
-    message: `no answer within ${timeoutMs} ms; the write may or may not have happened`,
+    message: `no answer within ${seconds(timeoutMs)}; the write may or may not have happened`,
     hint: 'read the key before you write again',
     fields: { timeout_ms: timeoutMs }
   })
+}
+
+/** For people: `5 s`, `1.5 s`, `1 ms`. */
+function seconds(timeoutMs: number): string {
+  return timeoutMs < 1_000 ? `${timeoutMs} ms` : `${Math.round(timeoutMs / 100) / 10} s`
 }
 
 export function unknownError(): KeyValueStoreError {

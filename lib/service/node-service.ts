@@ -89,6 +89,6 @@ function idOfTicket(text: string): string {
   throw new TicketError({
     code: 'TICKET_NOT_FOUND',
     message: 'a ticket is named by its id (8 hex digits) or by its text',
-    hint: 'aspen ticket list'
+    hint: "'aspen ticket list' shows them"
   })
 }

@@ -63,7 +63,7 @@ export class TicketOffice {
       throw new ControlPlaneError({
         code: 'TICKET_NOT_FOUND',
         message: `no ticket of this cluster has the id ${id}`,
-        hint: 'aspen ticket list'
+        hint: "'aspen ticket list' shows them"
       })
     }
     const command = { kind: 'revokeInvite', publicKey: invite.publicKey } as const
@@ -128,6 +128,6 @@ function madeInVain(why: string): ControlPlaneError {
   return new ControlPlaneError({
     code: 'OUTCOME_UNKNOWN',
     message: `the ticket was made, but cannot be printed: ${why}`,
-    hint: 'aspen ticket list shows it; revoke it and make another'
+    hint: "'aspen ticket list' shows it; revoke it and make another"
   })
 }

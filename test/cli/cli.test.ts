@@ -114,6 +114,42 @@ test('commands that do not exist, and groups without their second word', async (
   )
 })
 
+test('a slip, or the word of another store, is answered with the command that was meant', async (t) => {
+  const meant = [
+    [['creat'], 'aspen create'],
+    [['get', 'k'], 'aspen kv get'],
+    [['put', 'k', 'v'], 'aspen kv put'],
+    [['ls'], 'aspen kv scan'],
+    [['kv', 'set', 'k', 'v'], 'aspen kv put'],
+    [['kv', 'list'], 'aspen kv scan'],
+    [['member', 'list'], 'aspen members'],
+    [['ticket', 'revok'], 'aspen ticket revoke'],
+    [['kv', 'get', 'k', '--jsn'], '--json'],
+    [['kv', 'scan', '--limt', '3'], '--limit'],
+    [['help', 'kv', 'putt'], 'aspen kv put']
+  ] as const
+  for (const [argv, command] of meant) {
+    const { code, stderr } = await runCli(argv)
+    t.is(code, 2)
+    t.ok(/did you mean '?(.*?)'?\?\n/.exec(stderr)?.[1] === command, stderr)
+  }
+  for (const argv of [['frobnicate'], ['kv', 'x'], ['kv', 'create']]) {
+    t.absent((await runCli(argv)).stderr.includes('did you mean'), argv.join(' '))
+  }
+})
+
+test('help fits the terminal, and is whole elsewhere', async (t) => {
+  for (const { path } of COMMANDS) {
+    const wide = await runCli([...path, '--help'])
+    t.is(wide.code, 0)
+    const narrow = await runCli([...path, '--help'], { isTerminal: true, columns: 60 })
+    for (const line of narrow.stdout.split('\n')) t.ok(line.length <= 60, line)
+    const words = (text: string) => text.split(/\s+/).join(' ')
+    t.is(words(narrow.stdout), words(wide.stdout))
+    t.is((await runCli(['help', ...path])).stdout, wide.stdout)
+  }
+})
+
 test('help of everything goes to stdout; of what is not there it is a usage error', async (t) => {
   const all = await runCli([])
   t.is(all.code, 0)

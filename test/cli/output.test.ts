@@ -65,6 +65,20 @@ test('on a terminal the widest column gives way; elsewhere nothing is cut', (t) 
   t.ok(renderTable(columns, rows, wide)[1]?.includes('v'.repeat(100)))
 })
 
+test('a row that cannot be cut does not pad the others; several columns give way together', (t) => {
+  const columns = [{ title: 'KEY' }, { title: 'VALUE' }, { title: 'REVISION', isNumber: true }]
+  const rows = [
+    ['k', 'v'.repeat(1_000), '7'],
+    ['l'.repeat(60), 'w', '8']
+  ]
+  const wide = renderTable(columns, rows, styleOf(new KeptStream(), UTF8, true))
+  t.ok(wide[1]?.includes(`${'v'.repeat(1_000)}  `), 'whole')
+  t.ok((wide[2]?.length ?? 0) < 150, wide[2])
+  const options = { isTerminal: true, columns: 50 }
+  const narrow = styleOf(new KeptStream(options), { ...UTF8, NO_COLOR: '1' }, true)
+  for (const line of renderTable(columns, rows, narrow)) t.ok(line.length <= 50, line)
+})
+
 interface Kept {
   readonly output: Output
   readonly stdout: KeptStream

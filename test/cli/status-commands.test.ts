@@ -1,6 +1,6 @@
 // `aspen status` and `aspen members`, and what every command says when no node runs.
 
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'brittle'
 import type { Status } from '../../lib/service/documents.ts'
@@ -15,6 +15,23 @@ test('status is a list for people and the document for programs', async (t) => {
   t.ok(stdout.includes('members    1 voter; tolerates 0 failures\n'))
   t.alike(JSON.parse((await run(['status', '--json'])).stdout), opened.node.status())
   t.is((await run(['status', '-q'])).stdout, 'healthy\n')
+})
+
+test('where no node is, the nodes that are there are named', async (t) => {
+  const home = await t.tmp()
+  await mkdir(join(home, 'aspen', 'alder'), { recursive: true })
+  await writeFile(join(home, 'aspen', 'alder', 'node.json'), '{}')
+  await mkdir(join(home, 'aspen', 'half'))
+  for (const argv of [
+    ['status'],
+    ['kv', 'get', 'k'],
+    ['logs'],
+    ['start'],
+    ['status', '--name', 'b']
+  ]) {
+    const { stderr } = await runCli(argv, { env: { XDG_DATA_HOME: home } })
+    t.ok(/^✗ there is no node in .*: on this machine are --name alder\n$/.test(stderr), stderr)
+  }
 })
 
 test('status exits 5 without quorum, and 10 when degraded under --strict', async (t) => {
@@ -71,7 +88,7 @@ test('without a running node every command that asks one is exit code 8 and says
   for (const argv of commands) {
     const { code, stderr } = await runCli([...argv, '--data-dir', dataDir])
     t.is(code, 8, argv.join(' '))
-    t.ok(stderr.includes('aspen create') && stderr.includes('aspen start'), stderr)
+    t.ok(stderr.includes('aspen create') && stderr.includes('aspen join'), stderr)
   }
   await writeFile(join(dataDir, 'node.json'), '{}')
   const { code, stderr } = await runCli(['status', '--data-dir', dataDir])

@@ -10,6 +10,7 @@ import {
   formatSize,
   parseDuration,
   printable,
+  spelledOut,
   truncate
 } from '../../lib/cli/text.ts'
 
@@ -32,7 +33,9 @@ test('durations, distances and sizes are short', (t) => {
   t.is(formatDuration(0), '0 ms')
   t.is(formatDuration(999), '999 ms')
   t.is(formatDuration(1_290), '1.2 s')
-  t.is(formatDuration(60_000), '1 min')
+  t.is(formatDuration(44_600), '45 s')
+  t.is(formatDuration(90_000), '90 s')
+  t.is(formatDuration(180_000), '3 min')
   t.is(formatDuration(86_399_000), '24 h')
   t.is(formatDuration(3 * 86_400_000), '3 d')
   t.is(formatRelative(10_000, 4_000), 'in 6.0 s')
@@ -74,4 +77,12 @@ test('a truncated text fits and says that it was cut', (t) => {
     ),
     { seed }
   )
+})
+
+test('a value is spelled out for a terminal only where a terminal would obey it', (t) => {
+  for (const fine of ['', 'grüße 日本', 'two\nlines\r\nand\ta tab']) {
+    t.is(spelledOut(Buffer.from(fine)), null, fine)
+  }
+  t.is(spelledOut(Buffer.from('a\u001b[31m\nb\rc')), 'a\\x1b[31m\nb\\rc')
+  t.is(spelledOut(Uint8Array.of(0xff, 0xfe)), '<binary 2 B>')
 })
