@@ -48,6 +48,11 @@ export class VirtualTime implements Clock, Timers {
     this.start(0, fn)
   }
 
+  /** Events that are due at some time and were not cancelled: what a test left behind. */
+  get pendingCount(): number {
+    return this.#heap.filter((due) => !due.isCancelled).length
+  }
+
   /** Lets `ms` pass: runs what falls due, in order, and ends at the exact time. */
   async run(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms
