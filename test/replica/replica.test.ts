@@ -82,6 +82,28 @@ test('an acknowledgement leaves after its write, the entries of a leader before 
   t.alike(order(follower).slice(0, 3), ['write', 'durable', 'appendAnswer'])
 })
 
+test('of two writes in progress each lets go of its own acknowledgement', async (t) => {
+  const net = new Replicas([1, 2])
+  const leader = await net.elect()
+  const follower = present(net.others(leader)[0], 'a follower')
+  const matched = (): readonly number[] =>
+    follower.sent.flatMap((message) => {
+      const isAnswer = message.kind === 'appendAnswer' && message.result.kind === 'matched'
+      return isAnswer && message.result.kind === 'matched' ? [message.result.matchIndex] : []
+    })
+  follower.isWriting = false
+  const { lastIndex } = follower.replica.status
+  for (const key of ['a', 'b']) {
+    propose(leader, key)
+    await net.time.run(10)
+  }
+  follower.happened.length = 0
+  follower.letWriteOne()
+  t.alike(matched(), [lastIndex + 1])
+  follower.letWriteOne()
+  t.alike(matched(), [lastIndex + 1, lastIndex + 2])
+})
+
 test('a vote leaves only when it is durable', async (t) => {
   const net = new Replicas([1, 2, 3])
   net.start()

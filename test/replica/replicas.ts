@@ -90,6 +90,11 @@ export class Machine {
     for (const fn of this.#heldApplies.splice(0)) fn()
   }
 
+  /** One write of those that are held becomes durable. */
+  letWriteOne(): void {
+    this.#heldWrites.shift()?.()
+  }
+
   letWrite(): void {
     this.isWriting = true
     for (const fn of this.#heldWrites.splice(0)) fn()
