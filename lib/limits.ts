@@ -156,6 +156,8 @@ export const HELLO_DEADLINE_MS = 5_000
 export const MAX_HELLO_BYTES = 4 * KIB
 /** Connections in which nobody has said a verified hello yet; beyond: silence. */
 export const MAX_UNPROVEN_CONNECTIONS = 32
+/** Handshakes per second with keys that are no members'; beyond: silence. Each costs memory for 10 s. */
+export const MAX_KNOCKS_PER_SECOND = 50
 /** Answers with a reason to keys that are refused: pause per key, and per second in all. */
 export const REFUSAL_PAUSE_MS = 2_000
 export const MAX_REFUSALS_PER_SECOND = 10

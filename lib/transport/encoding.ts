@@ -205,6 +205,7 @@ export class Parts {
   /** @throws ProtocolError when the part is malformed or the whole is too long */
   add(encoded: Uint8Array): Uint8Array | null {
     const part = decode(partEncoding, encoded)
+    if (part.bytes.byteLength === 0 && !part.isLast) throw new ProtocolError('an empty part')
     this.#byteCount += part.bytes.byteLength
     if (this.#byteCount > MAX_PARTS_BYTES) throw new ProtocolError('too many parts')
     this.#collected.push(part.bytes)

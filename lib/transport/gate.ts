@@ -8,6 +8,7 @@ import { hexOf } from '../encoding.ts'
 import {
   MAX_CONNECTIONS_PER_INVITE,
   MAX_INVITE_CONNECTIONS,
+  MAX_KNOCKS_PER_SECOND,
   MAX_REFUSALS_PER_SECOND,
   MAX_UNPROVEN_CONNECTIONS,
   REFUSAL_PAUSE_MS
@@ -30,6 +31,8 @@ export class Gate {
   #inviteCount = 0
   #busyCount = 0
   readonly #refusedAtMs = new Map<string, number>()
+  /** handshakes of the second that began at `sinceMs` */
+  #knocks = { sinceMs: 0, count: 0 }
 
   constructor(trust: Trust, clock: Clock) {
     this.#trust = trust
@@ -43,9 +46,9 @@ export class Gate {
       case 'member':
         return true
       case 'unproven':
-        return this.#unproven < MAX_UNPROVEN_CONNECTIONS
+        return this.#unproven < MAX_UNPROVEN_CONNECTIONS && this.#mayHandshake()
       case 'invite':
-        return this.#busyCount < MAX_BUSY_ANSWERS
+        return this.#busyCount < MAX_BUSY_ANSWERS && this.#mayHandshake()
       case 'refused':
         return this.#mayRefuse(publicKey)
       case 'stranger':
@@ -82,6 +85,15 @@ export class Gate {
   enterBusy(): Place {
     this.#busyCount++
     return once(() => this.#busyCount--)
+  }
+
+  /** A handshake costs memory before there is a connection that could be counted. */
+  #mayHandshake(): boolean {
+    const nowMs = this.#clock.nowMs()
+    if (nowMs - this.#knocks.sinceMs >= 1_000) this.#knocks = { sinceMs: nowMs, count: 0 }
+    if (this.#knocks.count >= MAX_KNOCKS_PER_SECOND) return false
+    this.#knocks.count++
+    return true
   }
 
   /** One answer per key and pause, and MAX_REFUSALS_PER_SECOND in all. */

@@ -70,6 +70,10 @@ export class Handshake {
   /** secret under which both proofs are made */
   #secret: Uint8Array | null = null
   readonly #welcomeParts = new Parts()
+  #isWelcomeGiven = false
+  #isWelcomeHeard = false
+  /** waits for the proof of who sent it */
+  #welcome: Welcome | null = null
 
   constructor(site: HandshakeSite) {
     this.#site = site
@@ -180,25 +184,38 @@ export class Handshake {
     if (!equalSecret(expected, decode(proofEncoding, bytes)))
       return this.#close('the proof is wrong')
     this.#state = 'done'
-    return [{ kind: 'accept', hello: remote.hello }]
+    const welcome = this.#welcome
+    return [
+      ...(welcome === null ? [] : [{ kind: 'welcome' as const, welcome }]),
+      { kind: 'accept', hello: remote.hello }
+    ]
   }
 
   #onAskWelcome(bytes: Uint8Array): readonly HandshakeAction[] {
-    if (this.#remote !== null) return this.#close('a question after the hello')
+    if (this.#remote !== null || this.#isWelcomeGiven) return this.#close('a question too late')
     const { trust, remotePublicKey } = this.#site
     const clusterId = decode(askWelcomeEncoding, bytes)
     if (!equalSecret(clusterId, trust.clusterId)) return this.#refuse(WRONG_CLUSTER)
     const welcome = trust.welcomeFor(remotePublicKey)
-    return welcome === null ? this.#close('no welcome for this key') : sendWelcome(welcome)
+    if (welcome === null) return this.#close('no welcome for this key')
+    this.#isWelcomeGiven = true
+    return sendWelcome(welcome)
   }
 
+  /** One that was asked for is handed up now; one that a proof follows, with the proof. */
   #onWelcome(bytes: Uint8Array): readonly HandshakeAction[] {
+    const isAsked = this.#state === 'asking'
     const isOlder =
       this.#own !== null && this.#remote !== null && this.#remote.hello.epoch > this.#own.epoch
-    if (this.#state !== 'asking' && !isOlder) return this.#close('a welcome that was not asked for')
+    const isDue = (isAsked || isOlder) && !this.#isWelcomeHeard
+    if (!isDue) return this.#close('a welcome that was not asked for')
     const whole = this.#welcomeParts.add(bytes)
     if (whole === null) return []
-    return [{ kind: 'welcome', welcome: decode(welcomeEncoding, whole) }]
+    this.#isWelcomeHeard = true
+    const welcome = decode(welcomeEncoding, whole)
+    if (isAsked) return [{ kind: 'welcome', welcome }]
+    this.#welcome = welcome
+    return []
   }
 
   /** The proof of the side that initiated (or not), under `secret`. */

@@ -91,6 +91,7 @@ export class Links implements Transport {
     for (const link of this.#links.values()) {
       // a member that is in no configuration yet may stay
       if (!this.#mayBeMember(link.mux.connection.remotePublicKey)) link.close('no longer a peer')
+      else if (this.#isOthers(link.hello.id, link.key)) link.close('another id than the log says')
     }
     if (this.#closing === null) this.#dialer.setPeers([...this.#peers.values()])
   }
@@ -213,7 +214,11 @@ export class Links implements Transport {
     const key = hexOf(mux.connection.remotePublicKey)
     const existing = this.#links.get(id)
     if (this.#isOthers(id, key)) {
-      mux.close(`node ${id} has another key`)
+      mux.close(`node ${id} has another key, or this key another id`)
+      return
+    }
+    if (existing === undefined && this.#links.size >= MAX_PEERS) {
+      mux.close('too many links')
       return
     }
     if (existing !== undefined && this.#isPreferred(existing, hello, mux)) {
@@ -243,11 +248,13 @@ export class Links implements Transport {
     if (this.#closing === null) this.#dialer.wake()
   }
 
-  /** Whether the id belongs to another key, as a peer or by a link. */
+  /** Whether the id belongs to another key, or the key to another id, as a peer or by a link. */
   #isOthers(id: NodeId, key: string): boolean {
-    const link = this.#links.get(id)
-    if (link !== undefined && link.key !== key) return true
-    return [...this.#peers].some(([peerKey, peer]) => peer.id === id && peerKey !== key)
+    const isOther = (otherId: NodeId, otherKey: string): boolean =>
+      (otherId === id) !== (otherKey === key)
+    const links = [...this.#links.values()]
+    if (links.some((link) => isOther(link.hello.id, link.key))) return true
+    return [...this.#peers].some(([peerKey, peer]) => isOther(peer.id, peerKey))
   }
 
   /** Whether `existing` stays rather than the connection whose hello was just verified. */

@@ -156,6 +156,9 @@ export class Mux {
     if (type !== CONTROL_OPEN) throw new ProtocolError(`control message ${type} is not used here`)
     const remoteId = readUint(state)
     const protocol = readText(state)
+    // protomux would keep channels of one name and several ids apart; here a name is a channel
+    const hasNoId = readUint(state) === 0 && state.start === state.end
+    if (!hasNoId) throw new ProtocolError('a channel has a name and nothing else')
     const name = protocol.startsWith(PREFIX) ? protocol.slice(PREFIX.length) : ''
     if (!isChannelName(name) || !mayOpen(this.role, name)) {
       throw new ProtocolError(`${this.role} may not open this channel`)
@@ -207,6 +210,7 @@ function readText(state: State): string {
     throw new ProtocolError('malformed channel name')
   }
   const bytes = state.buffer.subarray(state.start, state.start + size)
+  state.start += size
   return String.fromCharCode(...bytes)
 }
 

@@ -37,7 +37,7 @@ test('writes and control commands are taken as they are', (t) => {
   })
 })
 
-test('what would stop every member that applies it is never proposed for anybody', (t) => {
+test('what would stop every member that applies it is never proposed for anybody', async (t) => {
   const bad: readonly (readonly [string, ProposedEntry])[] = [
     ['a write of a newer format', { kind: ENTRY_KIND.write, payload: changed(WRITE, 0, 2) }],
     ['a write of an unknown kind', { kind: ENTRY_KIND.write, payload: changed(WRITE, 1, 9) }],
@@ -50,7 +50,7 @@ test('what would stop every member that applies it is never proposed for anybody
   ]
   for (const [what, proposal] of bad) {
     const request = requestOf({ kind: ENTRY_KIND.write, payload: WRITE }, proposal)
-    t.exception(() => decode(leaderRequest, request), ProtocolError, what)
+    await t.exception(() => decode(leaderRequest, request), ProtocolError, what)
   }
 })
 

@@ -166,6 +166,11 @@ void test('parts are small, come together, and have a bound', (t) => {
   const endless = new Parts()
   const part = encode(partEncoding, { isLast: false, bytes: new Uint8Array(3_000) })
   t.absent(isTotalWithoutError(() => Array.from({ length: 20 }, () => endless.add(part))))
+  const empty = encode(partEncoding, { isLast: false, bytes: new Uint8Array(0) })
+  t.absent(
+    isTotalWithoutError(() => new Parts().add(empty)),
+    'empty parts would have no bound'
+  )
 })
 
 void test('any error fits the wire', (t) => {

@@ -4,6 +4,7 @@ import test from 'brittle'
 import {
   MAX_CONNECTIONS_PER_INVITE,
   MAX_INVITE_CONNECTIONS,
+  MAX_KNOCKS_PER_SECOND,
   MAX_REFUSALS_PER_SECOND,
   MAX_UNPROVEN_CONNECTIONS,
   REFUSAL_PAUSE_MS
@@ -41,6 +42,24 @@ void test('unproven connections have a cap', (t) => {
   t.ok(gate.mayKnock(KEY))
   t.not(gate.enterUnproven(), null)
   t.is(gate.enterUnproven(), null, 'a place is freed once')
+})
+
+void test('handshakes with keys that are no members have a rate', (t) => {
+  const { gate, trust, time } = gateOf()
+  const member = keyPairOf('member').publicKey
+  trust.setStanding(member, { kind: 'member', id: 1 })
+  trust.setStanding(KEY, { kind: 'invite', proofKey: secretOf(1) })
+  for (const fallback of ['stranger', 'unproven'] as const) {
+    trust.fallback = { kind: fallback }
+    time.nowMs += 1_000
+    let count = 0
+    for (let other = 0; other < 1_000; other++) {
+      const key = other % 2 === 0 ? KEY : keyPairOf(`other ${other}`).publicKey
+      if (gate.mayKnock(key)) count++
+    }
+    t.is(count, MAX_KNOCKS_PER_SECOND)
+    t.ok(gate.mayKnock(member))
+  }
 })
 
 void test('joiners have a cap per invite and in all', (t) => {

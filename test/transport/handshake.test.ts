@@ -129,6 +129,27 @@ void test('the older epoch is enough for a member, which gets the welcome first'
   t.alike(said(b), ['hello', 'proof', 'welcome', 'accept'])
 })
 
+void test('a welcome is worth nothing before the proof of who sent it', (t) => {
+  const [a, b] = pair(helloOf(1, { epoch: 3 }), helloOf(2, { epoch: 2 }))
+  a.trust.welcomes.set(hexOf(B.publicKey), welcomeOf(2, B.publicKey, 3))
+  // anybody can seal something to a key that is public
+  a.trust.secrets.set(2, secretOf(9))
+  converse(a, b)
+  t.alike(said(b), ['hello', 'proof', 'close'])
+})
+
+void test('a welcome is asked for once and given once', (t) => {
+  const [a, b] = pair(helloOf(1), null)
+  a.trust.welcomes.set(hexOf(B.publicKey), welcomeOf(2, B.publicKey))
+  a.handshake.start()
+  b.handshake.start()
+  const [welcome] = a.handshake.receive('askWelcome', CLUSTER_ID)
+  t.is(a.handshake.receive('askWelcome', CLUSTER_ID)[0]?.kind, 'close')
+  if (welcome?.kind !== 'send') throw new Error('no welcome')
+  t.is(b.handshake.receive('welcome', welcome.bytes)[0]?.kind, 'welcome')
+  t.is(b.handshake.receive('welcome', welcome.bytes)[0]?.kind, 'close')
+})
+
 void test('the older epoch is not enough for a key that is no member here', (t) => {
   const [a, b] = pair(helloOf(1, { epoch: 3 }), helloOf(2, { epoch: 2 }))
   a.trust.secrets.set(2, secretOf(2))

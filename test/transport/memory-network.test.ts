@@ -5,6 +5,7 @@ import test from 'brittle'
 import type { Address } from '../../lib/address.ts'
 import { hexOf } from '../../lib/encoding.ts'
 import { HELLO_DEADLINE_MS } from '../../lib/limits.ts'
+import { HelloSession } from '../../lib/transport/hello-session.ts'
 import { MemoryHub } from '../../lib/transport/memory-network.ts'
 import type { RequestAnswer } from '../../lib/transport/transport.ts'
 import { helloOf, introduce, keyPairOf, makeNode, peersOf } from './harness.ts'
@@ -185,6 +186,40 @@ void test('a key that is not known here cannot take the id of a known peer', asy
   await world.time.pass(2_000)
   t.alike(first.links.links(), [])
   await impostor.links.close()
+  await closeAll(world)
+})
+
+void test('a key has one id: a second one is refused, and one that proves untrue ends its link', async (t) => {
+  const world = await worldOf(1)
+  const first = nodeOf(world, 1)
+  first.trust.fallback = { kind: 'unproven' }
+  const network = world.hub.network(keyPairOf('new'), addressOf(7))
+  const parts = { name: 'new', network, clock: world.time, timers: world.time }
+  const instance = new Uint8Array(16).fill(9)
+  const comer = makeNode({ ...parts, id: 5, own: helloOf(5, { instance }) })
+  introduce([comer, first])
+  first.trust.standings.delete(hexOf(comer.keyPair.publicKey))
+  await comer.links.open()
+  comer.links.setPeers(peersOf([first]))
+  await world.time.pass(2_000)
+  const ids = (): number[] => first.links.links().map(({ id }) => id)
+  t.alike(ids(), [5])
+  comer.trust.own = helloOf(6, { instance })
+  network.dial(
+    peersOf([first])[0] ?? { publicKey: first.keyPair.publicKey, addresses: [] },
+    (result) => {
+      if (result.kind !== 'connected') throw new Error(result.reason)
+      const trust = comer.trust
+      const end = { onWelcome() {}, onAccept() {}, onRefused() {}, onEnd() {} }
+      void new HelloSession(result.connection, { trust, timers: world.time }, end)
+    }
+  )
+  await world.time.pass(1_000)
+  t.alike(first.recorder.events, ['up 5'])
+  // the log arrives, and says otherwise
+  first.links.setPeers([{ id: 8, publicKey: comer.keyPair.publicKey, addresses: [] }])
+  t.alike(ids(), [])
+  await comer.links.close()
   await closeAll(world)
 })
 

@@ -62,9 +62,9 @@ async function pairOf(role: Role, onMessage?: () => void): Promise<Pair> {
 }
 
 /** Protomux's open message: channel 0, type 1, the sender's number, the name, no id. */
-function openFrame(number: number, name: string): Uint8Array {
+function openFrame(number: number, name: string, rest: readonly number[] = [0]): Uint8Array {
   const text = bytesOf(name)
-  return new Uint8Array([0, 1, number, text.byteLength, ...text, 0])
+  return new Uint8Array([0, 1, number, text.byteLength, ...text, ...rest])
 }
 
 void test('an open and its messages reach the handlers', async (t) => {
@@ -94,6 +94,9 @@ void test('everything that the role does not permit closes the connection', asyn
     'a close of a channel': [open, new Uint8Array([0, 3, 1])],
     'a number without end': [new Uint8Array([0xff, 1])],
     'a name without end': [new Uint8Array([0, 1, 1, 20, 65])],
+    'an id beside the name': [openFrame(1, 'aspen/hello', [1, 1, 9])],
+    'more behind the name': [openFrame(1, 'aspen/hello', [0, 7])],
+    'nothing behind the name': [openFrame(1, 'aspen/hello', [])],
     'a long name': [new Uint8Array([0, 1, 1, 0xfd, 0xff, 0xff])],
     'a large frame': [open, new Uint8Array(MAX_HELLO_BYTES)]
   }
