@@ -179,8 +179,8 @@ const OTHER_COMMANDS: readonly CommandSpec[] = [
     summary: 'a whole cluster with its own private DHT in this terminal',
     flags: [
       { spec: '--nodes <count>', about: 'how many nodes (default: 3)' },
-      TIMING_FLAG,
-      LOG_LEVEL_FLAG,
+      { ...TIMING_FLAG, about: 'heartbeats and elections (default: lan)' },
+      { ...LOG_LEVEL_FLAG, about: 'how much the nodes log (default: warn)' },
       TIMEOUT_FLAG
     ],
     run: async (invocation) => (await import('./dev-command.ts')).dev(invocation)

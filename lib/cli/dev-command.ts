@@ -37,7 +37,11 @@ export async function dev(invocation: Invocation): Promise<number> {
   const folder = given === null ? mkdtempSync(join(tmpdir(), 'aspen-dev-')) : resolve(given)
   const signals = new StopSignals()
   const dht = await BootstrapNode.open({ host: '127.0.0.1', port: 0 })
-  const cluster = new DevCluster(invocation, { folder, bootstrap: dht.address })
+  const cluster = new DevCluster(invocation, {
+    folder,
+    bootstrap: dht.address,
+    isTemporary: given === null
+  })
   try {
     const started = await Promise.race([cluster.start(count), signals.first])
     if (typeof started === 'string') return EXIT.interrupted
@@ -66,17 +70,23 @@ interface StartedNode {
   readonly ready: Ready
 }
 
+interface DevPlace {
+  readonly folder: string
+  readonly bootstrap: Address
+  /** the folder goes when the cluster ends */
+  readonly isTemporary: boolean
+}
+
 class DevCluster {
   readonly #invocation: Invocation
   readonly #folder: string
   readonly #bootstrap: Address
+  readonly #isTemporary: boolean
   readonly #nodes: DevNode[] = []
   #isStopping = false
 
-  constructor(
-    invocation: Invocation,
-    { folder, bootstrap }: { readonly folder: string; readonly bootstrap: Address }
-  ) {
+  constructor(invocation: Invocation, { folder, bootstrap, isTemporary }: DevPlace) {
+    this.#isTemporary = isTemporary
     this.#invocation = invocation
     this.#folder = folder
     this.#bootstrap = bootstrap
@@ -98,7 +108,8 @@ class DevCluster {
     }
     if (missing.length > 0 && started[0] !== undefined) {
       ticket ??= await mintTicket(started[0].ready)
-      started.push(...(await this.#startAll(missing, 'join', ticket)))
+      // one by one, so that n3 is node 3
+      for (const name of missing) started.push(...(await this.#startAll([name], 'join', ticket)))
     }
     return started
   }
@@ -112,12 +123,17 @@ class DevCluster {
         '',
         `${style.symbol('ok')} ${plural(started.length, 'node')} on a private DHT at ${bootstrap}, in ${this.#folder}`,
         '',
-        ...started.map(({ name, ready }) => {
-          const where = `--data-dir ${shellWord(ready.status.data_dir)}`
-          return `  ${style.colour(this.#colourOf(name), name)}  aspen kv get hello ${where}   ${style.dim(ready.status.api.http)}`
+        ...started.map(({ name, ready: { status } }) => {
+          const who = style.colour(this.#colourOf(name), name)
+          return `  ${who}  node ${status.node.id}  ${status.api.http}  ${shellWord(status.data_dir)}`
         }),
         '',
-        '  Ctrl-C ends all of it.',
+        '  In another terminal:',
+        '',
+        ...examplesFor(started).map((line) => `    ${style.bold(line)}`),
+        '',
+        `  Ctrl-C ends all of it${this.#isTemporary ? ' and removes it' : ''}.`,
+        style.dim('  --log-level info shows what the nodes do.'),
         ''
       ],
       json: () => ({
@@ -205,7 +221,7 @@ class DevCluster {
       port: null,
       httpPort: null,
       timing: flags.choice<TimingProfile>('timing', TIMINGS) ?? 'lan',
-      logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'info',
+      logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'warn',
       timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? DEFAULT_TIMEOUT_MS
     }
   }
@@ -226,6 +242,19 @@ class DevCluster {
   #colourOf(name: string): Colour {
     return COLOURS[Number(name.slice(1)) % COLOURS.length] ?? 'cyan'
   }
+}
+
+/** A write on the first node, a read on the last: any node answers for all. */
+function examplesFor(started: readonly StartedNode[]): string[] {
+  const selectors = started.map(({ ready }) => `--data-dir ${shellWord(ready.status.data_dir)}`)
+  const [first] = selectors
+  const last = selectors.at(-1)
+  if (first === undefined || last === undefined) return []
+  return [
+    `aspen kv put hello world ${first}`,
+    `aspen kv get hello ${last}`,
+    `aspen members ${last}`
+  ]
 }
 
 async function mintTicket({ status }: Ready): Promise<string> {

@@ -49,8 +49,8 @@ const MEMBER_COLUMNS = [
   { title: 'STATE' },
   { title: 'LAG', isNumber: true },
   { title: 'RTT', isNumber: true },
-  { title: 'PATH' },
-  { title: 'VERSION' },
+  { title: 'PATH', isOptional: true },
+  { title: 'VERSION', isOptional: true },
   { title: 'ADDRESS' }
 ]
 

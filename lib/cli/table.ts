@@ -8,6 +8,8 @@ import { displayWidth, truncate } from './text.ts'
 export interface Column {
   readonly title: string
   readonly isNumber?: boolean
+  /** left out, the last one first, where the terminal is too narrow for all columns */
+  readonly isOptional?: boolean
 }
 
 const GUTTER = '  '
@@ -22,7 +24,14 @@ export function renderTable(
   style: Style
 ): string[] {
   const widths = columnWidths(columns, rows, style.width ?? MAX_PADDED_COLUMNS)
-  if (style.width !== null) shrink(widths, style.width)
+  if (style.width !== null && totalWidth(widths) > style.width) {
+    const dropped = columns.findLastIndex((column) => column.isOptional === true)
+    if (dropped !== -1) {
+      const kept = <T>(items: readonly T[]) => items.filter((_item, at) => at !== dropped)
+      return renderTable(kept(columns), rows.map(kept), style)
+    }
+    shrink(widths, style.width)
+  }
   const line = (cells: readonly string[]) =>
     columns
       .map((column, at) => fit(present(cells[at], 'cell'), widths[at] ?? 0, { column, style }))
@@ -44,10 +53,13 @@ function columnWidths(
   )
 }
 
+function totalWidth(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, GUTTER.length * (widths.length - 1))
+}
+
 /** Takes what is too much from the widest columns, as far as that leaves something to read. */
 function shrink(widths: number[], available: number): void {
-  const total = widths.reduce((sum, width) => sum + width, GUTTER.length * (widths.length - 1))
-  for (let surplus = total - available; surplus > 0;) {
+  for (let surplus = totalWidth(widths) - available; surplus > 0;) {
     const widest = Math.max(...widths)
     if (widest <= MIN_CUT_COLUMNS) return
     const at = widths.indexOf(widest)

@@ -55,8 +55,8 @@ const TICKET_COLUMNS = [
   { title: 'STATE' },
   { title: 'USES LEFT', isNumber: true },
   { title: 'EXPIRES' },
-  { title: 'MADE' },
-  { title: 'BY NODE', isNumber: true }
+  { title: 'MADE', isOptional: true },
+  { title: 'BY NODE', isNumber: true, isOptional: true }
 ]
 
 function cells(row: TicketRow, nowMs: number): string[] {

@@ -32,6 +32,7 @@ import type { ApplyResult, StateMachine } from '../state-machine/state-machine.t
 import { Links } from '../transport/links.ts'
 import type { Network } from '../transport/network.ts'
 import type { Transport, Welcome } from '../transport/transport.ts'
+import { StatusLog } from './status-log.ts'
 
 /** What the assembly says about itself, for the log; `lib/node` writes it with pino. */
 export interface EventLog {
@@ -81,6 +82,7 @@ export class Assembly {
   readonly #duties: LeaderDuties
   readonly #leaderLink: LeaderLink
   readonly #description: SelfDescription
+  readonly #statusLog: StatusLog
   #api = { socket: '', http: '' }
   #hasFailed = false
   #isHalted = false
@@ -89,6 +91,7 @@ export class Assembly {
   constructor(parts: AssemblyParts) {
     const { id, clock, timers, random, stateMachine } = parts
     this.#parts = parts
+    this.#statusLog = new StatusLog(parts.events)
     this.replica = this.#makeReplica()
     this.#trust = this.#makeTrust()
     this.#transport = this.#makeTransport()
@@ -327,11 +330,7 @@ export class Assembly {
   }
 
   #onStatus(status: CoreStatus): void {
-    const { role, term, leader } = status
-    this.#parts.events.info(
-      { event: 'raft.status', role, term, leader },
-      'role, term or leader changed'
-    )
+    this.#statusLog.tell(status)
     this.#forwarder.onStatus(status)
     this.#refreshPeers()
     this.#duties.look()

@@ -79,6 +79,23 @@ test('a row that cannot be cut does not pad the others; several columns give way
   for (const line of renderTable(columns, rows, narrow)) t.ok(line.length <= 50, line)
 })
 
+test('optional columns leave a narrow terminal, the last one first', (t) => {
+  const columns = [
+    { title: 'ID' },
+    { title: 'PATH', isOptional: true },
+    { title: 'VERSION', isOptional: true },
+    { title: 'ADDRESS' }
+  ]
+  const rows = [['1', 'direct', '0.1.0', '10.0.0.1:4000']]
+  const titles = (width: number) => {
+    const stream = new KeptStream({ isTerminal: true, columns: width })
+    return renderTable(columns, rows, styleOf(stream, { ...UTF8, NO_COLOR: '1' }, true))[0]
+  }
+  t.is(titles(36), 'ID  PATH    VERSION  ADDRESS')
+  t.is(titles(30), 'ID  PATH    ADDRESS')
+  t.is(titles(20), 'ID  ADDRESS')
+})
+
 interface Kept {
   readonly output: Output
   readonly stdout: KeptStream

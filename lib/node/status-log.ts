@@ -1,0 +1,26 @@
+// One line in the log for each change of role, term or leader, and none for the other things of which
+// the core tells in the same call: a configuration, above all.
+
+import type { Status } from '../raft/effects.ts'
+
+/** The part of the log that this needs. */
+interface StatusEvents {
+  info(fields: object, message: string): void
+}
+
+export class StatusLog {
+  readonly #events: StatusEvents
+  /** what the last line said */
+  #told = ''
+
+  constructor(events: StatusEvents) {
+    this.#events = events
+  }
+
+  tell({ role, term, leader }: Pick<Status, 'role' | 'term' | 'leader'>): void {
+    const news = `${role} ${term} ${leader}`
+    if (news === this.#told) return
+    this.#told = news
+    this.#events.info({ event: 'raft.status', role, term, leader }, 'role, term or leader changed')
+  }
+}
