@@ -13,13 +13,14 @@
 // kinds it makes itself, or does not know, and an entry that nobody knows would stop every member.
 
 import c from 'compact-encoding'
+import { assert } from '../assert.ts'
 import { boundedArray, boundedBytes, boundedText, boundedUint } from '../encoding.ts'
 import { bytesOf, isRecord, strictBoolean } from '../encoding.ts'
 import type { Encoder } from '../encoding.ts'
 import { isErrorCode, ProtocolError } from '../errors.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { MAX_CHANGES_PER_ENTRY, MAX_ENTRY_BYTES, MAX_INDEX } from '../limits.ts'
-import { MAX_APPEND_ENTRIES, MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
+import { MAX_APPEND_ENTRIES, MAX_REQUEST_TIMEOUT_MS, MAX_RPC_MESSAGE_SIZE } from '../limits.ts'
 import { MAX_NODE_ID } from '../node-id.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Outcome } from '../replica/proposals.ts'
@@ -256,7 +257,9 @@ const applyResult: Encoder<ApplyResult> = {
 }
 
 const codeText = boundedText(64)
-const MAX_DETAIL_BYTES = 4_096
+const MAX_DETAIL_BYTES = 2_048
+const MAX_OUTCOME_BYTES = Math.max(4 * MAX_DETAIL_BYTES, 9 * MAX_CHANGES_PER_ENTRY + 64)
+assert(MAX_OUTCOME_BYTES * MAX_APPEND_ENTRIES < MAX_RPC_MESSAGE_SIZE, 'any answer fits a message')
 const detailText = boundedText(MAX_DETAIL_BYTES)
 
 /** Code, message, hint (empty for none), fields as JSON (empty for none). */

@@ -51,6 +51,8 @@ interface Deadline {
 export class Forwarder {
   readonly #parts: ForwarderParts
   readonly #waitingForLeader = new Set<() => void>()
+  /** how often something about the leader has changed */
+  #changeCount = 0
   #lane: LeaderLane | null = null
   /** callers that have no answer: at most MAX_PENDING_PROPOSALS of MAX_PENDING_PROPOSAL_BYTES in all */
   #submitCount = 0
@@ -139,6 +141,7 @@ export class Forwarder {
     let reason: Refusal | null = null
     for (;;) {
       this.#checkTime(deadline, reason)
+      const seenCount = this.#changeCount
       let withdraw = (): boolean => false
       const attempt = await this.#within<Attempt>(deadline, (onEnd) => {
         withdraw = this.#tryPropose(entry, deadline.atMs, onEnd)
@@ -153,18 +156,19 @@ export class Forwarder {
         if (outcome.reason === 'overloaded') throw overloadedError('the leader')
         reason = outcome.reason
       }
-      await this.#waitForLeader(deadline)
+      await this.#waitForLeader(deadline, seenCount)
     }
   }
 
   async #confirmRead(deadline: Deadline): Promise<Index> {
     for (;;) {
       this.#checkTime(deadline, null)
+      const seenCount = this.#changeCount
       const attempt = await this.#within<ReadAttempt>(deadline, (onEnd) => this.#tryRead(onEnd))
       if (attempt === 'deadline') throw this.#unavailable(deadline, null)
       if (attempt.kind === 'overloaded') throw overloadedError('the leader')
       if (attempt.kind === 'index') return await this.#waitApplied(attempt.index, deadline)
-      await this.#waitForLeader(deadline)
+      await this.#waitForLeader(deadline, seenCount)
     }
   }
 
@@ -241,23 +245,28 @@ export class Forwarder {
     })
   }
 
-  /** Waits until something about the leader changes, at most RETRY_MS and not beyond the deadline. */
-  async #waitForLeader({ atMs }: Deadline): Promise<void> {
-    if (this.#isClosed) return
-    const { clock, timers } = this.#parts
+  /**
+   * Waits until something about the leader changes, or has changed since `seenCount`; not beyond the
+   * deadline, and while a leader is known at most RETRY_MS.
+   */
+  async #waitForLeader({ atMs }: Deadline, seenCount: number): Promise<void> {
+    if (this.#isClosed || this.#changeCount !== seenCount) return
+    const { clock, timers, replica } = this.#parts
     const leftMs = Math.max(0, atMs - clock.nowMs())
+    const waitMs = replica.status.leader === null ? leftMs : Math.min(leftMs, RETRY_MS)
     await new Promise<void>((resolve) => {
       const done = (): void => {
         this.#waitingForLeader.delete(done)
         timer.cancel()
         resolve()
       }
-      const timer = timers.start(Math.min(leftMs, RETRY_MS), done)
+      const timer = timers.start(waitMs, done)
       this.#waitingForLeader.add(done)
     })
   }
 
   #wake(): void {
+    this.#changeCount++
     for (const done of this.#waitingForLeader) done()
   }
 
@@ -314,7 +323,7 @@ export class Forwarder {
   }
 }
 
-/** Between two tries when nothing tells this node that something changed. */
+/** Between two tries with a leader that cannot be reached, or refuses. */
 const RETRY_MS = 50
 
 function decodeRequest(payload: Uint8Array): LeaderRequest | null {
