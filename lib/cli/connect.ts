@@ -10,21 +10,22 @@ import type { Invocation, Target } from './invocation.ts'
 import { shortPath, targetOf } from './invocation.ts'
 import type { Environment } from './style.ts'
 import { formatDuration } from './text.ts'
+import { showWaiting } from './waiting.ts'
 
 /** Calls `work` with a client of the node, and closes it. @throws AspenError NODE_NOT_RUNNING */
 export async function withNode<T>(
   invocation: Invocation,
   work: (client: Client) => Promise<T>
 ): Promise<T> {
+  const { host, output } = invocation
   const target = targetOf(invocation)
-  const socketPath =
-    readRuntime(target.dataDir)?.socket ?? socketPathOf(target.dataDir, invocation.host.env)
+  const socketPath = readRuntime(target.dataDir)?.socket ?? socketPathOf(target.dataDir, host.env)
   const client = Client.connect({ socketPath })
   try {
-    return await work(client)
+    return await showWaiting(work(client), { output, nowMs: host.nowMs })
   } catch (error) {
     if (error instanceof AspenError && error.code === 'NODE_NOT_RUNNING')
-      throw notRunning(target, invocation.host.env, error)
+      throw notRunning(target, host.env, error)
     throw error
   } finally {
     client.close()
