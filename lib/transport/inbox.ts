@@ -2,7 +2,7 @@
 // starts the next on the same channel (outbox.ts); anything else is a violation.
 
 import { ProtocolError } from '../errors.ts'
-import { MAX_FRAGMENT_BYTES, MAX_RPC_MESSAGE_SIZE } from '../limits.ts'
+import { MAX_FRAGMENT_BYTES, MAX_RPC_MESSAGE_SIZE, MIN_BULK_WINDOW_BYTES } from '../limits.ts'
 import { FIRST_HEADER_BYTES } from './outbox.ts'
 
 export class Inbox {
@@ -36,7 +36,11 @@ export class Inbox {
     }
     whole.set(bytes, this.#offset)
     this.#offset += bytes.byteLength
-    if (this.#offset < whole.byteLength) return null
+    if (this.#offset < whole.byteLength) {
+      // each fragment costs an acknowledgement: crumbs would cost more to take than to send
+      if (bytes.byteLength < MIN_BULK_WINDOW_BYTES) throw new ProtocolError('a small fragment')
+      return null
+    }
     this.#whole = null
     return whole
   }

@@ -203,14 +203,14 @@ export class Link {
       `an answer has at most ${MAX_REQUEST_BYTES} bytes`
     )
     if (this.#isOver || !this.#inHand.delete(id)) return
-    if (this.#outbox.backlogBytes > 2 * MAX_SEND_BACKLOG_BYTES) {
-      this.close('the other side does not read what it asked for')
-      return
-    }
     this.#sendEnvelope({ kind: 'answer', id, payload })
   }
 
   #sendEnvelope(envelope: Envelope): void {
+    if (this.#outbox.backlogBytes > 2 * MAX_SEND_BACKLOG_BYTES) {
+      this.close('the other side does not read what it asked for')
+      return
+    }
     this.#outbox.send('rpc', encodeEnvelope(envelope), false)
   }
 

@@ -29,6 +29,8 @@ interface Waiting {
   offset: number
 }
 
+/** What a message counts in the backlog beyond its bytes: a million empty ones are not free. */
+const WAITING_OVERHEAD_BYTES = 128
 /** Bytes in front of the first fragment: the length of the whole, little-endian uint32. */
 export const FIRST_HEADER_BYTES = 4
 
@@ -41,6 +43,8 @@ export class Outbox {
   #nextBulk: BulkChannel = 'raft'
   #isDrained = true
   #backlogBytes = 0
+  /** what of it would give way: appends of which nothing has left */
+  #droppableBytes = 0
   #turnBytes = 0
   #pause: Timer | null = null
   #isClosed = false
@@ -56,9 +60,7 @@ export class Outbox {
   /** Whether a message of `byteCount` fits after dropping what may be dropped. */
   hasRoom(byteCount: number): boolean {
     const withIt = this.#backlogBytes + byteCount
-    return (
-      withIt <= MAX_SEND_BACKLOG_BYTES || withIt - this.#droppableBytes() <= MAX_SEND_BACKLOG_BYTES
-    )
+    return withIt - this.#droppableBytes <= MAX_SEND_BACKLOG_BYTES
   }
 
   /** `isDroppable`: an append; it, or older ones, go when the backlog is full. */
@@ -73,7 +75,8 @@ export class Outbox {
       this.#isDrained = this.#parts.write(channel, 'whole', bytes)
       return
     }
-    this.#backlogBytes += bytes.byteLength
+    this.#backlogBytes += costOf(waiting)
+    if (isDroppable) this.#droppableBytes += costOf(waiting)
     if (isSmall && !mustQueue) this.#small.push(waiting)
     else this.#bulk[channel].push(waiting)
     this.#pump()
@@ -98,6 +101,7 @@ export class Outbox {
     this.#bulk.raft = []
     this.#bulk.rpc = []
     this.#backlogBytes = 0
+    this.#droppableBytes = 0
   }
 
   #pump(): void {
@@ -109,7 +113,7 @@ export class Outbox {
   #writeSmall(): boolean {
     const waiting = this.#small.shift()
     if (waiting === undefined) return false
-    this.#backlogBytes -= waiting.bytes.byteLength
+    this.#forget(waiting)
     this.#isDrained = this.#parts.write(waiting.channel, 'whole', waiting.bytes)
     return true
   }
@@ -120,7 +124,7 @@ export class Outbox {
     if (channel === null || waiting === undefined) return false
     if (waiting.bytes.byteLength <= MAX_FRAGMENT_BYTES) {
       this.#bulk[channel].shift()
-      this.#backlogBytes -= waiting.bytes.byteLength
+      this.#forget(waiting)
       this.#isDrained = this.#parts.write(channel, 'whole', waiting.bytes)
       return true
     }
@@ -144,10 +148,11 @@ export class Outbox {
     const end = Math.min(offset + byteCount, bytes.byteLength)
     const fragment = bytes.subarray(offset, end)
     const isFirst = offset === 0
+    if (isFirst && waiting.isDroppable) this.#droppableBytes -= costOf(waiting)
     waiting.offset = end
     if (end === bytes.byteLength) {
       this.#bulk[channel].shift()
-      this.#backlogBytes -= bytes.byteLength
+      this.#forget(waiting)
     }
     this.#pacing.onSent(fragment.byteLength, this.#parts.clock.nowMs())
     this.#countTurn(fragment.byteLength)
@@ -176,19 +181,24 @@ export class Outbox {
   }
 
   #makeRoom(byteCount: number): void {
-    while (this.#backlogBytes + byteCount > MAX_SEND_BACKLOG_BYTES) {
+    while (this.#backlogBytes + byteCount > MAX_SEND_BACKLOG_BYTES && this.#droppableBytes > 0) {
       const queue = [this.#small, this.#bulk.raft].find((lane) => lane.some(isGone))
-      if (queue === undefined) return
+      assert(queue !== undefined, 'what may be dropped waits')
       const [dropped] = queue.splice(queue.findIndex(isGone), 1)
       assert(dropped !== undefined, 'an append was found')
-      this.#backlogBytes -= dropped.bytes.byteLength
+      this.#forget(dropped)
     }
   }
 
-  #droppableBytes(): number {
-    const all = [...this.#small, ...this.#bulk.raft].filter(isGone)
-    return all.reduce((sum, waiting) => sum + waiting.bytes.byteLength, 0)
+  /** A message is not in the backlog any more. */
+  #forget(waiting: Waiting): void {
+    this.#backlogBytes -= costOf(waiting)
+    if (isGone(waiting)) this.#droppableBytes -= costOf(waiting)
   }
+}
+
+function costOf({ bytes }: Waiting): number {
+  return bytes.byteLength + WAITING_OVERHEAD_BYTES
 }
 
 /** Whether the message may be dropped: an append of which nothing has left. */

@@ -1,12 +1,16 @@
 // Requests and messages between two verified links, on the memory network and a virtual clock.
 
 import test from 'brittle'
+import { bytesOf } from '../../lib/encoding.ts'
 import { MAX_INFLIGHT_REQUESTS, MAX_REQUEST_TIMEOUT_MS } from '../../lib/limits.ts'
 import { chained, genesis } from '../../lib/raft/entry.ts'
 import type { Message } from '../../lib/raft/message.ts'
+import { Link } from '../../lib/transport/link.ts'
 import { MemoryHub } from '../../lib/transport/memory-network.ts'
+import { Mux } from '../../lib/transport/mux.ts'
+import type { Connection, ConnectionHandlers } from '../../lib/transport/network.ts'
 import type { RequestAnswer } from '../../lib/transport/transport.ts'
-import { CLUSTER_ID, introduce, keyPairOf, makeNode, peersOf } from './harness.ts'
+import { CLUSTER_ID, helloOf, introduce, keyPairOf, makeNode, peersOf } from './harness.ts'
 import type { Node } from './harness.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -140,6 +144,47 @@ void test('a heartbeat passes a big append that was sent before it', async (t) =
   const payload = message?.kind === 'append' ? message.entries[0]?.payload : undefined
   t.is(Buffer.compare(payload ?? new Uint8Array(0), new Uint8Array(4 * 1024 * 1024).fill(1)), 0)
   await close()
+})
+
+void test('who asks for ever and reads nothing is cut off', (t) => {
+  let handlers: ConnectionHandlers | null = null
+  const connection: Connection = {
+    remotePublicKey: keyPairOf('b').publicKey,
+    handshakeHash: new Uint8Array(64),
+    isInitiator: false,
+    remoteAddress: null,
+    start: (given) => void (handlers = given),
+    allocate: (byteCount) => new Uint8Array(byteCount),
+    write: () => false,
+    pause: () => {},
+    resume: () => {},
+    setFrameLimit: () => {},
+    rttMs: () => null,
+    close: () => {},
+    finish: () => {}
+  }
+  const time = new VirtualTime()
+  const ended: string[] = []
+  const nothing = { onMessage: () => {}, onDrain: () => {}, onClose: () => {} }
+  new Link({
+    mux: new Mux(connection, 'member', nothing),
+    hello: { ...helloOf(2), clusterId: CLUSTER_ID, versions: { from: 1, to: 1 }, features: 0 },
+    clock: time,
+    timers: time,
+    handlers: {
+      onMessage: () => {},
+      onRequest: (_payload, answer) => answer(new Uint8Array(1_000_000)),
+      onEnd: (reason) => ended.push(reason)
+    }
+  })
+  const hear = (...bytes: number[]): void => handlers?.onFrame(new Uint8Array(bytes))
+  hear(0, 1, 1, 9, ...bytesOf('aspen/rpc'), 0)
+  let count = 0
+  while (ended.length === 0 && count < 1_000_000) {
+    hear(1, 0, 0, count & 0xff, (count >> 8) & 0xff, (count >> 16) & 0xff, 0, 7)
+    count++
+  }
+  t.alike(ended, ['the other side does not read what it asked for'])
 })
 
 void test('messages to nobody are dropped', async (t) => {

@@ -105,7 +105,7 @@ void test('a full wire stops everything until it drains, and small goes first th
   wire.outbox.send('raft', new Uint8Array(50_000), true)
   wire.outbox.send('rpc', new Uint8Array(2), false)
   t.alike(wire.kinds(), ['raft whole 1'])
-  t.is(wire.outbox.backlogBytes, 50_002)
+  t.is(wire.outbox.backlogBytes, 50_002 + 2 * 128)
   wire.isFull = false
   wire.outbox.onDrain()
   t.is(wire.kinds()[1], 'rpc whole 2')
@@ -200,12 +200,14 @@ void test('whatever goes in comes out whole, each channel’s bulk in order', (t
 })
 
 void test('fragments that do not fit together are refused', (t) => {
-  const first = new Uint8Array(104)
+  const first = new Uint8Array(5_000)
   new DataView(first.buffer).setUint32(0, 50_000, true)
   const cases: [string, (inbox: Inbox) => unknown][] = [
     ['a message inside another', (inbox) => (inbox.first(first), inbox.first(first))],
     ['a fragment of nothing', (inbox) => inbox.next(first)],
     ['an empty fragment', (inbox) => (inbox.first(first), inbox.next(new Uint8Array(0)))],
+    // each costs an acknowledgement
+    ['a crumb', (inbox) => inbox.first(first.subarray(0, 40))],
     ['no bytes after the length', (inbox) => inbox.first(first.subarray(0, 4))],
     ['too many bytes', (inbox) => (inbox.first(first), inbox.next(new Uint8Array(60_000)))],
     ['too short for fragments', (inbox) => inbox.first(new Uint8Array([5, 0, 0, 0, 1]))],
