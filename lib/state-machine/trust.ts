@@ -97,6 +97,7 @@ function createInvite(state: TrustState, command: Command<'createInvite'>, at: S
       message: 'an invite lives at least 1 ms and has at least one use'
     })
   }
+  if (state.nodes.some((node) => b4a.equals(node.publicKey, publicKey))) return keyTaken(state)
   // the same command twice: the secret behind the key is random, so it is no other invite
   if (inviteOf(state, publicKey) !== undefined) return { state, result: { kind: 'inviteCreated' } }
 
@@ -158,6 +159,8 @@ function admit(state: TrustState, command: Command<'admit'>, at: Stamp): TrustSt
   }
   if (known !== undefined)
     return { state, result: { kind: 'admitted', id: known.id, isNew: false } }
+  // every other holder of that ticket would have the node's secret key
+  if (inviteOf(state, command.publicKey) !== undefined) return keyTaken(state)
   if (state.nodes.length >= MAX_MEMBERS || state.nextNodeId >= MAX_NODE_ID) {
     const message = `the cluster has ${state.nodes.length} members; at most ${MAX_MEMBERS} are allowed`
     return refuse(state, { code: 'TOO_MANY_MEMBERS', message, fields: { max: MAX_MEMBERS } })
@@ -274,6 +277,14 @@ function byClosing(a: Invite, b: Invite): number {
 
 function isForgotten(invite: Invite, at: Stamp): boolean {
   return invite.closed !== null && at.timeMs - invite.closed.atMs > MAX_CLOSED_INVITE_AGE_MS
+}
+
+/** A key is a ticket's or a node's: what a connection with it may do must not depend on the order of events. */
+function keyTaken(state: TrustState): TrustStep {
+  return refuse(state, {
+    code: 'INVALID_REQUEST',
+    message: 'a ticket and a node cannot have the same key'
+  })
 }
 
 /** The state stays, except that an expired invite may have been closed. */

@@ -174,6 +174,17 @@ test('a key that is a node through another invite keeps its id and takes no use'
   t.is(trust.refusal(admit(12, 20)), 'TICKET_REVOKED', 'after what the invite says')
 })
 
+test('the key of an invite is never the key of a node, nor the other way round', (t) => {
+  const trust = founded()
+  trust.apply(createInvite(10))
+  trust.apply(createInvite(11))
+  const before = trust.state
+  t.is(trust.refusal(admit(10, 10)), 'INVALID_REQUEST', 'its own key')
+  t.is(trust.refusal(admit(10, 11)), 'INVALID_REQUEST', 'the key of another ticket')
+  t.is(trust.refusal(createInvite(200)), 'INVALID_REQUEST', 'the key of node 1')
+  t.is(trust.state, before)
+})
+
 test('an admission is refused for the first reason that holds', (t) => {
   const trust = founded()
   t.is(trust.refusal(admit(10, 20, 9)), 'TICKET_UNKNOWN')

@@ -166,7 +166,7 @@ void test('who asks for ever and reads nothing is cut off', (t) => {
   const time = new VirtualTime()
   const ended: string[] = []
   const nothing = { onMessage: () => {}, onDrain: () => {}, onClose: () => {} }
-  new Link({
+  const link = new Link({
     mux: new Mux(connection, 'member', nothing),
     hello: { ...helloOf(2), clusterId: CLUSTER_ID, versions: { from: 1, to: 1 }, features: 0 },
     clock: time,
@@ -179,6 +179,7 @@ void test('who asks for ever and reads nothing is cut off', (t) => {
   })
   const hear = (...bytes: number[]): void => handlers?.onFrame(new Uint8Array(bytes))
   hear(0, 1, 1, 9, ...bytesOf('aspen/rpc'), 0)
+  t.is(link.status().id, 2)
   let count = 0
   while (ended.length === 0 && count < 1_000_000) {
     hear(1, 0, 0, count & 0xff, (count >> 8) & 0xff, (count >> 16) & 0xff, 0, 7)
