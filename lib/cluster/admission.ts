@@ -17,7 +17,10 @@ import type { JoinAnswer, VerifiedJoinRequest } from '../transport/transport.ts'
 import type { ClusterTrust } from './trust.ts'
 
 export interface AdmissionParts {
-  readonly trust: Pick<ClusterTrust, 'epoch' | 'epochSecret' | 'configuration' | 'welcomeFor'>
+  readonly trust: Pick<
+    ClusterTrust,
+    'epoch' | 'epochSecret' | 'configuration' | 'welcomeFor' | 'whyUsedUp'
+  >
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -52,6 +55,8 @@ export class Admission {
     const secret = trust.epochSecret(epoch)
     if (secret === null) return { kind: 'busy' }
     const { publicKey, invitePublicKey, name, version, addresses } = request
+    const refusal = trust.whyUsedUp(invitePublicKey, publicKey)
+    if (refusal !== null) return { kind: 'refused', error: refusal }
     const sealedSecret = sealedTo(publicKey, secret, random)
     if (sealedSecret === null) return { kind: 'refused', error: NOT_A_KEY }
     const result = await submit(

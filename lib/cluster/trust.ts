@@ -8,7 +8,7 @@
 import { openSealed } from '../crypto.ts'
 import type { KeyPair } from '../crypto.ts'
 import { hexOf } from '../encoding.ts'
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode, ErrorDetail } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import { memberOf } from '../raft/configuration.ts'
@@ -71,7 +71,9 @@ export class ClusterTrust implements Trust {
     const box = this.#ownBox()
     if (box === null || box.epoch !== epoch) return null
     const secret = openSealed(box.sealedSecret, this.#parts.keyPair)
-    if (secret !== null) this.#secrets.set(epoch, secret)
+    // what is sealed was said by another member
+    if (secret?.byteLength !== EPOCH_SECRET_BYTES) return null
+    this.#secrets.set(epoch, secret)
     return secret
   }
 
@@ -82,7 +84,18 @@ export class ClusterTrust implements Trust {
     if (id !== undefined) return { kind: 'member', id }
     const invite = index.invites.get(hex)
     if (invite !== undefined) return standingOfInvite(invite)
-    return this.#parts.isInTouch() ? { kind: 'stranger' } : { kind: 'unproven' }
+    return this.#knowsAllMembers() ? { kind: 'stranger' } : { kind: 'unproven' }
+  }
+
+  /**
+   * Why the ticket lets this key in no more, as far as this node knows; null when it is to be asked for.
+   * Used up is a ticket also by the key whose answer was lost: that one is let in again.
+   */
+  whyUsedUp(invitePublicKey: Uint8Array, publicKey: Uint8Array): ErrorDetail | null {
+    const { members, invites } = this.#keyIndex()
+    const invite = invites.get(hexOf(invitePublicKey))
+    const isUsedUp = invite?.closed?.reason === 'usedUp'
+    return isUsedUp && !members.has(hexOf(publicKey)) ? closedError('usedUp') : null
   }
 
   welcomeFor(publicKey: Uint8Array): Welcome | null {
@@ -103,6 +116,15 @@ export class ClusterTrust implements Trust {
   /** The node's record, if its admission has been applied here. */
   nodeRecord(id: NodeId): NodeRecord | undefined {
     return this.#parts.trustState().nodes.find((node) => node.id === id)
+  }
+
+  /**
+   * Whether every member that was one when the present leader began is known here: its first entry is.
+   * To hear it is not enough: its own admission may be among what has not come yet.
+   */
+  #knowsAllMembers(): boolean {
+    const { term, lastTerm } = this.#parts.status()
+    return this.#parts.isInTouch() && lastTerm === term
   }
 
   #ownBox(): { readonly epoch: number; readonly sealedSecret: Uint8Array } | null {
@@ -131,14 +153,19 @@ interface KeyIndex {
   readonly invites: ReadonlyMap<string, Invite>
 }
 
-/** Expiry is the cluster's to decide, at the attempt: an invite that nobody has closed is open. */
-function standingOfInvite(invite: Invite): Standing {
-  if (invite.closed === null) return { kind: 'invite', proofKey: invite.proofKey }
-  const { code, message } = CLOSED[invite.closed.reason]
-  return {
-    kind: 'refused',
-    error: { code, message, hint: 'ask for a new one: aspen ticket create' }
-  }
+const EPOCH_SECRET_BYTES = 32
+
+/**
+ * Expiry is the cluster's to decide, at the attempt: an invite that nobody has closed is open. One that
+ * is used up may be shown by the key that used it last, whose answer was lost (`whyUsedUp`).
+ */
+function standingOfInvite({ closed, proofKey }: Invite): Standing {
+  if (closed === null || closed.reason === 'usedUp') return { kind: 'invite', proofKey }
+  return { kind: 'refused', error: closedError(closed.reason) }
+}
+
+function closedError(reason: keyof typeof CLOSED): ErrorDetail {
+  return { ...CLOSED[reason], hint: 'ask for a new one: aspen ticket create' }
 }
 
 const CLOSED: Record<'usedUp' | 'revoked' | 'expired', { code: ErrorCode; message: string }> = {

@@ -338,8 +338,11 @@ export class Assembly {
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
     const changesTrust = results.some((result) => TRUST_RESULTS.has(result.kind))
-    if (changesTrust) this.#refreshPeers()
-    if (changesTrust || entries.some((entry) => entry.payload.byteLength === 0)) this.#duties.look()
+    // from a term's first entry on, keys that are still not known are strangers
+    const isTermNew = entries.some((entry) => entry.payload.byteLength === 0)
+    if (!changesTrust && !isTermNew) return
+    this.#refreshPeers()
+    this.#duties.look()
   }
 
   #onLinkUp(id: NodeId): void {
