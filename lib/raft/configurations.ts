@@ -51,6 +51,15 @@ export class Configurations {
     return isVoterIn(this.voters, id)
   }
 
+  /**
+   * Whether `id` may stand for election: it votes in the configuration in use, or in one that may still
+   * come back because what followed it is not known to be committed. The last entry of a change may be
+   * only on nodes that it leaves without a vote; if those did not campaign, nobody could win (thesis 4.2.2).
+   */
+  mayCampaign(id: NodeId): boolean {
+    return this.#known.some((known) => isVoterIn(known.voters, id))
+  }
+
   /** Whether `id` alone decides everything. */
   isSoleVoter(id: NodeId): boolean {
     return this.voters.incoming.length > 0 && isAlone(this.voters, id)

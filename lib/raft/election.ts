@@ -16,7 +16,7 @@ import type { CandidateState, PreCandidateState } from './roles.ts'
 export function onElectionTimeout(core: Core): void {
   assert(core.role.kind !== 'leader', 'a leader has no election timeout')
   const isStalled = core.durability.isStalled(core.now.nowMs, core.timing.electionMinMs)
-  if (core.configurations.isVoter(core.id) && !isStalled) {
+  if (core.configurations.mayCampaign(core.id) && !isStalled) {
     becomePreCandidate(core)
     return
   }
@@ -25,7 +25,7 @@ export function onElectionTimeout(core: Core): void {
 
 /** The leader handed over: campaign at once, without asking first (thesis 3.10). */
 export function campaignForTransfer(core: Core): void {
-  if (!core.configurations.isVoter(core.id)) return
+  if (!core.configurations.mayCampaign(core.id)) return
   if (core.durability.isStalled(core.now.nowMs, core.timing.electionMinMs)) return
   becomeCandidate(core, true)
 }

@@ -24,7 +24,7 @@ export interface Proposal {
 export function becomeLeader(core: Core): void {
   assert(core.role.kind === 'candidate', 'only a candidate wins')
   assert(core.durability.isVoteDurable, 'a leader is durably in its term (R6)')
-  assert(core.configurations.isVoter(core.id), 'only a voter leads')
+  assert(core.configurations.mayCampaign(core.id), 'only a voter leads, of now or of before')
   const role = newLeaderState(core)
   core.role = role
   core.provenIndex = core.log.last.index

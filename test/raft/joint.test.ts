@@ -65,6 +65,24 @@ test('a new leader finishes the joint change of the one that is gone', (t) => {
   t.is(cluster.raft(4).status().role, 'leader')
 })
 
+test('the final entry survives on nodes that it leaves without a vote: one of them finishes it', (t) => {
+  const cluster = Cluster.of([1, 2, 3])
+  cluster.elect(1)
+  // 3 is to be the only voter, and gets the joint entry but not the final one
+  cluster.isLost = ({ to, message }) =>
+    to === 3 && message.kind === 'append' && message.entries.some(({ index }) => index > 3)
+  cluster.step(1, asking({ demote: [1, 2] }))
+  cluster.settle()
+  t.alike(sets(cluster, 2), [[3], []])
+  t.alike(sets(cluster, 3), [[3], [1, 2, 3]])
+  cluster.crash(1, Infinity)
+  cluster.restart(1)
+  cluster.isLost = () => false
+  cluster.run(4 * timing.electionMaxMs)
+  for (const id of [1, 2, 3]) t.alike(sets(cluster, id), [[3], []])
+  t.is(cluster.raft(3).status().role, 'leader', 'it leads in the end')
+})
+
 test('a new leader leaves a committed joint configuration only after a commit of its own term', (t) => {
   const cluster = Cluster.alone(1, [1, 2, 3])
   const { disk } = cluster.node(1)
