@@ -5,12 +5,13 @@ import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { Address } from '../address.ts'
 import { formatAddress, parseAddress } from '../address.ts'
-import { hexOf } from '../encoding.ts'
+import { PUBLIC_KEY_BYTES } from '../crypto.ts'
+import { bytesFromHex, hexOf } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import { MAX_MEMBER_ADDRESSES, MAX_PEERS } from '../limits.ts'
 import type { DataDirectory } from './data-directory.ts'
 
-const BookJson = Type.Record(Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.Array(Type.String()))
+const BookJson = Type.Record(Type.String(), Type.Array(Type.String()))
 
 export class AddressBook {
   readonly #directory: Pick<DataDirectory, 'readJson' | 'writeHint'>
@@ -22,6 +23,7 @@ export class AddressBook {
     const json = directory.readJson('peers.json')
     if (!Value.Check(BookJson, json)) return
     for (const [key, texts] of Object.entries(json).slice(-MAX_PEERS)) {
+      if (bytesFromHex(key, PUBLIC_KEY_BYTES) === null) continue
       const addresses = texts.map(parseAddress).filter((address) => address !== null)
       this.#addresses.set(key, addresses.slice(0, MAX_MEMBER_ADDRESSES))
     }

@@ -1,0 +1,135 @@
+// What the user wants against what the directory holds.
+
+import test from 'brittle'
+import { AspenError } from '../../lib/errors.ts'
+import { createLogger } from '../../lib/node/log.ts'
+import type { Membership } from '../../lib/node/membership.ts'
+import type { Intent, NodeOptions } from '../../lib/node/options.ts'
+import { planOf } from '../../lib/node/plan.ts'
+import { encodeTicket } from '../../tickets/tickets.ts'
+
+const CLUSTER = new Uint8Array(16).fill(1)
+const BOOTSTRAP = [{ host: '10.0.0.9', port: 49_737 }]
+
+function ticketOf(clusterId = CLUSTER, bootstrap = BOOTSTRAP): string {
+  return encodeTicket({
+    role: 'voter',
+    clusterId,
+    secret: new Uint8Array(16).fill(9),
+    expiresMs: 1_800_000_000_000,
+    memberKeys: [new Uint8Array(32).fill(1)],
+    addresses: [],
+    bootstrap
+  })
+}
+
+const INTENTS = {
+  create: { kind: 'create' },
+  join: { kind: 'join', ticket: ticketOf(), timeoutMs: 1_000 },
+  joinOther: { kind: 'join', ticket: ticketOf(CLUSTER.map(() => 2)), timeoutMs: 1_000 },
+  start: { kind: 'start' }
+} as const satisfies Record<string, Intent>
+
+const MEMBER: Membership = {
+  state: 'member',
+  clusterId: CLUSTER,
+  id: 3,
+  name: 'recorded',
+  bootstrap: BOOTSTRAP,
+  udpPort: 5,
+  httpPort: 6,
+  welcome: null
+}
+const CREATING: Membership = { ...MEMBER, state: 'creating' }
+
+const DIRECTORIES = {
+  empty: { membership: null, hasKey: false, hasLog: false },
+  keyOnly: { membership: null, hasKey: true, hasLog: false },
+  joining: { membership: null, hasKey: true, hasLog: true },
+  creating: { membership: CREATING, hasKey: true, hasLog: false },
+  member: { membership: MEMBER, hasKey: true, hasLog: true },
+  keyLost: { membership: MEMBER, hasKey: false, hasLog: true }
+}
+
+function optionsOf(intent: Intent, more: Partial<NodeOptions> = {}): NodeOptions {
+  return {
+    intent,
+    dataDir: '/data',
+    name: null,
+    bootstrap: null,
+    port: null,
+    httpPort: null,
+    timing: 'default',
+    logger: createLogger({ level: 'silent', destination: 'ndjson' }),
+    onProgress: () => {},
+    ...more
+  }
+}
+
+function outcomeOf(options: NodeOptions, directory: keyof typeof DIRECTORIES): string {
+  const { membership, ...rest } = DIRECTORIES[directory]
+  try {
+    return planOf(options, membership, { path: '/data', ...rest }).kind
+  } catch (error) {
+    return error instanceof AspenError ? error.code : String(error)
+  }
+}
+
+test('the whole table of intents and directories', (t) => {
+  const expected = {
+    empty: ['create', 'join', 'join', 'NO_CLUSTER_HERE'],
+    keyOnly: ['create', 'join', 'join', 'NO_CLUSTER_HERE'],
+    joining: ['DATA_DIR_TAKEN', 'join', 'join', 'NO_CLUSTER_HERE'],
+    creating: ['run', 'DATA_DIR_TAKEN', 'DATA_DIR_TAKEN', 'NO_CLUSTER_HERE'],
+    member: ['DATA_DIR_TAKEN', 'run', 'DATA_DIR_TAKEN', 'run'],
+    keyLost: ['DATA_DIR_UNUSABLE', 'DATA_DIR_UNUSABLE', 'DATA_DIR_UNUSABLE', 'DATA_DIR_UNUSABLE']
+  }
+  const { create, join, joinOther, start } = INTENTS
+  for (const directory of [
+    'empty',
+    'keyOnly',
+    'joining',
+    'creating',
+    'member',
+    'keyLost'
+  ] as const) {
+    const row = [create, join, joinOther, start].map((intent) =>
+      outcomeOf(optionsOf(intent), directory)
+    )
+    t.alike(row, expected[directory], directory)
+  }
+})
+
+test('a name given beats the recorded one, which beats the host’s; a bad one is refused', (t) => {
+  const directory = { path: '/data', hasKey: true, hasLog: true }
+  const nameOf = (name: string | null, membership: Membership | null): string =>
+    planOf(
+      optionsOf(membership === null ? INTENTS.join : INTENTS.start, { name }),
+      membership,
+      directory
+    ).name
+  t.is(nameOf('given', MEMBER), 'given')
+  t.is(nameOf(null, MEMBER), 'recorded')
+  t.ok(/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(nameOf(null, null)))
+  t.is(outcomeOf(optionsOf(INTENTS.start, { name: '../x' }), 'member'), 'CONFIG_INVALID')
+})
+
+test('bootstrap nodes given beat the recorded ones and those of the ticket', (t) => {
+  const given = [{ host: '10.0.0.1', port: 1 }]
+  const directory = { path: '/data', hasKey: true, hasLog: false }
+  const bootstrapOf = (options: NodeOptions, membership: Membership | null) =>
+    planOf(options, membership, directory).bootstrap
+  t.alike(bootstrapOf(optionsOf(INTENTS.join), null), BOOTSTRAP)
+  t.alike(bootstrapOf(optionsOf(INTENTS.join, { bootstrap: given }), null), given)
+  t.alike(bootstrapOf(optionsOf(INTENTS.start), MEMBER), BOOTSTRAP)
+  t.alike(bootstrapOf(optionsOf(INTENTS.start, { bootstrap: given }), MEMBER), given)
+  t.is(bootstrapOf(optionsOf(INTENTS.create), null), null)
+  const publicTicket = { ...INTENTS.join, ticket: ticketOf(CLUSTER, []) }
+  t.is(bootstrapOf(optionsOf(publicTicket), null), null, 'the public DHT')
+})
+
+test('what is no ticket is said before anything else', (t) => {
+  const bad = { ...INTENTS.join, ticket: 'aspen1nonsense' }
+  t.ok(outcomeOf(optionsOf(bad), 'empty').includes('TICKET'))
+  t.ok(outcomeOf(optionsOf(bad), 'member').includes('TICKET'))
+})
