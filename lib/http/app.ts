@@ -139,7 +139,7 @@ interface Exchange {
 async function admit({ request, reply }: Exchange, parts: AppParts): Promise<void> {
   const { guard } = parts
   const { headers } = request
-  refuseIf(guard?.checkHost(headers))
+  refuseIf(guard?.checkHost(request.raw))
   if (request.method === 'OPTIONS') {
     throw refusal('METHOD_NOT_ALLOWED', 'nothing is told to web pages of other origins')
   }

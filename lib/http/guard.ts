@@ -3,7 +3,7 @@
 // Host, Origin and Sec-Fetch-Site keep pages out, the bearer token keeps other users out. On the
 // Unix socket the file's permissions do both, and this guard is not used.
 
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { assert } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
 import { bytesOf } from '../encoding.ts'
@@ -13,7 +13,7 @@ import { refusal } from './error-body.ts'
 /** Each answers with why the request is refused, or null. */
 export interface Guard {
   /** whether the request was meant for this node */
-  checkHost(headers: IncomingHttpHeaders): AspenError | null
+  checkHost(request: Pick<IncomingMessage, 'headersDistinct' | 'url'>): AspenError | null
   /** whether no web page of another origin sent it */
   checkOrigin(headers: IncomingHttpHeaders): AspenError | null
   /** whether it shows the right to ask for `route`, the path without parameters and query */
@@ -28,8 +28,12 @@ export function tcpGuard(token: string, port: () => number): Guard {
   assert(token.length >= MIN_TOKEN_LENGTH, `a token has at least ${MIN_TOKEN_LENGTH} characters`)
   const secret = bytesOf(token)
   return {
-    checkHost({ host }) {
-      if (hostsOf(port()).includes(host ?? '')) return null
+    checkHost({ headersDistinct: { host = [] }, url = '' }) {
+      // a request line may name a host as well, and then it is the one that counts (RFC 9112, 3.2.2)
+      const named = ABSOLUTE_FORM.exec(url)?.[1]
+      const names = named === undefined ? host : [...host, named]
+      const own = hostsOf(port())
+      if (host.length === 1 && names.every((name) => own.includes(name))) return null
       return refusal('MISDIRECTED', 'the Host header names another place than this node')
     },
     checkOrigin({ origin, 'sec-fetch-site': site }) {
@@ -49,6 +53,8 @@ export function tcpGuard(token: string, port: () => number): Guard {
     }
   }
 }
+
+const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i
 
 /** A token that short can be guessed. */
 const MIN_TOKEN_LENGTH = 32

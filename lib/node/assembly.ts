@@ -4,7 +4,7 @@
 
 import type { Address } from '../address.ts'
 import type { Clock, Timers } from '../clock.ts'
-import { until } from '../clock.ts'
+import { sleep, until } from '../clock.ts'
 import { Admission } from '../cluster/admission.ts'
 import { LeaderDuties } from '../cluster/leader-duties.ts'
 import { LeaderLink } from '../cluster/leader-link.ts'
@@ -166,8 +166,10 @@ export class Assembly {
     if (target === null) return
     this.#parts.events.info({ event: 'raft.transfer', target }, 'handing leadership over')
     const deadlineMs = this.#parts.clock.nowMs() + HAND_OVER_MS
-    // first those who wait get their answer: a change of leaders would leave them in doubt
+    // first those who wait get their answer, and the others hear that they have to wait: a change of
+    // leaders leaves in doubt whatever is on its way to the old one
     replica.pauseProposals(true)
+    await sleep(this.#parts.timers, this.#noticeMs())
     const isSettled = (): boolean => replica.pendingProposalCount === 0
     await until(this.#parts, isSettled, { deadlineMs: deadlineMs - HAND_OVER_MS / 2, everyMs: 1 })
     let isRefused = false
@@ -177,6 +179,12 @@ export class Assembly {
     const isOver = (): boolean => isRefused || replica.status.role !== 'leader'
     await until(this.#parts, isOver, { deadlineMs, everyMs: 5 })
     replica.pauseProposals(false)
+  }
+
+  /** What it takes until everybody has heard something from this node, and asks nothing more. */
+  #noticeMs(): number {
+    const rtts = this.#transport.links().map((link) => link.rttMs ?? 0)
+    return Math.min(HAND_OVER_MS / 4, 5 + 2 * Math.max(0, ...rtts))
   }
 
   /** Whether this node has ended, by `close` or by a failure. */
@@ -338,9 +346,7 @@ export class Assembly {
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
     const changesTrust = results.some((result) => TRUST_RESULTS.has(result.kind))
-    // from a term's first entry on, keys that are still not known are strangers
-    const isTermNew = entries.some((entry) => entry.payload.byteLength === 0)
-    if (!changesTrust && !isTermNew) return
+    if (!changesTrust && entries.every((entry) => entry.payload.byteLength > 0)) return
     this.#refreshPeers()
     this.#duties.look()
   }

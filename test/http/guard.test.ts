@@ -1,5 +1,6 @@
 // What the TCP side turns away: hosts, origins, tokens, content types, sizes (HTTP-01 to HTTP-15).
 
+import { connect } from 'node:net'
 import test from 'brittle'
 import type { OutgoingHttpHeaders } from 'node:http'
 import { codeOf, field, openServer, send, TOKEN } from './open-server.ts'
@@ -77,6 +78,24 @@ test('HTTP-01: its own names are taken', async (t) => {
     const reply = await sendTcp(opened, ['GET', '/status'], { host: `${name}:${opened.port}` })
     t.is(reply.status, 200, name)
   }
+})
+
+test('HTTP-01: one name is asked for, wherever a request may carry names', async (t) => {
+  const { port } = await openServer(t)
+  const own = `127.0.0.1:${port}`
+  const statusOf = (target: string, ...hosts: string[]): Promise<string> =>
+    statusOfRaw(
+      port,
+      `GET ${target} HTTP/1.1\r\n${hosts.map((host) => `Host: ${host}\r\n`).join('')}`
+    )
+  t.is(await statusOf('/livez', own), '200')
+  t.is(await statusOf(`http://${own}/livez`, own), '200')
+  t.is(await statusOf('http://evil.example/livez', own), '421')
+  t.is(await statusOf(`http://evil@${own}/livez`, own), '421')
+  t.is(await statusOf('/livez', own, 'evil.example'), '421')
+  t.is(await statusOf('/livez', own, own), '421')
+  t.is(await statusOf('//livez', own), '401', 'only the routes themselves are open')
+  t.is(await statusOf('/livez/../v1/nodes', own), '401')
 })
 
 test('HTTP-02: what a foreign page can send without asking is refused on all routes', async (t) => {
@@ -214,3 +233,16 @@ test('every refusal of the guard is an error body without stack or path', async 
     [421, 403, 405, 401, 415, 404].map((status) => [status, true])
   )
 })
+
+/** The status that answers a request that no client library would send. */
+function statusOfRaw(port: number, head: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.on('error', reject)
+    socket.once('data', (bytes) => {
+      resolve(bytes.toString().split(' ')[1] ?? '')
+      socket.destroy()
+    })
+    socket.write(`${head}\r\n`)
+  })
+}
