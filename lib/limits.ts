@@ -212,6 +212,8 @@ export const HTTP_PORT_TRIES = 100
 
 // --- the command line ---
 
+/** How long a node waits for the lock of its directory: a command that looks whether it is held, holds it. */
+export const LOCK_WAIT_MS = 500
 /** Bytes of a background node's log; then it is kept once as `aspen.log.1` and begun again. */
 export const MAX_NODE_LOG_BYTES = 8 * MIB
 

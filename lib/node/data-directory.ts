@@ -31,6 +31,7 @@ import type { KeyPair } from '../crypto.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
 import { ConfigError, StorageError, systemReason } from '../errors.ts'
+import { LOCK_WAIT_MS } from '../limits.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
 import { acquireLock } from '../state-machine/sqlite-lock.ts'
@@ -65,7 +66,7 @@ export class DataDirectory {
   /** @throws ConfigError DATA_DIR_UNUSABLE; StorageError LOCKED */
   static open(path: string): DataDirectory {
     makePrivate(path)
-    return new DataDirectory(path, acquireLock(lockPath(path)))
+    return new DataDirectory(path, acquireLock(lockPath(path), LOCK_WAIT_MS))
   }
 
   get logDir(): string {

@@ -14,10 +14,11 @@ export interface Lock {
 /**
  * Locks the data directory whose lock file is at `path`. Nobody may open and close that file by other
  * means while it is locked: that would end the lock (POSIX locks belong to the process).
+ * @param waitMs blocks at most so long for one who holds it
  * @throws StorageError LOCKED when another process, or this one, holds it
  */
-export function acquireLock(path: string): Lock {
-  const connection = open(path)
+export function acquireLock(path: string, waitMs = 0): Lock {
+  const connection = open(path, waitMs)
   try {
     connection.pragma('locking_mode = EXCLUSIVE')
     // an exclusive connection keeps the locks of its first transaction
@@ -32,10 +33,10 @@ export function acquireLock(path: string): Lock {
   return { release: () => void connection.close() }
 }
 
-function open(path: string): Database.Database {
+function open(path: string, waitMs: number): Database.Database {
   try {
     createFile(path)
-    return new Database(path, { fileMustExist: true, timeout: 0 })
+    return new Database(path, { fileMustExist: true, timeout: waitMs })
   } catch (error) {
     throw storageErrorOf(error, 'cannot lock the data directory')
   }

@@ -49,6 +49,20 @@ test('another process is refused while this one holds the lock, also after a ref
   t.is(await firstLine(path), 'held')
 })
 
+test('who is ready to wait gets the lock of one who lets go in time', async (t) => {
+  const path = join(await t.tmp(), 'lock')
+  const child = spawn(process.execPath, [HOLDER, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'), { force: true })
+  await once(child.stdout, 'data')
+  t.is(
+    codeOf(() => acquireLock(path, 50)),
+    'LOCKED',
+    'not in time'
+  )
+  spawn('sh', ['-c', `sleep 0.2; kill -9 ${child.pid}`])
+  acquireLock(path, 30_000).release()
+})
+
 test('the kernel lets go of the lock of a process that is killed', async (t) => {
   const path = join(await t.tmp(), 'lock')
   const child = spawn(process.execPath, [HOLDER, path], { stdio: ['pipe', 'pipe', 'inherit'] })
