@@ -35,7 +35,7 @@ test(
       return code === 0
     })
     t.comment(`SIGKILL of the leader to the next acknowledged write: ${elapsed(killedMs)} ms`)
-    t.is((await lab.status(survivor)).state, 'degraded')
+    await waitFor('its link to end', async () => (await lab.status(survivor)).state === 'degraded')
 
     await lab.run(leader, ['start'])
     t.is(await lab.run(leader, ['kv', 'get', 'after', '--timeout', '20s']), 'the crash')

@@ -11,6 +11,8 @@ export interface Ask {
   /** an object is sent as JSON */
   readonly body?: object | string
   readonly headers?: Readonly<Record<string, string>>
+  /** bytes of a body that is announced and never sent: an early answer breaks one that is on its way */
+  readonly announcedBytes?: number
 }
 
 export interface Answered {
@@ -45,7 +47,8 @@ export async function portOf(
   return { host: '127.0.0.1', port, headers: { authorization: `Bearer ${token}` } }
 }
 
-export function ask(place: Place, { method, path, body, headers = {} }: Ask): Promise<Answered> {
+export function ask(place: Place, question: Ask): Promise<Answered> {
+  const { method, path, body, headers = {}, announcedBytes } = question
   const { headers: usual = {}, ...where } = place
   const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
   const type = text === undefined ? {} : { 'content-type': 'application/json' }
@@ -63,10 +66,12 @@ export function ask(place: Place, { method, path, body, headers = {} }: Ask): Pr
       response.on('end', () => {
         const answer = Buffer.concat(chunks).toString()
         resolve({ status: response.statusCode ?? 0, text: answer, code: codeOf(answer) })
+        if (announcedBytes !== undefined) sent.destroy()
       })
     })
     sent.on('error', reject)
-    sent.end(text)
+    if (announcedBytes === undefined) sent.end(text)
+    else sent.setHeader('content-length', announcedBytes).flushHeaders()
   })
 }
 
