@@ -4,7 +4,6 @@
 
 import type { Address } from '../address.ts'
 import type { Clock, Timers } from '../clock.ts'
-import { sleep, until } from '../clock.ts'
 import { Admission } from '../cluster/admission.ts'
 import { LeaderDuties } from '../cluster/leader-duties.ts'
 import { LeaderLink } from '../cluster/leader-link.ts'
@@ -17,7 +16,6 @@ import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
-import { votersOf } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Timing } from '../raft/timing.ts'
@@ -32,6 +30,7 @@ import type { ApplyResult, StateMachine } from '../state-machine/state-machine.t
 import { Links } from '../transport/links.ts'
 import type { Network } from '../transport/network.ts'
 import type { Transport, Welcome } from '../transport/transport.ts'
+import { handOver } from './hand-over.ts'
 import { StatusLog } from './status-log.ts'
 
 /** What the assembly says about itself, for the log; `lib/node` writes it with pino. */
@@ -157,34 +156,14 @@ export class Assembly {
     return index !== null && this.service.status().role !== 'none'
   }
 
-  /** If this node leads and another voter is in reach, hands leadership over; at most HAND_OVER_MS. */
+  /** If this node leads and another voter is in reach, hands leadership over; takes a second at most. */
   async handOver(): Promise<void> {
+    const { clock, timers, events } = this.#parts
     const { replica } = this
-    const { role, configuration } = replica.status
-    if (role !== 'leader' || votersOf(configuration).length < 2) return
-    const target = replica.transferTarget((id) => this.#isLinked(id))
-    if (target === null) return
-    this.#parts.events.info({ event: 'raft.transfer', target }, 'handing leadership over')
-    const deadlineMs = this.#parts.clock.nowMs() + HAND_OVER_MS
-    // first those who wait get their answer, and the others hear that they have to wait: a change of
-    // leaders leaves in doubt whatever is on its way to the old one
-    replica.pauseProposals(true)
-    await sleep(this.#parts.timers, this.#noticeMs())
-    const isSettled = (): boolean => replica.pendingProposalCount === 0
-    await until(this.#parts, isSettled, { deadlineMs: deadlineMs - HAND_OVER_MS / 2, everyMs: 1 })
-    let isRefused = false
-    replica.transfer(target, (reason) => {
-      isRefused = reason !== null
-    })
-    const isOver = (): boolean => isRefused || replica.status.role !== 'leader'
-    await until(this.#parts, isOver, { deadlineMs, everyMs: 5 })
-    replica.pauseProposals(false)
-  }
-
-  /** What it takes until everybody has heard something from this node, and asks nothing more. */
-  #noticeMs(): number {
-    const rtts = this.#transport.links().map((link) => link.rttMs ?? 0)
-    return Math.min(HAND_OVER_MS / 4, 5 + 2 * Math.max(0, ...rtts))
+    const links = () => this.#transport.links()
+    const onBegin = (target: NodeId): void =>
+      events.info({ event: 'raft.transfer', target }, 'handing leadership over')
+    await handOver({ replica, links, clock, timers, onBegin })
   }
 
   /** Whether this node has ended, by `close` or by a failure. */
@@ -390,9 +369,6 @@ export class Assembly {
     return this.#transport.links().some((link) => link.id === id)
   }
 }
-
-/** A transfer takes two messages and a write; a second is plenty, and the caller ends anyway. */
-const HAND_OVER_MS = 1_000
 
 /** Results after which somebody may come in who could not before. */
 const TRUST_RESULTS: ReadonlySet<ApplyResult['kind']> = new Set([

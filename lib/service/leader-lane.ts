@@ -3,7 +3,7 @@
 // or term is over: what had left is then unknown (a read is asked again), what had not left is handed
 // back to wait for the next leader. Nothing is ever sent twice (DESIGN §7).
 
-import type { Clock, Timers } from '../clock.ts'
+import type { Clock, Timer, Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import { MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FORWARDS_UNDER_WAY } from '../limits.ts'
@@ -51,6 +51,8 @@ export class LeaderLane {
   readonly #underWay = new Set<() => void>()
   #proposeCount = 0
   #isReading = false
+  /** runs while the leader hands over: nothing more is sent to it */
+  #hold: Timer | null = null
   #isEnded = false
 
   constructor(parts: LeaderLaneParts) {
@@ -81,6 +83,7 @@ export class LeaderLane {
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    this.#hold?.cancel()
     for (const { onEnd } of this.#waiting.splice(0)) onEnd({ kind: 'again' })
     for (const onEnd of this.#waitingReads.splice(0)) onEnd({ kind: 'again' })
     for (const endOne of this.#underWay) endOne()
@@ -89,14 +92,24 @@ export class LeaderLane {
 
   #maybeSendProposals(): void {
     if (this.#isEnded || this.#waiting.length === 0) return
-    if (this.#proposeCount >= MAX_FORWARDS_UNDER_WAY) return
+    if (this.#proposeCount >= MAX_FORWARDS_UNDER_WAY || this.#hold !== null) return
     const batch = this.#takeBatch()
     const proposals = batch.map((waiting) => waiting.entry)
     const deadlineMs = Math.max(...batch.map((waiting) => waiting.deadlineMs))
     this.#proposeCount++
     this.#send({ kind: 'propose', timeoutMs: this.#timeoutOf(deadlineMs), proposals }, (answer) => {
       this.#proposeCount--
+      if (isHandingOver(answer)) this.#holdBack()
       batch.forEach((waiting, position) => waiting.onEnd(attemptOf(answer, position)))
+      this.#maybeSendProposals()
+    })
+  }
+
+  /** What is under way when the next leader is heard ends as unknown: better that there is nothing. */
+  #holdBack(): void {
+    if (this.#isEnded || this.#hold !== null) return
+    this.#hold = this.#parts.timers.start(HOLD_MS, () => {
+      this.#hold = null
       this.#maybeSendProposals()
     })
   }
@@ -151,6 +164,9 @@ export class LeaderLane {
   }
 }
 
+/** How long a leader that hands over is left alone; longer than that takes, where links are good. */
+const HOLD_MS = 100
+
 /** What an answer may take on its way, after the time that the leader was given. */
 const ANSWER_GRACE_MS = 500
 
@@ -163,6 +179,13 @@ function decodeAnswer(answer: RequestAnswer): LeaderAnswer | 'notSent' | 'lost' 
     if (error instanceof ProtocolError) return 'lost'
     throw error
   }
+}
+
+function isHandingOver(answer: LeaderAnswer | 'notSent' | 'lost'): boolean {
+  if (answer === 'notSent' || answer === 'lost' || answer.kind !== 'outcomes') return false
+  return answer.outcomes.some(
+    (outcome) => outcome.kind === 'refused' && outcome.reason === 'transferring'
+  )
 }
 
 function attemptOf(answer: LeaderAnswer | 'notSent' | 'lost', position: number): Attempt {

@@ -159,6 +159,25 @@ test('a refused read is asked again, or told that there are too many', (t) => {
   t.alike(tooMany, [{ kind: 'overloaded' }])
 })
 
+test('a leader that hands over is left alone for a moment, so that nothing is in doubt', async (t) => {
+  const { time, wire, lane, propose } = open()
+  const refused = propose('refused')
+  wire.last.answer({ kind: 'outcomes', outcomes: [{ kind: 'refused', reason: 'transferring' }] })
+  t.is(refused.attempts.length, 1)
+  const waiting = propose('waiting')
+  t.is(wire.asked.length, 1)
+  await time.run(99)
+  t.is(wire.asked.length, 1)
+  await time.run(1)
+  t.is(wire.keys.at(-1), 'waiting', 'it still leads: the transfer came to nothing')
+  wire.last.answer({ kind: 'outcomes', outcomes: [{ kind: 'refused', reason: 'transferring' }] })
+  const later = propose('later')
+  lane.end()
+  t.alike(later.attempts, [again], 'it goes on to the next leader')
+  t.is(waiting.attempts.length, 1)
+  t.is(time.pendingCount, 0)
+})
+
 test('a leader that never answers does not hold up the lane for ever', async (t) => {
   const { time, wire, propose, read } = open()
   const sent = Array.from({ length: MAX_FORWARDS_UNDER_WAY }, () => propose('sent'))

@@ -1,0 +1,226 @@
+// A memory cluster and what goes wrong in it: writes on their way while the leader is cut off, dies
+// or goes; disks that fail.
+
+import test from 'brittle'
+import { bytesOf, textOf } from '../../lib/encoding.ts'
+import { AspenError, CODES, StorageError } from '../../lib/errors.ts'
+import { SeededRandom, randomBelow } from '../../lib/random.ts'
+import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
+import type { MemoryNode } from '../../lib/testing/memory-cluster.ts'
+
+const LONG_MS = 60_000
+const NAMES = ['a', 'b', 'c']
+
+async function threeVoters(seed: number, delayMs = 1): Promise<MemoryCluster> {
+  const cluster = new MemoryCluster({ seed, delayMs, writeMs: 1 })
+  const { time } = cluster
+  const a = await time.settled(cluster.create('a'), LONG_MS)
+  const { ticket } = await time.settled(a.assembly.service.createTicket(), LONG_MS)
+  for (const name of ['b', 'c']) await time.settled(cluster.join(name, ticket), LONG_MS)
+  const isGrown = (): boolean =>
+    cluster.nodes().every((node) => node.assembly.service.status().voters.length === 3)
+  await time.runUntil(isGrown, LONG_MS)
+  await time.run(1_000)
+  return cluster
+}
+
+function leaderOf(cluster: MemoryCluster): MemoryNode {
+  const leader = cluster.leader()
+  if (leader === null) throw new Error('somebody leads')
+  return leader
+}
+
+function othersOf(cluster: MemoryCluster, node: MemoryNode): readonly [MemoryNode, MemoryNode] {
+  const [first, second] = cluster.nodes().filter((one) => one !== node)
+  if (first === undefined || second === undefined) throw new Error('there are two others')
+  return [first, second]
+}
+
+type End = 'under way' | 'done' | 'refused' | 'unknown'
+
+interface Write {
+  readonly key: string
+  end: End
+  revision: number
+}
+
+/** A put of a key of its own. */
+function begin(node: MemoryNode, key: string): Write {
+  const write: Write = { key, end: 'under way', revision: 0 }
+  const change = { kind: 'put', key: bytesOf(key), value: bytesOf(key), condition: null } as const
+  node.assembly.service.kv.write({ changes: [change] }).then(
+    ({ revision }) => {
+      write.end = 'done'
+      write.revision = revision
+    },
+    (error: unknown) => {
+      if (!(error instanceof AspenError)) throw error
+      write.end = CODES[error.code].outcome
+    }
+  )
+  return write
+}
+
+async function versionOf(cluster: MemoryCluster, node: MemoryNode, key: string): Promise<number> {
+  const got = await cluster.time.settled(node.assembly.service.kv.get(bytesOf(key)), LONG_MS)
+  return got.item?.version ?? 0
+}
+
+/** What was acknowledged is there, what was refused is not, and nothing was applied twice. */
+async function mismatchesOf(
+  cluster: MemoryCluster,
+  writes: readonly Write[]
+): Promise<readonly string[]> {
+  const found: string[] = []
+  const reader = leaderOf(cluster)
+  for (const { key, end } of writes) {
+    const version = await versionOf(cluster, reader, key)
+    const isRight =
+      (end === 'done' && version === 1) ||
+      (end === 'refused' && version === 0) ||
+      (end === 'unknown' && version <= 1)
+    if (!isRight) found.push(`${key}: ${end}, version ${version}`)
+  }
+  return found
+}
+
+test('a write on its way while its leader is cut off is done or unknown, never applied and refused', async (t) => {
+  const ends = new Set<End>()
+  for (let seed = 1; seed <= 6; seed++) {
+    const cluster = await threeVoters(seed)
+    const leader = leaderOf(cluster)
+    const [one, two] = othersOf(cluster, leader)
+    const writes: Write[] = []
+    for (let count = 0; count < 30; count++) {
+      writes.push(begin(one, `one${count}`), begin(leader, `lead${count}`))
+      await cluster.time.run(seed / 4)
+      if (count !== 15) continue
+      cluster.cut(leader.name, one.name)
+      if (seed % 2 === 0) cluster.cut(leader.name, two.name)
+    }
+    await cluster.time.run(20_000)
+    cluster.heal(leader.name, one.name)
+    cluster.heal(leader.name, two.name)
+    await cluster.time.run(20_000)
+    for (const { end } of writes) ends.add(end)
+    t.alike(await mismatchesOf(cluster, writes), [], `seed ${seed}`)
+    await cluster.close()
+  }
+  t.ok(ends.has('done'))
+  t.ok(ends.has('unknown'), 'some were in doubt')
+  t.absent(ends.has('under way'))
+})
+
+test('through random cuts and deaths nothing acknowledged is lost and nothing refused is found', async (t) => {
+  for (const seed of [11, 12, 13]) {
+    const cluster = await threeVoters(seed)
+    const random = new SeededRandom(seed)
+    const writes: Write[] = []
+    for (let round = 0; round < 25; round++) {
+      const victim = NAMES[randomBelow(random, 3)] ?? 'a'
+      const other = NAMES.find((name) => name !== victim) ?? 'b'
+      for (const node of cluster.nodes()) writes.push(begin(node, `${round}-${node.name}`))
+      await cluster.time.run(randomBelow(random, 5))
+      const kind = randomBelow(random, 3)
+      if (kind === 0) cluster.cut(victim, other)
+      else await cluster.crash(victim)
+      for (const node of cluster.nodes()) writes.push(begin(node, `${round}+${node.name}`))
+      await cluster.time.run(randomBelow(random, 6_000))
+      cluster.heal(victim, other)
+      if (kind !== 0) await cluster.time.settled(cluster.restart(victim), LONG_MS)
+    }
+    await cluster.time.run(20_000)
+    const settled = writes.filter(({ end }) => end !== 'under way')
+    t.alike(await mismatchesOf(cluster, settled), [], `seed ${seed}`)
+    t.ok(settled.filter(({ end }) => end === 'done').length > 25, 'most rounds got through')
+    await cluster.close()
+  }
+})
+
+test('others notice a crash by silence, a goodbye at once', async (t) => {
+  const isLinked = (node: MemoryNode, id: number): boolean =>
+    node.assembly.service.members().members.some((row) => row.id === id && row.linked)
+  const [crashed, stopped] = [await threeVoters(1), await threeVoters(1)]
+  const follower = othersOf(crashed, leaderOf(crashed))[0].name
+  const id = crashed.node(follower).assembly.service.status().node.id
+  await crashed.crash(follower)
+  await stopped.stop(follower)
+  for (const cluster of [crashed, stopped]) await cluster.time.run(100)
+  t.ok(isLinked(leaderOf(crashed), id))
+  t.absent(isLinked(leaderOf(stopped), id))
+  await crashed.time.run(5_000)
+  t.absent(isLinked(leaderOf(crashed), id))
+  for (const cluster of [crashed, stopped]) await cluster.close()
+})
+
+test('a leader that is stopped under load leaves no write in doubt', async (t) => {
+  // the farther the nodes, the more is on its way when the next leader is elected
+  for (const [seed, delayMs] of [
+    [3, 0.2],
+    [4, 1],
+    [5, 5]
+  ] as const) {
+    const cluster = await threeVoters(seed, delayMs)
+    const { time } = cluster
+    const leader = leaderOf(cluster)
+    const [one, two] = othersOf(cluster, leader)
+    const writes: Write[] = []
+    for (let count = 0; count < 400; count++) {
+      time.start(count / 4, () => {
+        writes.push(begin(one, `one${count}`), begin(two, `two${count}`))
+      })
+    }
+    await time.run(10 + seed / 3)
+    await cluster.stop(leader.name)
+    await time.run(10_000)
+    t.is(writes.length, 800)
+    t.alike(
+      writes.filter(({ end }) => end !== 'done'),
+      [],
+      `seed ${seed}`
+    )
+    await cluster.close()
+  }
+})
+
+test('a node whose disk fails falls silent at once, says so, and the others go on', async (t) => {
+  const cluster = await threeVoters(5)
+  const leader = leaderOf(cluster)
+  const [one] = othersOf(cluster, leader)
+  const writes = [begin(one, 'before'), begin(leader, 'own')]
+  await cluster.time.run(2)
+  t.alike(leader.assembly.service.livez().checks, { event_loop: true, storage: true })
+  leader.log.fail(new StorageError({ code: 'IO_ERROR', message: 'planted' }))
+  t.is(leader.failure?.code, 'IO_ERROR')
+  t.alike(leader.assembly.service.livez(), {
+    ok: false,
+    checks: { event_loop: true, storage: false }
+  })
+  t.is(leader.assembly.service.health().status, 'unhealthy')
+  await cluster.time.run(1)
+  t.is(writes[1]?.end, 'unknown')
+  const after = begin(one, 'after')
+  await cluster.time.run(20_000)
+  t.is(after.end, 'done')
+  const got = await cluster.time.settled(one.assembly.service.kv.get(bytesOf('after')), LONG_MS)
+  t.is(got.item === null ? null : textOf(got.item.value), 'after')
+  await cluster.close()
+})
+
+test('a join that is refused can be tried again under the same name', async (t) => {
+  const cluster = new MemoryCluster({ seed: 1 })
+  const a = await cluster.time.settled(cluster.create('a'), LONG_MS)
+  const { service } = a.assembly
+  const used = await cluster.time.settled(service.createTicket(), LONG_MS)
+  await cluster.time.settled(service.revokeTicket(used.id), LONG_MS)
+  const refused = cluster.join('b', used.ticket).then(
+    () => 'joined',
+    (error: unknown) => (error instanceof AspenError ? error.code : String(error))
+  )
+  t.is(await cluster.time.settled(refused, 2 * LONG_MS), 'TICKET_REVOKED')
+  const { ticket } = await cluster.time.settled(service.createTicket(), LONG_MS)
+  const b = await cluster.time.settled(cluster.join('b', ticket), LONG_MS)
+  t.is(b.assembly.service.status().node.id, 2)
+  await cluster.close()
+  t.is(cluster.nodes().length, 0)
+})
