@@ -1,124 +1,169 @@
-// What a node makes of a key: from the log it has, and from what it knows of what it may lack.
+// What a key may do here, and what this node says of itself.
 
 import test from 'brittle'
-import { hash, keyPairFromSeed, seal } from '../../lib/crypto.ts'
-import { bytesOf } from '../../lib/encoding.ts'
 import { ClusterTrust } from '../../lib/cluster/trust.ts'
+import type { TrustParts } from '../../lib/cluster/trust.ts'
+import { keyPairFromSeed } from '../../lib/crypto.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
-import type { Status } from '../../lib/raft/effects.ts'
-import { SeededRandom } from '../../lib/random.ts'
-import type { ControlCommand } from '../../lib/state-machine/command.ts'
+import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
 import type { TrustState } from '../../lib/state-machine/state-machine.ts'
-import { applyControl, EMPTY_TRUST } from '../../lib/state-machine/trust.ts'
+import type { Welcome } from '../../lib/transport/transport.ts'
+import { CLUSTER_ID, configurationOf, inviteOf, keyOf, keyPairOf } from './fixtures.ts'
+import { nodeOf, SECRET, statusOf, trustOf } from './fixtures.ts'
 
-const keyPairOf = (name: string) => keyPairFromSeed(hash(bytesOf(name)))
-const OWN = keyPairOf('own')
-const OTHER = keyPairOf('other')
-const LATE = keyPairOf('late')
-const INVITE = keyPairOf('invite')
-const SECRET = hash(bytesOf('secret'))
-
-interface Scene {
-  readonly trust: ClusterTrust
-  status: Status
-  state: TrustState
+interface World {
+  configuration: Configuration
+  trustState: TrustState
   isInTouch: boolean
-  apply(command: ControlCommand): void
 }
 
-function sceneOf(secret = SECRET): Scene {
-  let index = 0
-  const configuration: Configuration = {
-    members: [{ id: 1, publicKey: OWN.publicKey, role: 'voter', addresses: [] }],
-    outgoing: []
-  }
-  const scene: Scene = {
+const CONFIGURATION = configurationOf({ 1: 'voter', 2: 'learner' })
+const TRUST = trustOf(
+  [nodeOf(1), nodeOf(2), nodeOf(5)],
+  [
+    inviteOf(20),
+    inviteOf(30, { reason: 'usedUp', atMs: 1 }),
+    inviteOf(40, { reason: 'revoked', atMs: 1 }),
+    inviteOf(50, { reason: 'expired', atMs: 1 })
+  ]
+)
+const WELCOME: Welcome = {
+  id: 2,
+  epoch: 1,
+  sealedSecret: nodeOf(2).sealedSecret,
+  configuration: CONFIGURATION
+}
+
+function trustWith(
+  overrides: Partial<World> = {},
+  parts: Partial<TrustParts> = {}
+): { trust: ClusterTrust; world: World } {
+  const world: World = {
+    configuration: CONFIGURATION,
+    trustState: TRUST,
     isInTouch: true,
-    state: EMPTY_TRUST,
-    status: {
-      role: 'follower',
-      term: 4,
-      leader: 2,
-      commitIndex: 9,
-      lastIndex: 9,
-      lastTerm: 4,
-      durableIndex: 9,
-      configuration,
-      configurationIndex: 1,
-      transferTarget: null,
-      progress: new Map()
-    },
-    apply(command) {
-      index++
-      scene.state = applyControl(scene.state, command, { index, timeMs: 1_000 }).state
-    },
-    trust: new ClusterTrust({
-      clusterId: new Uint8Array(16),
-      keyPair: OWN,
-      id: 1,
-      boot: 1,
-      instance: new Uint8Array(16),
-      version: '0.1.0',
-      welcome: null,
-      trustState: () => scene.state,
-      status: () => scene.status,
-      isInTouch: () => scene.isInTouch
-    })
+    ...overrides
   }
-  const self = { name: 'n', version: '0.1.0', addresses: [] }
-  const sealedSecret = seal(secret, OWN.publicKey, new SeededRandom(1))
-  scene.apply({ kind: 'found', id: 1, publicKey: OWN.publicKey, ...self, sealedSecret })
-  const keys = { publicKey: INVITE.publicKey, proofKey: hash(), topic: hash() }
-  scene.apply({ kind: 'createInvite', ...keys, role: 'voter', ttlMs: 9_000, uses: 1, createdBy: 1 })
-  return scene
+  const trust = new ClusterTrust({
+    clusterId: CLUSTER_ID,
+    keyPair: keyPairOf(2),
+    id: 2,
+    boot: 3,
+    instance: new Uint8Array(16).fill(1),
+    version: '1.2.3',
+    welcome: null,
+    trustState: () => world.trustState,
+    status: () => statusOf(world.configuration),
+    isInTouch: () => world.isInTouch,
+    ...parts
+  })
+  return { trust, world }
 }
 
-function admission(publicKey: Uint8Array): ControlCommand {
-  return {
-    kind: 'admit',
-    invitePublicKey: INVITE.publicKey,
-    publicKey,
-    name: 'o',
-    version: '0.1.0',
-    addresses: [],
+const byteKey = (byte: number): Uint8Array => new Uint8Array(32).fill(byte)
+
+function briefOf(trust: ClusterTrust, key: Uint8Array): string {
+  const standing = trust.standing(key)
+  if (standing.kind === 'member') return `member ${standing.id}`
+  if (standing.kind === 'refused') return `refused ${standing.error.code}`
+  return standing.kind
+}
+
+test('the table of standings', (t) => {
+  const { trust, world } = trustWith()
+  const table = (unknown: string) =>
+    [
+      [keyOf(1), 'member 1'],
+      [keyOf(2), 'member 2'],
+      [keyOf(5), 'member 5'],
+      [byteKey(20), 'invite'],
+      // used up it may be shown again by the key that used it last
+      [byteKey(30), 'invite'],
+      [byteKey(40), 'refused TICKET_REVOKED'],
+      [byteKey(50), 'refused TICKET_EXPIRED'],
+      [keyOf(9), unknown]
+    ] as const
+  for (const [key, expected] of table('stranger')) t.is(briefOf(trust, key), expected)
+  world.isInTouch = false
+  for (const [key, expected] of table('unproven')) t.is(briefOf(trust, key), expected, 'alone')
+})
+
+test('an invite is answered with its proof key, and is open until the cluster has closed it', (t) => {
+  const { trust } = trustWith()
+  t.alike(trust.standing(byteKey(20)), { kind: 'invite', proofKey: byteKey(21) })
+})
+
+test('a used-up ticket is refused to everybody but those that it let in', (t) => {
+  const { trust } = trustWith()
+  t.is(trust.whyUsedUp(byteKey(30), keyOf(9))?.code, 'TICKET_USED_UP')
+  t.is(trust.whyUsedUp(byteKey(30), keyOf(5)), null)
+  t.is(trust.whyUsedUp(byteKey(20), keyOf(9)), null, 'an open one')
+  t.is(trust.whyUsedUp(byteKey(99), keyOf(9)), null, 'one that is not known here')
+})
+
+test('a node that hears a leader, but not yet its first entry, takes nobody for a stranger', (t) => {
+  const status = statusOf(CONFIGURATION, { term: 5, lastTerm: 4 })
+  const { trust } = trustWith({}, { status: () => status })
+  t.is(briefOf(trust, keyOf(9)), 'unproven')
+})
+
+test('a member of the configuration alone, or of the trust state alone, is a member', (t) => {
+  const { trust, world } = trustWith({ trustState: trustOf([]) })
+  t.is(briefOf(trust, keyOf(1)), 'member 1')
+  t.is(briefOf(trust, keyOf(5)), 'stranger')
+  world.trustState = TRUST
+  t.is(briefOf(trust, keyOf(5)), 'member 5', 'seen at once when the state is replaced')
+  world.configuration = configurationOf({ 1: 'voter', 2: 'learner', 9: 'learner' })
+  t.is(briefOf(trust, keyOf(9)), 'member 9')
+})
+
+test('a node that has just joined lives on its welcome until its log has come', (t) => {
+  const { trust, world } = trustWith(
+    { configuration: EMPTY_CONFIGURATION, trustState: trustOf([]), isInTouch: false },
+    { welcome: WELCOME }
+  )
+  t.is(trust.configuration(), CONFIGURATION)
+  t.is(briefOf(trust, keyOf(1)), 'member 1')
+  t.is(trust.epoch(), 1)
+  t.alike(trust.epochSecret(1), SECRET)
+  t.is(trust.epochSecret(2), null)
+  world.configuration = configurationOf({ 1: 'voter' })
+  t.is(trust.configuration(), CONFIGURATION, 'its log has not come to the entry with itself')
+  world.configuration = configurationOf({ 1: 'voter', 2: 'voter' })
+  t.is(trust.configuration(), world.configuration)
+})
+
+test('the hello says what is durable, and the newest epoch that this node can open', (t) => {
+  const { trust } = trustWith()
+  t.alike(trust.hello(), {
+    id: 2,
+    boot: 3,
+    instance: new Uint8Array(16).fill(1),
+    version: '1.2.3',
     epoch: 1,
-    sealedSecret: new Uint8Array(80)
-  }
-}
-
-test('a key that is not known is a stranger only to a node that knows all members', (t) => {
-  const scene = sceneOf()
-  const kindOf = (): string => scene.trust.standing(LATE.publicKey).kind
-  t.is(kindOf(), 'stranger')
-  scene.isInTouch = false
-  t.is(kindOf(), 'unproven')
-  // a leader is heard again, perhaps this very key's: its log has not come yet
-  scene.isInTouch = true
-  scene.status = { ...scene.status, term: 6 }
-  t.is(kindOf(), 'unproven')
-  scene.status = { ...scene.status, lastTerm: 6 }
-  t.is(kindOf(), 'stranger')
+    durableTerm: 4,
+    lastIndex: 49
+  })
+  const founder = trustWith({ trustState: { ...trustOf([]), epoch: 0 } }).trust
+  t.is(founder.epoch(), 0)
+  t.is(founder.epochSecret(0), null)
 })
 
-test('whoever was let in with the last use of a ticket may ask again, nobody else', (t) => {
-  const scene = sceneOf()
-  const { trust } = scene
-  t.is(trust.standing(INVITE.publicKey).kind, 'invite')
-  t.is(trust.whyUsedUp(INVITE.publicKey, OTHER.publicKey), null)
-  scene.apply(admission(OTHER.publicKey))
-  t.is(trust.standing(INVITE.publicKey).kind, 'invite', 'its answer may have been lost')
-  t.is(trust.whyUsedUp(INVITE.publicKey, OTHER.publicKey), null)
-  t.is(trust.whyUsedUp(INVITE.publicKey, LATE.publicKey)?.code, 'TICKET_USED_UP')
+test('a secret sealed to somebody else is none, one that was opened is kept', (t) => {
+  const { trust } = trustWith({}, { keyPair: keyPairFromSeed(new Uint8Array(32).fill(99)) })
+  t.is(trust.epochSecret(1), null)
+  const { trust: own, world } = trustWith()
+  t.alike(own.epochSecret(1), SECRET)
+  world.trustState = trustOf([nodeOf(2, { epoch: 2 })])
+  t.is(own.epoch(), 2)
+  t.alike(own.epochSecret(1), SECRET, 'of an epoch before')
+  t.alike(own.epochSecret(2), SECRET)
 })
 
-test('a revoked ticket is refused to everybody', (t) => {
-  const scene = sceneOf()
-  scene.apply({ kind: 'revokeInvite', publicKey: INVITE.publicKey })
-  const standing = scene.trust.standing(INVITE.publicKey)
-  t.is(standing.kind === 'refused' ? standing.error.code : null, 'TICKET_REVOKED')
-})
-
-test('a sealed secret of another size is none', (t) => {
-  t.alike(sceneOf().trust.epochSecret(1), SECRET)
-  t.is(sceneOf(new Uint8Array(8)).trust.epochSecret(1), null)
+test('a welcome is for the admitted alone', (t) => {
+  const { trust } = trustWith()
+  const { id, epoch, sealedSecret } = TRUST.nodes[2] ?? nodeOf(5)
+  t.alike(trust.welcomeFor(keyOf(5)), { id, epoch, sealedSecret, configuration: CONFIGURATION })
+  t.is(trust.welcomeFor(keyOf(9)), null)
+  t.is(trust.welcomeFor(byteKey(20)), null)
 })
