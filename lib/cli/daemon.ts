@@ -2,11 +2,13 @@
 // starts it waits until it answers, and ends; the node stays.
 
 import { join } from 'node:path'
-import { closeSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
-import { AspenError, ConfigError } from '../errors.ts'
+import { closeSync, existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { AspenError, ConfigError, systemReason } from '../errors.ts'
+import { makeFolders } from '../node/data-directory.ts'
 import { renderLogLine } from '../node/log-line.ts'
 import type { Progress } from '../node/options.ts'
 import type { Ready } from './daemon-messages.ts'
+import { shortPath } from './invocation.ts'
 import type { Launch } from './launch.ts'
 import { openLogFile } from './log-file.ts'
 import { lastLogLines } from './log-reader.ts'
@@ -111,7 +113,8 @@ const LEFT_BY_REFUSALS: ReadonlySet<string> = new Set(['aspen.log', 'lock.db', '
  */
 function prepareDirectory(dataDir: string): { readonly descriptor: number; undo(): void } {
   try {
-    const isNew = mkdirSync(dataDir, { recursive: true, mode: 0o700 }) !== undefined
+    const isNew = !existsSync(dataDir)
+    makeFolders(dataDir)
     const before = readdirSync(dataDir)
     const descriptor = openLogFile(dataDir)
     const undo = () => {
@@ -123,8 +126,8 @@ function prepareDirectory(dataDir: string): { readonly descriptor: number; undo(
     }
     return { descriptor, undo }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    const message = `the data directory ${dataDir} cannot be used: ${why}`
-    throw new ConfigError({ code: 'DATA_DIR_UNUSABLE', message }, { cause })
+    const message = `${shortPath(dataDir)} cannot be used: ${systemReason(cause)}`
+    const hint = 'name another folder with --data-dir'
+    throw new ConfigError({ code: 'DATA_DIR_UNUSABLE', message, hint }, { cause })
   }
 }

@@ -141,7 +141,7 @@ export type JsonFile = 'node.json' | 'peers.json' | 'runtime.json'
 
 function makePrivate(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolders(path)
     const { mode } = statSync(path)
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw unusable(
@@ -159,6 +159,17 @@ function makePrivate(path: string): void {
       error
     )
   }
+}
+
+/**
+ * The folder and those above it, for this user only. Not `recursive: true`: Node 20 never comes back
+ * from that where a folder cannot be made, as in /proc.
+ */
+export function makeFolders(path: string): void {
+  if (existsSync(path)) return
+  const parent = dirname(path)
+  if (parent !== path) makeFolders(parent)
+  mkdirSync(path, { mode: 0o700 })
 }
 
 /** Permission bits do not tell of a read-only file system, and the superuser passes all of them. */

@@ -1,12 +1,14 @@
 // Starting a node: the arguments of its process say everything but the ticket, and are understood.
 
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import test from 'brittle'
 import { Flags } from '../../lib/cli/flags.ts'
 import type { Invocation } from '../../lib/cli/invocation.ts'
 import { argumentsOf, intentOf, launchOf } from '../../lib/cli/launch.ts'
 import { Output } from '../../lib/cli/output.ts'
-import { KeptStream } from './run-cli.ts'
+import { KeptStream, runCli } from './run-cli.ts'
 
 function invocation(
   flags: Readonly<Record<string, unknown>>,
@@ -88,4 +90,16 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
   t.alike(flagged.bootstrap, [{ host: '10.0.0.3', port: 3 }], 'flags win')
   const named = await launchOf(invocation({ name: 'oak' }, { XDG_DATA_HOME: '/xdg' }), 'create')
   t.alike(named.target, { dataDir: '/xdg/aspen/oak', name: 'oak', selector: ' --name oak' })
+})
+
+test('a folder that cannot be made is refused at once, in words', async (t) => {
+  const file = join(await t.tmp(), 'file')
+  await writeFile(file, '')
+  const places = process.platform === 'linux' ? [join(file, 'x'), '/proc/aspen'] : [join(file, 'x')]
+  for (const place of places) {
+    const { code, stderr } = await runCli(['create', '--data-dir', place])
+    t.is(code, 1)
+    t.ok(/cannot be used: [^:]+: name another folder with --data-dir\n$/.test(stderr), stderr)
+    t.absent(/E[A-Z]{4,}/.test(stderr), 'no code of the system')
+  }
 })
