@@ -72,7 +72,7 @@ async function failover(lab: Lab, timing: string): Promise<void> {
   const client = lab.client(other)
   await lab.kill(leader)
   await timed(`SIGKILL leader → next acknowledged write (${timing})`, async () => {
-    while ((await tryPut(client)) === false) await sleep(1)
+    while (!(await tryPut(client))) await sleep(1)
   })
   client.close()
   await lab.run(leader, ['start', '--timing', timing])
@@ -88,7 +88,7 @@ async function handOver(lab: Lab, timing: string): Promise<void> {
   let isOver = false
   const writing = (async () => {
     for (let lastMs = performance.now(); !isOver; lastMs = performance.now()) {
-      while ((await tryPut(client)) === false) await sleep(1)
+      while (!(await tryPut(client))) await sleep(1)
       longestMs = Math.max(longestMs, performance.now() - lastMs)
     }
   })()

@@ -49,7 +49,11 @@ test(
       await lab.run(victim, ['start', '--timing', 'lan'])
     }
     const before = ledger.acknowledgedCount
-    await waitFor('writes after the last kill', () => ledger.acknowledgedCount > before + 50, 60_000)
+    await waitFor(
+      'writes after the last kill',
+      () => ledger.acknowledgedCount > before + 50,
+      60_000
+    )
     stop.isStopped = true
     await Promise.all(writers)
 
