@@ -25,7 +25,7 @@ export interface TicketOfficeParts {
   readonly clock: Clock
   readonly random: Random
   readonly forwarder: Forwarder
-  readonly stateMachine: StateMachine
+  readonly stateMachine: Pick<StateMachine, 'trust'>
   readonly whereabouts: () => Whereabouts
 }
 

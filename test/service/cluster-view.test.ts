@@ -1,0 +1,215 @@
+// What a node shows of itself and its cluster.
+
+import test from 'brittle'
+import { MAX_PROMOTION_LAG } from '../../lib/limits.ts'
+import type { NodeId } from '../../lib/node-id.ts'
+import type { Configuration, MemberRole } from '../../lib/raft/configuration.ts'
+import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
+import type { Role } from '../../lib/raft/effects.ts'
+import { ClusterView } from '../../lib/service/cluster-view.ts'
+import { VirtualTime } from '../../lib/testing/virtual-time.ts'
+import type { LinkStatus } from '../../lib/transport/transport.ts'
+
+function keyOf(id: NodeId): Uint8Array {
+  return new Uint8Array(32).fill(id)
+}
+
+function configurationOf(
+  roles: readonly (readonly [NodeId, MemberRole])[],
+  outgoing: readonly NodeId[] = []
+): Configuration {
+  const members = roles.map(([id, role]) => ({ id, publicKey: keyOf(id), role, addresses: [] }))
+  return { members, outgoing }
+}
+
+function voters(count: number): Configuration {
+  return configurationOf(Array.from({ length: count }, (_, at) => [at + 1, 'voter'] as const))
+}
+
+function linkTo(id: NodeId): LinkStatus {
+  return {
+    id,
+    publicKey: keyOf(id),
+    sinceMs: 0,
+    rttMs: 3,
+    path: 'direct',
+    remoteAddress: null,
+    boot: 1,
+    version: '1.0.1'
+  }
+}
+
+interface World {
+  id: NodeId
+  /** what the log says */
+  configuration: Configuration
+  /** until it says something of this node */
+  welcome: Configuration | null
+  linked: readonly NodeId[]
+  leader: NodeId | null
+  role: Role
+  appliedIndex: number
+  hasFailed: boolean
+}
+
+function viewOf(overrides: Partial<World> = {}): ClusterView {
+  const world: World = {
+    id: 1,
+    configuration: voters(3),
+    welcome: null,
+    linked: [2, 3],
+    leader: 1,
+    role: 'leader',
+    appliedIndex: 500,
+    hasFailed: false,
+    ...overrides
+  }
+  const { id, leader, role, appliedIndex } = world
+  const progress = new Map([
+    [2, { matchIndex: 490, state: 'replicate', heardMs: 0 } as const],
+    [3, { matchIndex: 500, state: 'replicate', heardMs: 0 } as const]
+  ])
+  return new ClusterView({
+    id,
+    publicKey: keyOf(id),
+    clusterId: new Uint8Array(16).fill(7),
+    name: () => 'alder',
+    version: '1.0.0',
+    dataDir: '/data',
+    pid: 42,
+    api: () => ({ socket: '/data/aspen.sock', http: 'http://127.0.0.1:7070' }),
+    clock: new VirtualTime(),
+    startedMs: 0,
+    replica: {
+      appliedIndex,
+      status: {
+        role,
+        term: 4,
+        leader,
+        commitIndex: 500,
+        lastIndex: 500,
+        lastTerm: 4,
+        durableIndex: 500,
+        configuration: world.configuration,
+        configurationIndex: 1,
+        transferTarget: null,
+        progress
+      }
+    },
+    stateMachine: { trust: () => ({ epoch: 1, nextNodeId: 9, nodes: [], invites: [] }) },
+    transport: {
+      links: () => world.linked.map(linkTo),
+      addresses: () => [{ host: '10.0.0.1', port: 5 }],
+      discovery: () => ({ isOnline: true, isAnnounced: false })
+    },
+    configuration: () => world.welcome ?? world.configuration,
+    isInTouch: () => leader !== null,
+    hasFailed: () => world.hasFailed
+  })
+}
+
+test('the failure tolerance of 1 to 5 voters, with all and with fewer in sight', (t) => {
+  const row = (count: number): readonly number[] =>
+    Array.from({ length: count }, (_, missing) => {
+      const linked = Array.from({ length: count - 1 - missing }, (_1, at) => at + 2)
+      return viewOf({ configuration: voters(count), linked }).failureTolerance()
+    })
+  t.alike([1, 2, 3, 4, 5].map(row), [[0], [0, 0], [1, 0, 0], [1, 0, 0, 0], [2, 1, 0, 0, 0]])
+})
+
+test('while a change is in progress both sets of voters count', (t) => {
+  const roles = [1, 2, 3].map((id) => [id, 'voter'] as const)
+  t.is(viewOf({ configuration: configurationOf(roles, [1]) }).failureTolerance(), 0)
+  t.is(viewOf({ configuration: configurationOf(roles, [1, 2, 4]) }).state(), 'degraded')
+})
+
+test('links of learners and strangers count for nothing', (t) => {
+  const configuration = configurationOf([
+    [1, 'voter'],
+    [2, 'voter'],
+    [3, 'voter'],
+    [4, 'learner']
+  ])
+  t.is(viewOf({ configuration, linked: [2, 4, 9] }).failureTolerance(), 0)
+})
+
+test('the states', (t) => {
+  t.is(viewOf().state(), 'healthy')
+  t.is(viewOf({ configuration: voters(1), linked: [] }).state(), 'healthy', 'alone')
+  t.is(viewOf({ linked: [2] }).state(), 'degraded')
+  t.is(viewOf({ configuration: voters(2), linked: [] }).state(), 'degraded')
+  t.is(viewOf({ leader: null, role: 'follower' }).state(), 'no_quorum')
+  const behind = { leader: 2, role: 'follower', appliedIndex: 500 - MAX_PROMOTION_LAG } as const
+  t.is(viewOf(behind).state(), 'healthy')
+  t.is(viewOf({ ...behind, appliedIndex: behind.appliedIndex - 1 }).state(), 'joining')
+})
+
+test('a node is joining until its own log names it, with a leader or without', (t) => {
+  const welcome = configurationOf([
+    [1, 'voter'],
+    [5, 'learner']
+  ])
+  for (const configuration of [EMPTY_CONFIGURATION, voters(1)]) {
+    for (const leader of [null, 1]) {
+      const view = viewOf({ id: 5, configuration, welcome, leader, role: 'follower' })
+      t.is(view.state(), 'joining')
+      t.is(view.role(), 'learner', 'which it has been told')
+    }
+  }
+})
+
+test('health says what is wrong: a failed disk is unhealthy, all else is at most degraded', (t) => {
+  const healthOf = (overrides: Partial<World>) => {
+    const { status, checks } = viewOf(overrides).health()
+    const warnings = Object.entries(checks).filter(([, check]) => check.status !== 'ok')
+    return [status, ...warnings.map(([name, check]) => `${name} ${check.status}`)]
+  }
+  t.alike(healthOf({}), ['healthy'])
+  t.alike(healthOf({ linked: [2] }), ['degraded', 'quorum warning'])
+  t.alike(healthOf({ leader: null, role: 'follower' }), [
+    'degraded',
+    'cluster warning',
+    'quorum warning'
+  ])
+  t.alike(healthOf({ hasFailed: true }), ['unhealthy', 'storage error'])
+  t.is(viewOf({ leader: null }).health().current_leader, null)
+  t.is(viewOf().health().state, 'Leader')
+  t.is(viewOf({ role: 'follower', leader: 2 }).health().state, 'Follower')
+  t.is(viewOf({ role: 'preCandidate', leader: null }).health().state, 'Candidate')
+})
+
+test('liveness is of this process alone: a failed disk ends it, a lost quorum does not', (t) => {
+  t.alike(viewOf({ leader: null, linked: [] }).livez(), {
+    ok: true,
+    checks: { event_loop: true, storage: true }
+  })
+  t.is(viewOf({ hasFailed: true }).livez().ok, false)
+})
+
+test('members: who leads, who is linked, how far behind, this node by what it knows itself', (t) => {
+  const { members } = viewOf({ linked: [2] }).members()
+  t.alike(
+    members.map((row) => [row.id, row.is_leader, row.is_self, row.linked, row.rtt_ms, row.lag]),
+    [
+      [1, true, true, true, null, 0],
+      [2, false, false, true, 3, 10],
+      [3, false, false, false, null, 0]
+    ]
+  )
+  t.alike(members[0]?.addresses, ['10.0.0.1:5'])
+  const seen = viewOf({ role: 'follower', leader: 2 }).members().members
+  t.alike(
+    seen.map((row) => row.lag),
+    [null, null, null],
+    'known on the leader only'
+  )
+})
+
+test('the status holds what a program needs', (t) => {
+  const status = viewOf({ leader: null, role: 'follower' }).status()
+  t.is(status.leader, null)
+  t.alike([status.voters, status.learners], [[1, 2, 3], []])
+  t.alike(status.discovery, { online: true, announced: false })
+  t.is(status.pid, 42)
+  t.is(status.node.name, 'alder')
+})
