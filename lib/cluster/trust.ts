@@ -165,7 +165,10 @@ function standingOfInvite({ closed, proofKey }: Invite): Standing {
 }
 
 function closedError(reason: keyof typeof CLOSED): ErrorDetail {
-  return { ...CLOSED[reason], hint: 'ask for a new one: aspen ticket create' }
+  return {
+    ...CLOSED[reason],
+    hint: "ask for a new one; 'aspen ticket create' on any member makes it"
+  }
 }
 
 const CLOSED: Record<'usedUp' | 'revoked' | 'expired', { code: ErrorCode; message: string }> = {

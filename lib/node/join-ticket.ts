@@ -11,7 +11,7 @@ export function joinTicketOf(text: string): Ticket {
   throw new TicketError({
     code: 'TICKET_WRONG_ROLE',
     message: `this ticket is for clients (${ticket.role}); it makes no machine a member`,
-    hint: 'ask for one that does: aspen ticket create',
+    hint: "ask for one that does; 'aspen ticket create' makes it",
     fields: { role: ticket.role }
   })
 }

@@ -6,6 +6,7 @@
 import type { Address } from '../address.ts'
 import { formatAddress } from '../address.ts'
 import type { Timing } from '../raft/timing.ts'
+import { dialReason } from './dial-reason.ts'
 import type { CappedStream, GuardedDHT } from './guarded-dht.ts'
 import { adopt, closeSoon, HyperConnection } from './hyper-connection.ts'
 import type { Dial, DialResult, DialTarget } from './network.ts'
@@ -104,7 +105,7 @@ export class HyperDial implements Dial {
     adopt(stream, timing)
     this.#streams.add(stream)
     stream.on('error', (error) => {
-      reason = error.message
+      reason = dialReason(error)
     })
     stream.on('open', () => {
       this.#streams.delete(stream)

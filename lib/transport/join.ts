@@ -241,7 +241,7 @@ class Admission {
           code: 'NO_PEER_FOUND',
           message: `${what}: ${this.#cause}`,
           hint: isConnected
-            ? 'see on a member with aspen status whether the cluster has a leader, then join again'
+            ? "see on a member with 'aspen status' whether the cluster has a leader, then join again"
             : 'check that a member is running and that this machine has a network, then join again',
           fields: { phase: this.#phase, cause: this.#cause }
         })
