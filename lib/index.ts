@@ -2,6 +2,8 @@
 
 export { AspenError, CODES, EXIT } from './errors.ts'
 export type { ErrorCode, ErrorDetail, Outcome } from './errors.ts'
+export { createLogger } from './node/log.ts'
+export type { LoggerOptions } from './node/log.ts'
 export { AspenNode } from './node/node.ts'
 export type { Intent, NodeOptions, Opened, Progress } from './node/options.ts'
 export type * from './service/documents.ts'

@@ -49,6 +49,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** answers from memory, also when the node is overloaded */
     isFromMemory?: boolean
+    /** a method that the route does not take: refused whatever comes with it */
+    isOtherMethod?: boolean
   }
 }
 
@@ -121,7 +123,7 @@ export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonl
       reply.header('allow', allowed.join(', '))
       throw refusal('METHOD_NOT_ALLOWED', `the route takes ${allowed.join(' and ')} only`)
     }
-    app.route({ method, url, config: { isFromMemory: true }, onRequest, handler: onRequest })
+    app.route({ method, url, config: { isOtherMethod: true }, onRequest, handler: onRequest })
   }
 }
 
@@ -149,8 +151,10 @@ async function admit({ request, reply }: Exchange, parts: AppParts): Promise<voi
   }
   refuseIf(guard?.checkToken(headers, request.routeOptions.url ?? ''))
   if (request.is404) throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
+  const { isFromMemory, isOtherMethod } = request.routeOptions.config
+  if (isOtherMethod === true) return
   checkBody(request)
-  if (request.routeOptions.config.isFromMemory === true) return
+  if (isFromMemory === true) return
   request.place = parts.inFlight.enter(reply.raw)
 }
 

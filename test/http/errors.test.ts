@@ -74,6 +74,7 @@ test('a route that is not there is 404, a method that is not there 405 with what
     t.is(codeOf(reply), 'METHOD_NOT_ALLOWED')
     t.is(reply.headers.allow, allow)
   }
+  t.is((await post(opened, '/status', { key: 'k' })).status, 405, 'also with a body')
 })
 
 test('HTTP-05: no method and path ends in a 5xx, and every refusal is an error body', async (t) => {
