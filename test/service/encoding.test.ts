@@ -12,6 +12,7 @@ import { MAX_NODE_ID } from '../../lib/node-id.ts'
 import type { Outcome } from '../../lib/replica/proposals.ts'
 import type { LeaderAnswer, LeaderRequest } from '../../lib/service/encoding.ts'
 import { leaderAnswer, leaderRequest } from '../../lib/service/encoding.ts'
+import { encodeControl } from '../../lib/state-machine/encoding.ts'
 import type { ApplyResult } from '../../lib/state-machine/state-machine.ts'
 import { ANSWERS, REQUESTS, writeOf } from './samples.ts'
 
@@ -166,7 +167,12 @@ test('a leader takes no entries that only it makes, that it does not know, or ca
     Uint8Array.from([...bytes.slice(0, 3), 1, kind, payload.byteLength, ...payload])
   const payload = writeOf('a')
   t.absent(refuses(proposing(2, payload)), 'a write')
-  for (const kind of [0, 1, 4, 16, 255]) t.ok(refuses(proposing(kind, payload)), `kind ${kind}`)
+  const control = encodeControl({ kind: 'revokeInvite', publicKey: new Uint8Array(32) })
+  t.absent(refuses(proposing(3, control)), 'a control command')
+  for (const kind of [0, 1, 4, 16, 255]) {
+    t.ok(refuses(proposing(kind, payload)), `kind ${kind}`)
+    t.ok(refuses(proposing(kind, control)), `kind ${kind}`)
+  }
   t.ok(refuses(proposing(2, payload.slice(1))))
   t.ok(refuses(proposing(3, payload)))
 })
