@@ -68,5 +68,6 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
   logger.info({ signal: end }, 'closing')
   reporter.closing()
   await node.close()
-  return EXIT.ok
+  // a disk that fails while the node closes is its exit code
+  return await node.closed
 }
