@@ -107,11 +107,18 @@ function announcementLine({ discovery }: Status, { selector }: Target, style: St
 }
 
 /** A node that starts alone is well, and yet nothing can be written: say so before somebody tries. */
-function leaderLines({ leader }: Status, { selector }: Target, style: Style): string[] {
-  if (leader !== null) return []
+function leaderLines(
+  { leader, uptime_ms: uptimeMs }: Status,
+  { selector }: Target,
+  style: Style
+): string[] {
+  if (leader !== null || uptimeMs < LEADER_EXPECTED_MS) return []
   const why = 'no leader yet: reads and writes wait until a majority of the voters runs'
   return [`${style.symbol('warning')} ${why}; 'aspen status${selector}' shows it`]
 }
+
+/** A node that runs no longer than this has not had the time to hear of a leader. */
+const LEADER_EXPECTED_MS = 1_000
 
 function toleranceLine(status: Status, style: Style): string {
   const { voters, failure_tolerance: tolerance } = status

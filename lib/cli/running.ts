@@ -10,6 +10,8 @@ import type { Launch } from './launch.ts'
 
 const POLL_MS = 100
 const PROBE_TIMEOUT_MS = 1_000
+/** Longer than it takes to link to a leader, shorter than most elections. */
+const LEADER_WAIT_MS = 1_500
 
 /**
  * The status of the node that holds the data directory, or null when none does. One that is still
@@ -34,6 +36,20 @@ export async function runningStatus(
     await sleep(POLL_MS)
   }
   return null
+}
+
+/**
+ * The status once this node knows a leader, so that what is typed next does not come too early; after
+ * `LEADER_WAIT_MS` as it is then. A node without a quorum has no leader, and runs.
+ */
+export async function statusWithLeader(invocation: Invocation, started: Status): Promise<Status> {
+  const deadlineMs = invocation.host.nowMs() + LEADER_WAIT_MS
+  let status = started
+  while (status.leader === null && invocation.host.nowMs() < deadlineMs) {
+    await sleep(POLL_MS)
+    status = (await probe(invocation)) ?? status
+  }
+  return status
 }
 
 async function probe(invocation: Invocation): Promise<Status | null> {

@@ -16,7 +16,7 @@ import type { Launch } from './launch.ts'
 import { launchOf } from './launch.ts'
 import { ProgressDisplay } from './progress.ts'
 import { printCreated, printJoined, printStarted, shortId } from './results.ts'
-import { runningStatus } from './running.ts'
+import { runningStatus, statusWithLeader } from './running.ts'
 import { StopSignals } from './signals.ts'
 import { readTicket } from './ticket-input.ts'
 
@@ -103,7 +103,11 @@ async function launchNode(invocation: Invocation, plan: Plan): Promise<number> {
       const { runInTerminal } = await import('./foreground.ts')
       return await runInTerminal({ ...plan, output, display, onReady })
     }
-    onReady(await runThere(plan, display))
+    const ready = await runThere(plan, display)
+    if (plan.launch.command === 'start') {
+      display.update({ phase: 'connect', text: 'looking for a leader' })
+      onReady({ ...ready, status: await statusWithLeader(invocation, ready.status) })
+    } else onReady(ready)
     return EXIT.ok
   } finally {
     display.close('failure')
