@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bytesOf } from '../../lib/encoding.ts'
 import { asAspenError } from '../../lib/errors.ts'
-import { Lab } from '../e2e/lab.ts'
+import { Lab, waitFor } from '../e2e/lab.ts'
+import { isAlive } from '../e2e/processes.ts'
 import { printConditions, printResults, quantileOf, readConditions } from './conditions.ts'
 
 const NAMES = ['alder', 'birch', 'cedar']
@@ -70,10 +71,12 @@ async function failover(lab: Lab, timing: string): Promise<void> {
   const leader = await lab.leader(NAMES)
   const [other = 'alder'] = NAMES.filter((name) => name !== leader)
   const client = lab.client(other)
-  await lab.kill(leader)
+  const pid = lab.pid(leader)
   await timed(`SIGKILL leader → next acknowledged write (${timing})`, async () => {
+    process.kill(pid, 'SIGKILL')
     while (!(await tryPut(client))) await sleep(1)
   })
+  await waitFor('the end of the leader', () => !isAlive(pid))
   client.close()
   await lab.run(leader, ['start', '--timing', timing])
   await lab.run(leader, ['kv', 'get', 'k', '--timeout', '20s'])
