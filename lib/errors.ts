@@ -16,7 +16,7 @@ interface CodeRow {
   readonly isRetryable: boolean
 }
 
-/** Exit codes of the client commands; `docs` in the README. */
+/** Exit codes of the commands; the README lists them. */
 export const EXIT = {
   ok: 0,
   failed: 1,

@@ -261,6 +261,7 @@ export class Assembly {
         onLinkUp: (id) => this.#onLinkUp(id),
         onLinkDown: (id) => this.#onLinkDown(id),
         onJoin: (request, answer) => admission.onJoin(request, answer),
+        // there is one epoch, and every node has its secret from its admission: nothing in it is news
         onWelcome: () => {},
         onRefused: (_by, { code, message }) => events.warn({ event: 'link.refused', code }, message)
       }

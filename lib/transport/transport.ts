@@ -131,7 +131,7 @@ export interface VerifiedJoinRequest extends JoinRequest {
 }
 
 export type JoinAnswer =
-  /** all that the joiner needs to say its first hello as a member (CONTRACT CHANGE: was only the id) */
+  /** all that the joiner needs to say its first hello as a member */
   | { readonly kind: 'admitted'; readonly welcome: Welcome }
   | { readonly kind: 'refused'; readonly error: ErrorDetail }
   /** try again: too many joiners, or no leader at the moment */
