@@ -16,10 +16,12 @@ import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
+import type { RaftOptions, Restored } from '../raft/core.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
+import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { Replica } from '../replica/replica.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
@@ -28,6 +30,7 @@ import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
 import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
+import type { LinksOptions } from '../transport/links.ts'
 import type { Network } from '../transport/network.ts'
 import type { Transport, Welcome } from '../transport/transport.ts'
 import { handOver } from './hand-over.ts'
@@ -68,6 +71,9 @@ export interface AssemblyParts {
   /** shown in the status */
   readonly dataDir: string
   readonly pid: number
+  /** a simulator watches the core and the transport, or replaces them; `Raft` and `Links` when absent */
+  readonly makeCore?: (options: RaftOptions, restored: Restored) => ConsensusCore
+  readonly makeTransport?: (options: LinksOptions) => Transport
 }
 
 export class Assembly {
@@ -204,10 +210,9 @@ export class Assembly {
 
   #makeReplica(): Replica {
     const { id, log, restored, stateMachine, timing, random, clock, timers } = this.#parts
-    const core = new Raft(
-      { id, boot: log.boot, timing, random, log },
-      { ...restored, appliedIndex: stateMachine.applied().index }
-    )
+    const options = { id, boot: log.boot, timing, random, log }
+    const found = { ...restored, appliedIndex: stateMachine.applied().index }
+    const core = this.#parts.makeCore?.(options, found) ?? new Raft(options, found)
     return new Replica({
       id,
       core,
@@ -248,7 +253,7 @@ export class Assembly {
       submit: (command, timeoutMs) => this.tickets.submit(command, timeoutMs),
       onAdmitted: ({ name }) => events.info({ event: 'cluster.admitted', name }, 'admitted a node')
     })
-    return new Links({
+    const options: LinksOptions = {
       network,
       keyPair,
       clock,
@@ -265,7 +270,8 @@ export class Assembly {
         onWelcome: () => {},
         onRefused: (_by, { code, message }) => events.warn({ event: 'link.refused', code }, message)
       }
-    })
+    }
+    return this.#parts.makeTransport?.(options) ?? new Links(options)
   }
 
   #makeDuties(): LeaderDuties {

@@ -20,8 +20,8 @@ import { votersOf } from '../raft/configuration.ts'
 import type { Effects, Event, Outgoing, Status, Token } from '../raft/effects.ts'
 import type { Entry, Index } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
-import type { Raft } from '../raft/raft.ts'
 import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
+import type { ConsensusCore } from './consensus-core.ts'
 import { Proposals } from './proposals.ts'
 import type { Outcome, Proposal, Refusal } from './proposals.ts'
 import { WaitingReads } from './waiting-reads.ts'
@@ -29,7 +29,7 @@ import type { OnRead } from './waiting-reads.ts'
 
 export interface ReplicaParts {
   readonly id: NodeId
-  readonly core: Raft
+  readonly core: ConsensusCore
   readonly log: LogStore
   readonly stateMachine: StateMachine
   readonly clock: Clock
