@@ -29,7 +29,7 @@
 // Decoding is total: ProtocolError or a well-formed value, every number and count within its limit.
 
 import c from 'compact-encoding'
-import { assert, present } from '../assert.ts'
+import { assert } from '../assert.ts'
 import { HASH_BYTES, PUBLIC_KEY_BYTES } from '../crypto.ts'
 import type { Encoder } from '../encoding.ts'
 import {
@@ -37,11 +37,16 @@ import {
   boundedArray,
   boundedBytes,
   boundedUint,
+  checked,
+  choice,
   decode,
   encode,
   fixedBytes,
   hexOf,
-  strictBoolean
+  record,
+  strictBoolean,
+  tagged,
+  versioned
 } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import {
@@ -91,64 +96,30 @@ const count = boundedUint(Number.MAX_SAFE_INTEGER)
 const hash = fixedBytes(HASH_BYTES)
 const payload = boundedBytes(MAX_ENTRY_BYTES)
 
-const nodeId: Encoder<NodeId> = {
-  ...boundedUint(MAX_NODE_ID),
-  decode(state) {
-    const id = boundedUint(MAX_NODE_ID).decode(state)
-    if (!isNodeId(id)) throw new ProtocolError('a node id is at least 1')
-    return id
-  }
-}
+/** Never 0. */
+export const nodeIdEncoding: Encoder<NodeId> = checked(boundedUint(MAX_NODE_ID), (id) =>
+  isNodeId(id) ? null : 'a node id is at least 1'
+)
 
-const ROLES: readonly MemberRole[] = ['voter', 'learner', 'leaving']
+const memberRole = choice<MemberRole>('role', ['voter', 'learner', 'leaving'])
 
-const memberRole: Encoder<MemberRole> = {
-  preencode(state) {
-    state.end++
-  },
-  encode(state, role) {
-    c.uint8.encode(state, ROLES.indexOf(role))
-  },
-  decode(state) {
-    const role = ROLES[c.uint8.decode(state)]
-    if (role === undefined) throw new ProtocolError('no such role')
-    return role
-  }
-}
-
-const memberEncoding: Encoder<Member> = fields<Member>({
-  id: nodeId,
+const memberEncoding: Encoder<Member> = record<Member>({
+  id: nodeIdEncoding,
   publicKey: fixedBytes(PUBLIC_KEY_BYTES),
   role: memberRole,
   addresses: boundedArray(addressEncoding, MAX_MEMBER_ADDRESSES)
 })
 
-const CONFIGURATION_FORMAT = 1
-
-const configurationFields = fields<Configuration>({
-  members: boundedArray(memberEncoding, MAX_MEMBERS),
-  outgoing: boundedArray(nodeId, MAX_VOTERS)
-})
-
-export const configurationEncoding: Encoder<Configuration> = {
-  preencode(state, configuration) {
-    state.end++
-    configurationFields.preencode(state, configuration)
-  },
-  encode(state, configuration) {
-    c.uint8.encode(state, CONFIGURATION_FORMAT)
-    configurationFields.encode(state, configuration)
-  },
-  decode(state) {
-    if (c.uint8.decode(state) !== CONFIGURATION_FORMAT) {
-      throw new ProtocolError('a configuration of another format')
-    }
-    const configuration = configurationFields.decode(state)
-    const reason = whyMalformed(configuration)
-    if (reason !== null) throw new ProtocolError(reason)
-    return configuration
-  }
-}
+export const configurationEncoding: Encoder<Configuration> = checked(
+  versioned(
+    { what: 'configuration format', byte: 1 },
+    record<Configuration>({
+      members: boundedArray(memberEncoding, MAX_MEMBERS),
+      outgoing: boundedArray(nodeIdEncoding, MAX_VOTERS)
+    })
+  ),
+  whyMalformed
+)
 
 /** What makes a configuration impossible, or null. */
 function whyMalformed(configuration: Configuration): string | null {
@@ -174,11 +145,11 @@ function isAscending(ids: readonly NodeId[]): boolean {
 
 type WireEntry = Pick<Entry, 'term' | 'kind' | 'timeMs' | 'payload'>
 
-const wireEntry = fields<WireEntry>({ term, kind: c.uint8, timeMs: time, payload })
+const wireEntry = record<WireEntry>({ term, kind: c.uint8, timeMs: time, payload })
 
 const wireEntries = boundedArray(wireEntry, MAX_APPEND_ENTRIES)
 
-const appendHead = fields<Omit<Append, 'kind' | 'entries'>>({
+const appendHead = record<Omit<Append, 'kind' | 'entries'>>({
   term,
   session: count,
   previousIndex: index,
@@ -227,82 +198,26 @@ function chain(previous: EntryId, items: readonly WireEntry[]): readonly Entry[]
   return entries
 }
 
-const result = tagged<AppendAnswer['result']>({
-  matched: { byte: 0, body: fields({ matchIndex: index }) },
+const result = tagged<AppendAnswer['result']>('result', {
+  matched: { byte: 0, body: record({ matchIndex: index }) },
   rejected: {
     byte: 1,
-    body: fields({ previousIndex: index, hintIndex: index, hintTerm: term })
+    body: record({ previousIndex: index, hintIndex: index, hintTerm: term })
   }
 })
 
 /** Kind bytes are never given away again. */
-const messageEncoding = tagged<Message>({
-  preVote: { byte: 1, body: fields({ term, lastIndex: index, lastTerm: term }) },
-  preVoteAnswer: { byte: 2, body: fields({ term, isGranted: strictBoolean, ownTerm: term }) },
+const messageEncoding = tagged<Message>('message', {
+  preVote: { byte: 1, body: record({ term, lastIndex: index, lastTerm: term }) },
+  preVoteAnswer: { byte: 2, body: record({ term, isGranted: strictBoolean, ownTerm: term }) },
   vote: {
     byte: 3,
-    body: fields({ term, lastIndex: index, lastTerm: term, isTransfer: strictBoolean })
+    body: record({ term, lastIndex: index, lastTerm: term, isTransfer: strictBoolean })
   },
-  voteAnswer: { byte: 4, body: fields({ term, isGranted: strictBoolean }) },
+  voteAnswer: { byte: 4, body: record({ term, isGranted: strictBoolean }) },
   append: { byte: 5, body: append },
-  appendAnswer: { byte: 6, body: fields({ term, session: count, result }) },
-  heartbeat: { byte: 7, body: fields({ term, boot: count, round: count, commitIndex: index }) },
-  heartbeatAnswer: { byte: 8, body: fields({ term, boot: count, round: count, wallMs: time }) },
-  timeoutNow: { byte: 9, body: fields({ term }) }
+  appendAnswer: { byte: 6, body: record({ term, session: count, result }) },
+  heartbeat: { byte: 7, body: record({ term, boot: count, round: count, commitIndex: index }) },
+  heartbeatAnswer: { byte: 8, body: record({ term, boot: count, round: count, wallMs: time }) },
+  timeoutNow: { byte: 9, body: record({ term }) }
 })
-
-/** An object as its fields, one after the other in the given order. */
-function fields<T extends object>(encodings: {
-  readonly [K in keyof T]: Encoder<T[K]>
-}): Encoder<T> {
-  const list = Object.entries(encodings) as [keyof T, Encoder<T[keyof T]>][]
-  return {
-    preencode(state, value) {
-      for (const [name, encoding] of list) encoding.preencode(state, value[name])
-    },
-    encode(state, value) {
-      for (const [name, encoding] of list) encoding.encode(state, value[name])
-    },
-    decode(state) {
-      const value: Partial<T> = {}
-      for (const [name, encoding] of list) value[name] = encoding.decode(state)
-      return value as T
-    }
-  }
-}
-
-/** For each kind of a union its byte and the encoding of its other fields. */
-type Bodies<T extends { kind: string }> = {
-  readonly [K in T['kind']]: {
-    readonly byte: number
-    readonly body: Encoder<Omit<Extract<T, { kind: K }>, 'kind'>>
-  }
-}
-
-/** A union as the byte of its kind and that kind's fields. */
-function tagged<T extends { kind: string }>(bodies: Bodies<T>): Encoder<T> {
-  type Body = { readonly kind: string; readonly byte: number; readonly body: Encoder<object> }
-  const list = Object.entries(bodies).map(([kind, body]) => ({ kind, ...(body as object) }) as Body)
-  const bodyOf = (value: T): Body =>
-    present(
-      list.find((body) => body.kind === value.kind),
-      'a body'
-    )
-  return {
-    preencode(state, value) {
-      state.end++
-      bodyOf(value).body.preencode(state, value)
-    },
-    encode(state, value) {
-      const { byte, body } = bodyOf(value)
-      c.uint8.encode(state, byte)
-      body.encode(state, value)
-    },
-    decode(state) {
-      const byte = c.uint8.decode(state)
-      const found = list.find((body) => body.byte === byte)
-      if (found === undefined) throw new ProtocolError('no such kind')
-      return { kind: found.kind, ...found.body.decode(state) } as unknown as T
-    }
-  }
-}

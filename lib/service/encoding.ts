@@ -15,7 +15,8 @@
 import c from 'compact-encoding'
 import { assert } from '../assert.ts'
 import { boundedArray, boundedBytes, boundedText, boundedUint } from '../encoding.ts'
-import { bytesOf, isRecord, strictBoolean } from '../encoding.ts'
+import { bytesOf, checked, choice, isRecord, mapped } from '../encoding.ts'
+import { record, strictBoolean, tagged, versioned } from '../encoding.ts'
 import type { Encoder } from '../encoding.ts'
 import { isErrorCode, ProtocolError } from '../errors.ts'
 import type { ErrorDetail } from '../errors.ts'
@@ -23,7 +24,7 @@ import { MAX_CHANGES_PER_ENTRY, MAX_ENTRY_BYTES, MAX_INDEX } from '../limits.ts'
 import { MAX_APPEND_ENTRIES, MAX_REQUEST_TIMEOUT_MS, MAX_RPC_MESSAGE_SIZE } from '../limits.ts'
 import { MAX_NODE_ID } from '../node-id.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
-import type { Outcome } from '../replica/proposals.ts'
+import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { ReadOutcome } from '../replica/waiting-reads.ts'
 import { decodeControl, decodeWrite } from '../state-machine/encoding.ts'
 import type { ApplyResult, ChangeResult } from '../state-machine/state-machine.ts'
@@ -45,56 +46,36 @@ export type LeaderAnswer =
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'readAnswer'; readonly outcome: ReadOutcome }
 
-const FORMAT = 1
+const FORMAT = { what: 'format', byte: 1 }
 const index = boundedUint(MAX_INDEX)
 const timeout = boundedUint(MAX_REQUEST_TIMEOUT_MS)
 
-const proposedEntry: Encoder<ProposedEntry> = {
-  preencode(state, entry) {
-    c.uint8.preencode(state, entry.kind)
-    payload.preencode(state, entry.payload)
-  },
-  encode(state, entry) {
-    c.uint8.encode(state, entry.kind)
-    payload.encode(state, entry.payload)
-  },
-  decode(state) {
-    const kind = c.uint8.decode(state)
-    const isTaken = kind === ENTRY_KIND.write || kind === ENTRY_KIND.control
-    if (!isTaken) throw new ProtocolError(`entries of kind ${kind} are not proposed`)
-    const bytes = payload.decode(state)
+const proposedEntry = checked(
+  record<ProposedEntry>({ kind: c.uint8, payload: boundedBytes(MAX_ENTRY_BYTES) }),
+  ({ kind, payload }) => {
     // refused here, or it would be committed and stop every member that applies it
-    if (kind === ENTRY_KIND.write) decodeWrite(bytes)
-    else decodeControl(bytes)
-    return { kind, payload: bytes }
+    if (kind === ENTRY_KIND.write) decodeWrite(payload)
+    else if (kind === ENTRY_KIND.control) decodeControl(payload)
+    else return `entries of kind ${kind} are not proposed`
+    return null
   }
-}
-const payload = boundedBytes(MAX_ENTRY_BYTES)
-const proposedEntries = boundedArray(proposedEntry, MAX_APPEND_ENTRIES)
+)
 
-export const leaderRequest: Encoder<LeaderRequest> = {
-  preencode(state, request) {
-    state.end += 2
-    timeout.preencode(state, request.timeoutMs)
-    if (request.kind === 'propose') proposedEntries.preencode(state, request.proposals)
+const requests = tagged<LeaderRequest>('request', {
+  propose: {
+    byte: 1,
+    body: record({
+      timeoutMs: timeout,
+      proposals: boundedArray(proposedEntry, MAX_APPEND_ENTRIES)
+    })
   },
-  encode(state, request) {
-    c.uint8.encode(state, FORMAT)
-    c.uint8.encode(state, request.kind === 'propose' ? 1 : 2)
-    timeout.encode(state, request.timeoutMs)
-    if (request.kind === 'propose') proposedEntries.encode(state, request.proposals)
-  },
-  decode(state) {
-    const kind = decodeKind(state)
-    const timeoutMs = timeout.decode(state)
-    if (kind === 1) return { kind: 'propose', timeoutMs, proposals: proposedEntries.decode(state) }
-    if (kind === 2) return { kind: 'readIndex', timeoutMs }
-    throw new ProtocolError(`request of an unknown kind ${kind}`)
-  }
-}
+  readIndex: { byte: 2, body: record({ timeoutMs: timeout }) }
+})
 
-/** The reasons as bytes; append only. */
-const REASONS = [
+export const leaderRequest: Encoder<LeaderRequest> = versioned(FORMAT, requests)
+
+/** Append only. */
+const reason = choice<Refusal>('reason', [
   'notLeader',
   'transferring',
   'changeInProgress',
@@ -103,158 +84,7 @@ const REASONS = [
   'clockOff',
   'overwritten',
   'closing'
-] as const
-type Reason = (typeof REASONS)[number]
-
-const reason: Encoder<Reason> = {
-  preencode(state) {
-    state.end++
-  },
-  encode(state, value) {
-    c.uint8.encode(state, REASONS.indexOf(value))
-  },
-  decode(state) {
-    const value = REASONS[c.uint8.decode(state)]
-    if (value === undefined) throw new ProtocolError('a refusal for an unknown reason')
-    return value
-  }
-}
-
-const outcome: Encoder<Outcome> = {
-  preencode(state, value) {
-    state.end++
-    if (value.kind === 'refused') reason.preencode(state, value.reason)
-    if (value.kind !== 'done') return
-    index.preencode(state, value.index)
-    applyResult.preencode(state, value.result)
-  },
-  encode(state, value) {
-    c.uint8.encode(state, value.kind === 'done' ? 0 : value.kind === 'refused' ? 1 : 2)
-    if (value.kind === 'refused') reason.encode(state, value.reason)
-    if (value.kind !== 'done') return
-    index.encode(state, value.index)
-    applyResult.encode(state, value.result)
-  },
-  decode(state) {
-    const kind = c.uint8.decode(state)
-    if (kind === 0) {
-      return { kind: 'done', index: index.decode(state), result: applyResult.decode(state) }
-    }
-    if (kind === 1) return { kind: 'refused', reason: reason.decode(state) }
-    if (kind === 2) return { kind: 'unknown' }
-    throw new ProtocolError(`outcome of an unknown kind ${kind}`)
-  }
-}
-const outcomes = boundedArray(outcome, MAX_APPEND_ENTRIES)
-
-export const leaderAnswer: Encoder<LeaderAnswer> = {
-  preencode(state, answer) {
-    state.end += 2
-    if (answer.kind === 'outcomes') {
-      outcomes.preencode(state, answer.outcomes)
-    } else {
-      state.end++
-      if (answer.outcome.kind === 'ready') index.preencode(state, answer.outcome.index)
-      else reason.preencode(state, answer.outcome.reason)
-    }
-  },
-  encode(state, answer) {
-    c.uint8.encode(state, FORMAT)
-    c.uint8.encode(state, answer.kind === 'outcomes' ? 3 : 4)
-    if (answer.kind === 'outcomes') {
-      outcomes.encode(state, answer.outcomes)
-    } else {
-      c.uint8.encode(state, answer.outcome.kind === 'ready' ? 0 : 1)
-      if (answer.outcome.kind === 'ready') index.encode(state, answer.outcome.index)
-      else reason.encode(state, answer.outcome.reason)
-    }
-  },
-  decode(state): LeaderAnswer {
-    const kind = decodeKind(state)
-    if (kind === 3) return { kind: 'outcomes', outcomes: outcomes.decode(state) }
-    if (kind !== 4) throw new ProtocolError(`answer of an unknown kind ${kind}`)
-    const isReady = !strictBoolean.decode(state)
-    return {
-      kind: 'readAnswer',
-      outcome: isReady
-        ? { kind: 'ready', index: index.decode(state) }
-        : { kind: 'refused', reason: reason.decode(state) }
-    }
-  }
-}
-
-function decodeKind(state: Parameters<typeof c.uint8.decode>[0]): number {
-  const format = c.uint8.decode(state)
-  if (format !== FORMAT) throw new ProtocolError(`format ${format} where ${FORMAT} is spoken`)
-  return c.uint8.decode(state)
-}
-
-const changeResult: Encoder<ChangeResult> = {
-  preencode(state, value) {
-    index.preencode(state, value.previousRevision)
-  },
-  encode(state, value) {
-    index.encode(state, value.previousRevision)
-  },
-  decode: (state) => ({ previousRevision: index.decode(state) })
-}
-const changeResults = boundedArray(changeResult, MAX_CHANGES_PER_ENTRY)
-const nodeId = boundedUint(MAX_NODE_ID)
-
-/** The kinds as bytes; append only. */
-const RESULT_KINDS = [
-  'none',
-  'written',
-  'inviteCreated',
-  'inviteRevoked',
-  'admitted',
-  'described',
-  'refused'
-] as const satisfies readonly ApplyResult['kind'][]
-
-const applyResult: Encoder<ApplyResult> = {
-  preencode(state, value) {
-    state.end++
-    if (value.kind === 'written') {
-      index.preencode(state, value.revision)
-      changeResults.preencode(state, value.changes)
-    }
-    if (value.kind === 'admitted') {
-      nodeId.preencode(state, value.id)
-      strictBoolean.preencode(state, value.isNew)
-    }
-    if (value.kind === 'refused') errorDetail.preencode(state, value.error)
-  },
-  encode(state, value) {
-    c.uint8.encode(state, RESULT_KINDS.indexOf(value.kind))
-    if (value.kind === 'written') {
-      index.encode(state, value.revision)
-      changeResults.encode(state, value.changes)
-    }
-    if (value.kind === 'admitted') {
-      nodeId.encode(state, value.id)
-      strictBoolean.encode(state, value.isNew)
-    }
-    if (value.kind === 'refused') errorDetail.encode(state, value.error)
-  },
-  decode(state): ApplyResult {
-    const kind = RESULT_KINDS[c.uint8.decode(state)]
-    if (kind === undefined) throw new ProtocolError('result of an unknown kind')
-    switch (kind) {
-      case 'none':
-      case 'inviteCreated':
-      case 'inviteRevoked':
-      case 'described':
-        return { kind }
-      case 'written':
-        return { kind, revision: index.decode(state), changes: changeResults.decode(state) }
-      case 'admitted':
-        return { kind, id: nodeId.decode(state), isNew: strictBoolean.decode(state) }
-      case 'refused':
-        return { kind, error: errorDetail.decode(state) }
-    }
-  }
-}
+])
 
 const codeText = boundedText(64)
 const MAX_DETAIL_BYTES = 2_048
@@ -263,31 +93,58 @@ assert(MAX_OUTCOME_BYTES * MAX_APPEND_ENTRIES < MAX_RPC_MESSAGE_SIZE, 'any answe
 const detailText = boundedText(MAX_DETAIL_BYTES)
 
 /** Code, message, hint (empty for none), fields as JSON (empty for none). */
-const errorDetail: Encoder<ErrorDetail> = {
-  preencode(state, value) {
-    const { code, texts } = textsOf(value)
-    codeText.preencode(state, code)
-    for (const text of texts) detailText.preencode(state, text)
-  },
-  encode(state, value) {
-    const { code, texts } = textsOf(value)
-    codeText.encode(state, code)
-    for (const text of texts) detailText.encode(state, text)
-  },
-  decode(state) {
-    const code = codeText.decode(state)
-    if (!isErrorCode(code)) throw new ProtocolError('an error of an unknown code')
-    const message = detailText.decode(state)
-    const hint = detailText.decode(state)
-    const json = detailText.decode(state)
-    return {
-      code,
-      message,
-      ...(hint === '' ? {} : { hint }),
-      ...(json === '' ? {} : { fields: fieldsOf(json) })
+const errorDetail: Encoder<ErrorDetail> = mapped(
+  record({ code: codeText, message: detailText, hint: detailText, json: detailText }),
+  {
+    into: textsOf,
+    from({ code, message, hint, json }) {
+      if (!isErrorCode(code)) throw new ProtocolError('an error of an unknown code')
+      return {
+        code,
+        message,
+        ...(hint === '' ? {} : { hint }),
+        ...(json === '' ? {} : { fields: fieldsOf(json) })
+      }
     }
   }
-}
+)
+
+const changeResults = boundedArray(
+  record<ChangeResult>({ previousRevision: index }),
+  MAX_CHANGES_PER_ENTRY
+)
+const nothing = record({})
+
+const applyResult = tagged<ApplyResult>('result', {
+  none: { byte: 0, body: nothing },
+  written: { byte: 1, body: record({ revision: index, changes: changeResults }) },
+  inviteCreated: { byte: 2, body: nothing },
+  inviteRevoked: { byte: 3, body: nothing },
+  admitted: {
+    byte: 4,
+    body: record({ id: boundedUint(MAX_NODE_ID), isNew: strictBoolean })
+  },
+  described: { byte: 5, body: nothing },
+  refused: { byte: 6, body: record({ error: errorDetail }) }
+})
+
+const outcome = tagged<Outcome>('outcome', {
+  done: { byte: 0, body: record({ index, result: applyResult }) },
+  refused: { byte: 1, body: record({ reason }) },
+  unknown: { byte: 2, body: nothing }
+})
+
+const readOutcome = tagged<ReadOutcome>('read outcome', {
+  ready: { byte: 0, body: record({ index }) },
+  refused: { byte: 1, body: record({ reason }) }
+})
+
+const answers = tagged<LeaderAnswer>('answer', {
+  outcomes: { byte: 3, body: record({ outcomes: boundedArray(outcome, MAX_APPEND_ENTRIES) }) },
+  readAnswer: { byte: 4, body: record({ outcome: readOutcome }) }
+})
+
+export const leaderAnswer: Encoder<LeaderAnswer> = versioned(FORMAT, answers)
 
 /**
  * Texts that fit. A refusal names keys, and a key with its control characters escaped is long: then
@@ -299,7 +156,7 @@ function textsOf({ code, message, hint = '', fields = {} }: ErrorDetail) {
   if (isLong) kept.sort(([, a], [, b]) => JSON.stringify(a).length - JSON.stringify(b).length)
   while (byteLengthOf(kept) > MAX_DETAIL_BYTES) kept.pop()
   const json = kept.length === 0 ? '' : JSON.stringify(Object.fromEntries(kept))
-  return { code, texts: [cut(message), cut(hint), json] }
+  return { code, message: cut(message), hint: cut(hint), json }
 }
 
 function byteLengthOf(fields: readonly (readonly [string, unknown])[]): number {

@@ -22,11 +22,12 @@
 // a node that meets one stops there and says so, because skipping it would make it differ from others.
 
 import c from 'compact-encoding'
-import { assert, present } from '../assert.ts'
+import { present } from '../assert.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import type { Encoder } from '../encoding.ts'
 import { addressEncoding, boundedArray, boundedBytes, boundedText } from '../encoding.ts'
-import { boundedUint, decode, encode, fixedBytes, strictBoolean } from '../encoding.ts'
+import { boundedUint, choice, decode, encode, fixedBytes } from '../encoding.ts'
+import { nullable, record, tagged, versioned } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import {
   MAX_CHANGES_PER_ENTRY,
@@ -79,43 +80,8 @@ export function decodeControl(payload: Uint8Array): ControlCommand {
   return decode(controlEncoding, payload)
 }
 
-const FORMAT = 1
-
-/** A constant byte; another one is `what` of a newer version. */
-function marker(what: string, value: number): Encoder<null> {
-  return {
-    preencode(state) {
-      c.uint8.preencode(state, value)
-    },
-    encode(state) {
-      c.uint8.encode(state, value)
-    },
-    decode(state) {
-      const byte = c.uint8.decode(state)
-      if (byte !== value) throw new UnknownKindError(`${what} ${byte}`)
-      return null
-    }
-  }
-}
-
-/** One of `names`, as one byte; a byte beyond them is `what` of a newer version. */
-function choice<T extends string>(what: string, names: readonly T[]): Encoder<T> {
-  return {
-    preencode(state) {
-      state.end++
-    },
-    encode(state, name) {
-      assert(names.includes(name), `${what} is one of ${names.join(', ')}`)
-      c.uint8.encode(state, names.indexOf(name))
-    },
-    decode(state) {
-      const byte = c.uint8.decode(state)
-      const name = names[byte]
-      if (name === undefined) throw new UnknownKindError(`${what} ${byte}`)
-      return name
-    }
-  }
-}
+/** What is not known here was written by a newer version: everything has one byte for its kind. */
+const newer = (what: string): UnknownKindError => new UnknownKindError(what)
 
 /** As boundedBytes, but decodes to a view: a write of 8 MiB is not copied once more. */
 function boundedView(max: number): Encoder<Uint8Array> {
@@ -136,8 +102,7 @@ function boundedView(max: number): Encoder<Uint8Array> {
 
 const keyEncoding = boundedView(MAX_KEY_SIZE)
 const valueEncoding = boundedView(MAX_VALUE_SIZE)
-const changeKind = choice('change kind', ['put', 'delete'])
-const conditionKind = choice('condition kind', ['none', 'absent', 'revision'])
+const conditionKind = choice('condition kind', ['none', 'absent', 'revision'], newer)
 const revision = boundedUint(MAX_INDEX)
 
 const conditionEncoding: Encoder<Condition | null> = {
@@ -156,70 +121,25 @@ const conditionEncoding: Encoder<Condition | null> = {
   }
 }
 
-const changeEncoding: Encoder<Change> = {
-  preencode(state, change) {
-    changeKind.preencode(state, change.kind)
-    conditionEncoding.preencode(state, change.condition)
-    keyEncoding.preencode(state, change.key)
-    if (change.kind === 'put') valueEncoding.preencode(state, change.value)
-  },
-  encode(state, change) {
-    changeKind.encode(state, change.kind)
-    conditionEncoding.encode(state, change.condition)
-    keyEncoding.encode(state, change.key)
-    if (change.kind === 'put') valueEncoding.encode(state, change.value)
-  },
-  decode(state) {
-    const kind = changeKind.decode(state)
-    const condition = conditionEncoding.decode(state)
-    const key = keyEncoding.decode(state)
-    if (kind === 'delete') return { kind, key, condition }
-    return { kind, key, value: valueEncoding.decode(state), condition }
-  }
-}
-
-const changes = boundedArray(changeEncoding, MAX_CHANGES_PER_ENTRY)
-const writeVersion = marker('write format', FORMAT)
-const writeKind = marker('write kind', 0)
-
-const writeEncoding: Encoder<WriteCommand> = {
-  preencode(state, command) {
-    writeVersion.preencode(state, null)
-    writeKind.preencode(state, null)
-    changes.preencode(state, command.changes)
-  },
-  encode(state, command) {
-    writeVersion.encode(state, null)
-    writeKind.encode(state, null)
-    changes.encode(state, command.changes)
-  },
-  decode(state) {
-    writeVersion.decode(state)
-    writeKind.decode(state)
-    return { changes: changes.decode(state) }
-  }
-}
-
-type FieldEncoders<T> = { readonly [Name in keyof T]: Encoder<T[Name]> }
-
-/** The fields of a record, one after the other in the order given. */
-function record<T extends object>(fields: FieldEncoders<T>): Encoder<T> {
-  // the only way to say "each field with its own encoder" to the compiler
-  const names = Object.keys(fields) as (keyof T)[]
-  return {
-    preencode(state, value) {
-      for (const name of names) fields[name].preencode(state, value[name])
+const changeEncoding = tagged<Change>(
+  'change kind',
+  {
+    put: {
+      byte: 0,
+      body: record({ condition: conditionEncoding, key: keyEncoding, value: valueEncoding })
     },
-    encode(state, value) {
-      for (const name of names) fields[name].encode(state, value[name])
-    },
-    decode(state) {
-      const value: Partial<T> = {}
-      for (const name of names) value[name] = fields[name].decode(state)
-      return value as T
-    }
-  }
-}
+    delete: { byte: 1, body: record({ condition: conditionEncoding, key: keyEncoding }) }
+  },
+  newer
+)
+
+const writeEncoding: Encoder<WriteCommand> = versioned(
+  { what: 'write format', byte: 1, onUnknown: newer },
+  versioned(
+    { what: 'write kind', byte: 0, onUnknown: newer },
+    record<WriteCommand>({ changes: boundedArray(changeEncoding, MAX_CHANGES_PER_ENTRY) })
+  )
+)
 
 /** What records about nodes and invites share. */
 const FIELD = {
@@ -229,7 +149,7 @@ const FIELD = {
   version: boundedText(MAX_VERSION_SIZE),
   addresses: boundedArray(addressEncoding, MAX_MEMBER_ADDRESSES),
   sealedSecret: boundedBytes(MAX_SEALED_SECRET_SIZE),
-  role: choice('role', ['voter', 'learner']),
+  role: choice('role', ['voter', 'learner'], newer),
   epoch: boundedUint(MAX_INDEX),
   index: boundedUint(MAX_INDEX),
   ttlMs: boundedUint(MAX_INVITE_TTL_MS),
@@ -237,66 +157,45 @@ const FIELD = {
   uses: boundedUint(MAX_INVITE_USES)
 }
 
-type Of<Kind extends ControlCommand['kind']> = Omit<Extract<ControlCommand, { kind: Kind }>, 'kind'>
-
 const self = { name: FIELD.name, version: FIELD.version, addresses: FIELD.addresses }
 const invitation = { publicKey: FIELD.key, proofKey: FIELD.key, topic: FIELD.key, role: FIELD.role }
 
-const BODIES = {
-  found: record<Of<'found'>>({
-    id: FIELD.id,
-    publicKey: FIELD.key,
-    ...self,
-    sealedSecret: FIELD.sealedSecret
-  }),
-  createInvite: record<Of<'createInvite'>>({
-    ...invitation,
-    ttlMs: FIELD.ttlMs,
-    uses: FIELD.uses,
-    createdBy: FIELD.id
-  }),
-  revokeInvite: record<Of<'revokeInvite'>>({ publicKey: FIELD.key }),
-  admit: record<Of<'admit'>>({
-    invitePublicKey: FIELD.key,
-    publicKey: FIELD.key,
-    ...self,
-    epoch: FIELD.epoch,
-    sealedSecret: FIELD.sealedSecret
-  }),
-  describe: record<Of<'describe'>>({ id: FIELD.id, ...self })
-}
-
-const controlVersion = marker('control format', FORMAT)
-const controlKind = choice('control kind', [
-  'found',
-  'createInvite',
-  'revokeInvite',
-  'admit',
-  'describe'
-])
-
-const controlEncoding: Encoder<ControlCommand> = {
-  preencode(state, command) {
-    controlVersion.preencode(state, null)
-    controlKind.preencode(state, command.kind)
-    bodyOf(command.kind).preencode(state, command)
+const commandEncoding = tagged<ControlCommand>(
+  'control kind',
+  {
+    found: {
+      byte: 0,
+      body: record({
+        id: FIELD.id,
+        publicKey: FIELD.key,
+        ...self,
+        sealedSecret: FIELD.sealedSecret
+      })
+    },
+    createInvite: {
+      byte: 1,
+      body: record({ ...invitation, ttlMs: FIELD.ttlMs, uses: FIELD.uses, createdBy: FIELD.id })
+    },
+    revokeInvite: { byte: 2, body: record({ publicKey: FIELD.key }) },
+    admit: {
+      byte: 3,
+      body: record({
+        invitePublicKey: FIELD.key,
+        publicKey: FIELD.key,
+        ...self,
+        epoch: FIELD.epoch,
+        sealedSecret: FIELD.sealedSecret
+      })
+    },
+    describe: { byte: 4, body: record({ id: FIELD.id, ...self }) }
   },
-  encode(state, command) {
-    controlVersion.encode(state, null)
-    controlKind.encode(state, command.kind)
-    bodyOf(command.kind).encode(state, command)
-  },
-  decode(state) {
-    controlVersion.decode(state)
-    const kind = controlKind.decode(state)
-    return { kind, ...bodyOf(kind).decode(state) } as ControlCommand
-  }
-}
+  newer
+)
 
-/** The encoder of the fields of one kind. */
-function bodyOf(kind: ControlCommand['kind']): Encoder<object> {
-  return BODIES[kind]
-}
+const controlEncoding: Encoder<ControlCommand> = versioned(
+  { what: 'control format', byte: 1, onUnknown: newer },
+  commandEncoding
+)
 
 /** How the database keeps a node; no version byte, because the database has a `format`. */
 export const nodeRecordEncoding: Encoder<NodeRecord> = record<NodeRecord>({
@@ -321,24 +220,8 @@ export const inviteEncoding: Encoder<Invite> = record<Invite>({
   usesLeft: FIELD.uses,
   closed: nullable(
     record<NonNullable<Invite['closed']>>({
-      reason: choice('closing reason', ['usedUp', 'revoked', 'expired']),
+      reason: choice('closing reason', ['usedUp', 'revoked', 'expired'], newer),
       atMs: FIELD.timeMs
     })
   )
 })
-
-function nullable<T>(item: Encoder<T>): Encoder<T | null> {
-  return {
-    preencode(state, value) {
-      strictBoolean.preencode(state, value !== null)
-      if (value !== null) item.preencode(state, value)
-    },
-    encode(state, value) {
-      strictBoolean.encode(state, value !== null)
-      if (value !== null) item.encode(state, value)
-    },
-    decode(state) {
-      return strictBoolean.decode(state) ? item.decode(state) : null
-    }
-  }
-}

@@ -11,17 +11,20 @@ import {
   boundedBytes,
   boundedText,
   boundedUint,
+  checked,
   decode,
   encode,
   fixedBytes,
-  strictBoolean
+  mapped,
+  record,
+  strictBoolean,
+  tagged
 } from '../encoding.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { isErrorCode, ProtocolError } from '../errors.ts'
 import { HASH_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../crypto.ts'
 import { MAX_INDEX, MAX_MEMBER_ADDRESSES, MAX_NAME_SIZE, MAX_TERM } from '../limits.ts'
-import { MAX_NODE_ID } from '../node-id.ts'
-import { configurationEncoding } from '../raft/encoding.ts'
+import { configurationEncoding, nodeIdEncoding } from '../raft/encoding.ts'
 import type { JoinRequest, OwnHello, Welcome } from './transport.ts'
 
 export const CLUSTER_ID_BYTES = 16
@@ -65,11 +68,9 @@ export type Envelope =
   /** not carried out: the other side has too much in hand */
   | { readonly kind: 'busy'; readonly id: number; readonly payload: Uint8Array }
 
-const nodeId = boundedUint(MAX_NODE_ID)
 const safeInteger = boundedUint(Number.MAX_SAFE_INTEGER)
 const term = boundedUint(MAX_TERM)
 const index = boundedUint(MAX_INDEX)
-const byte = boundedUint(0xff)
 const uint16 = boundedUint(0xffff)
 const uint32 = boundedUint(0xffff_ffff)
 const clusterId = fixedBytes(CLUSTER_ID_BYTES)
@@ -78,84 +79,32 @@ const publicKey = fixedBytes(PUBLIC_KEY_BYTES)
 const signature = fixedBytes(SIGNATURE_BYTES)
 const versionText = boundedText(MAX_VERSION_TEXT)
 
-/** id of a member: never 0. */
-function checkedNodeId(id: number): number {
-  if (id === 0) throw new ProtocolError('a node id is at least 1')
-  return id
-}
+const versions = checked(record<VersionRange>({ from: uint16, to: uint16 }), (range) =>
+  range.from > range.to ? 'an empty version range' : null
+)
 
-export const helloEncoding: Encoder<Hello> = {
-  preencode(state, hello) {
-    clusterId.preencode(state, hello.clusterId)
-    nodeId.preencode(state, hello.id)
-    safeInteger.preencode(state, hello.boot)
-    instance.preencode(state, hello.instance)
-    uint16.preencode(state, hello.versions.from)
-    uint16.preencode(state, hello.versions.to)
-    uint32.preencode(state, hello.features)
-    safeInteger.preencode(state, hello.epoch)
-    term.preencode(state, hello.durableTerm)
-    index.preencode(state, hello.lastIndex)
-    versionText.preencode(state, hello.version)
-  },
-  encode(state, hello) {
-    clusterId.encode(state, hello.clusterId)
-    nodeId.encode(state, hello.id)
-    safeInteger.encode(state, hello.boot)
-    instance.encode(state, hello.instance)
-    uint16.encode(state, hello.versions.from)
-    uint16.encode(state, hello.versions.to)
-    uint32.encode(state, hello.features)
-    safeInteger.encode(state, hello.epoch)
-    term.encode(state, hello.durableTerm)
-    index.encode(state, hello.lastIndex)
-    versionText.encode(state, hello.version)
-  },
-  decode(state) {
-    const hello = {
-      clusterId: clusterId.decode(state),
-      id: checkedNodeId(nodeId.decode(state)),
-      boot: safeInteger.decode(state),
-      instance: instance.decode(state),
-      versions: { from: uint16.decode(state), to: uint16.decode(state) },
-      features: uint32.decode(state),
-      epoch: safeInteger.decode(state),
-      durableTerm: term.decode(state),
-      lastIndex: index.decode(state),
-      version: versionText.decode(state)
-    }
-    if (hello.versions.from > hello.versions.to) throw new ProtocolError('an empty version range')
-    return hello
-  }
-}
+export const helloEncoding: Encoder<Hello> = record<Hello>({
+  clusterId,
+  id: nodeIdEncoding,
+  boot: safeInteger,
+  instance,
+  versions,
+  features: uint32,
+  epoch: safeInteger,
+  durableTerm: term,
+  lastIndex: index,
+  version: versionText
+})
 
 export const proofEncoding: Encoder<Uint8Array> = fixedBytes(HASH_BYTES)
 export const askWelcomeEncoding: Encoder<Uint8Array> = clusterId
 
-const sealedSecret = boundedBytes(MAX_SEALED_BYTES)
-
-export const welcomeEncoding: Encoder<Welcome> = {
-  preencode(state, welcome) {
-    nodeId.preencode(state, welcome.id)
-    safeInteger.preencode(state, welcome.epoch)
-    sealedSecret.preencode(state, welcome.sealedSecret)
-    configurationEncoding.preencode(state, welcome.configuration)
-  },
-  encode(state, welcome) {
-    nodeId.encode(state, welcome.id)
-    safeInteger.encode(state, welcome.epoch)
-    sealedSecret.encode(state, welcome.sealedSecret)
-    configurationEncoding.encode(state, welcome.configuration)
-  },
-  decode(state) {
-    return {
-      id: checkedNodeId(nodeId.decode(state)),
-      epoch: safeInteger.decode(state),
-      sealedSecret: sealedSecret.decode(state),
-      configuration: configurationEncoding.decode(state)
-    }
-  }
-}
+export const welcomeEncoding: Encoder<Welcome> = record<Welcome>({
+  id: nodeIdEncoding,
+  epoch: safeInteger,
+  sealedSecret: boundedBytes(MAX_SEALED_BYTES),
+  configuration: configurationEncoding
+})
 
 /** A piece of something that may be longer than MAX_HELLO_BYTES: a welcome, an answer to a joiner. */
 export interface Part {
@@ -168,21 +117,10 @@ export const MAX_PART_BYTES = 3 * 1024
 /** Bytes of all parts together: a welcome with the largest configuration. */
 export const MAX_PARTS_BYTES = 32 * 1024
 
-const partBytes = boundedBytes(MAX_PART_BYTES)
-
-export const partEncoding: Encoder<Part> = {
-  preencode(state, part) {
-    strictBoolean.preencode(state, part.isLast)
-    partBytes.preencode(state, part.bytes)
-  },
-  encode(state, part) {
-    strictBoolean.encode(state, part.isLast)
-    partBytes.encode(state, part.bytes)
-  },
-  decode(state) {
-    return { isLast: strictBoolean.decode(state), bytes: partBytes.decode(state) }
-  }
-}
+export const partEncoding: Encoder<Part> = record<Part>({
+  isLast: strictBoolean,
+  bytes: boundedBytes(MAX_PART_BYTES)
+})
 
 /** Cuts `bytes` into encoded parts. */
 export function partsOf(bytes: Uint8Array): readonly Uint8Array[] {
@@ -254,33 +192,27 @@ function scalarOf(text: string): string | number | boolean | null {
 
 const fieldsEncoding = boundedArray(fieldEncoding, MAX_ERROR_FIELDS)
 
-export const errorEncoding: Encoder<ErrorDetail> = {
-  preencode(state, error) {
-    fieldName.preencode(state, error.code)
-    errorText.preencode(state, error.message)
-    errorText.preencode(state, error.hint ?? '')
-    fieldsEncoding.preencode(state, Object.entries(error.fields ?? {}))
-  },
-  encode(state, error) {
-    fieldName.encode(state, error.code)
-    errorText.encode(state, error.message)
-    errorText.encode(state, error.hint ?? '')
-    fieldsEncoding.encode(state, Object.entries(error.fields ?? {}))
-  },
-  decode(state) {
-    const code = fieldName.decode(state)
-    if (!isErrorCode(code)) throw new ProtocolError('an unknown error code')
-    const message = errorText.decode(state)
-    const hint = errorText.decode(state)
-    const fields = Object.fromEntries(fieldsEncoding.decode(state))
-    return {
+/** No hint is an empty one; no fields are none. */
+export const errorEncoding: Encoder<ErrorDetail> = mapped(
+  record({ code: fieldName, message: errorText, hint: errorText, fields: fieldsEncoding }),
+  {
+    into: ({ code, message, hint = '', fields = {} }: ErrorDetail) => ({
       code,
       message,
-      ...(hint === '' ? {} : { hint }),
-      ...(Object.keys(fields).length === 0 ? {} : { fields })
+      hint,
+      fields: Object.entries(fields)
+    }),
+    from({ code, message, hint, fields }) {
+      if (!isErrorCode(code)) throw new ProtocolError('an unknown error code')
+      return {
+        code,
+        message,
+        ...(hint === '' ? {} : { hint }),
+        ...(fields.length === 0 ? {} : { fields: Object.fromEntries(fields) })
+      }
     }
   }
-}
+)
 
 /** An error detail that fits the wire: long texts are cut, excess fields dropped. */
 export function errorForWire(error: ErrorDetail): ErrorDetail {
@@ -295,59 +227,20 @@ export function errorForWire(error: ErrorDetail): ErrorDetail {
   }
 }
 
-const nameText = boundedText(MAX_NAME_SIZE)
-const addresses = boundedArray(addressEncoding, MAX_MEMBER_ADDRESSES)
+export const joinRequestEncoding: Encoder<SignedJoinRequest> = record<SignedJoinRequest>({
+  clusterId,
+  publicKey,
+  name: boundedText(MAX_NAME_SIZE),
+  version: versionText,
+  addresses: boundedArray(addressEncoding, MAX_MEMBER_ADDRESSES),
+  signature
+})
 
-export const joinRequestEncoding: Encoder<SignedJoinRequest> = {
-  preencode(state, request) {
-    clusterId.preencode(state, request.clusterId)
-    publicKey.preencode(state, request.publicKey)
-    nameText.preencode(state, request.name)
-    versionText.preencode(state, request.version)
-    addresses.preencode(state, request.addresses)
-    signature.preencode(state, request.signature)
-  },
-  encode(state, request) {
-    clusterId.encode(state, request.clusterId)
-    publicKey.encode(state, request.publicKey)
-    nameText.encode(state, request.name)
-    versionText.encode(state, request.version)
-    addresses.encode(state, request.addresses)
-    signature.encode(state, request.signature)
-  },
-  decode(state) {
-    return {
-      clusterId: clusterId.decode(state),
-      publicKey: publicKey.decode(state),
-      name: nameText.decode(state),
-      version: versionText.decode(state),
-      addresses: addresses.decode(state),
-      signature: signature.decode(state)
-    }
-  }
-}
-
-const REPLY_KINDS = ['admitted', 'refused', 'busy'] as const
-
-export const joinReplyEncoding: Encoder<JoinReply> = {
-  preencode(state, reply) {
-    byte.preencode(state, REPLY_KINDS.indexOf(reply.kind))
-    if (reply.kind === 'admitted') welcomeEncoding.preencode(state, reply.welcome)
-    if (reply.kind === 'refused') errorEncoding.preencode(state, reply.error)
-  },
-  encode(state, reply) {
-    byte.encode(state, REPLY_KINDS.indexOf(reply.kind))
-    if (reply.kind === 'admitted') welcomeEncoding.encode(state, reply.welcome)
-    if (reply.kind === 'refused') errorEncoding.encode(state, reply.error)
-  },
-  decode(state) {
-    const kind = REPLY_KINDS[byte.decode(state)]
-    if (kind === 'admitted') return { kind, welcome: welcomeEncoding.decode(state) }
-    if (kind === 'refused') return { kind, error: errorEncoding.decode(state) }
-    if (kind === 'busy') return { kind }
-    throw new ProtocolError('an unknown kind of answer')
-  }
-}
+export const joinReplyEncoding: Encoder<JoinReply> = tagged<JoinReply>('answer', {
+  admitted: { byte: 0, body: record({ welcome: welcomeEncoding }) },
+  refused: { byte: 1, body: record({ error: errorEncoding }) },
+  busy: { byte: 2, body: record({}) }
+})
 
 /** Bytes before the payload of an envelope: kind, and the id as a little-endian uint32. */
 export const ENVELOPE_BYTES = 5
