@@ -2,8 +2,8 @@
 // child process. Both are the same program, so the check is that a message has a known kind and
 // the parts that are read from it.
 
-import type { ErrorBody, NewTicket, Status } from '../service/documents.ts'
-import type { Progress } from '../node/options.ts'
+import type { ErrorBody, Status } from '../service/documents.ts'
+import type { Opened, Progress } from '../node/options.ts'
 import type { Environment } from './style.ts'
 
 /** In the environment of a background node: it reports over IPC, logs NDJSON, and is of this kind. */
@@ -31,12 +31,8 @@ export type Report =
   | { readonly kind: 'ready'; readonly ready: Ready }
   | { readonly kind: 'failed'; readonly body: ErrorBody }
 
-export interface Ready {
+export interface Ready extends Opened {
   readonly status: Status
-  /** after `create` */
-  readonly ticket: NewTicket | null
-  /** a join on a directory that was a member already */
-  readonly wasMember: boolean
 }
 
 export function isBegin(message: unknown): message is Begin {

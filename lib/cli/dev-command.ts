@@ -220,7 +220,9 @@ class DevCluster {
       bootstrap: [this.#bootstrap],
       port: null,
       httpPort: null,
-      timing: flags.choice<TimingProfile>('timing', TIMINGS) ?? 'lan',
+      // a node that is there already keeps the profile that it has
+      timing:
+        flags.choice<TimingProfile>('timing', TIMINGS) ?? (command === 'start' ? null : 'lan'),
       logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'warn',
       timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? DEFAULT_TIMEOUT_MS
     }

@@ -36,7 +36,9 @@ export const LOG_LEVEL_FLAG: FlagSpec = {
 
 export const TIMING_FLAG: FlagSpec = {
   spec: '--timing <profile>',
-  about: 'heartbeats and elections; give all nodes the same, each time they start',
+  about:
+    'heartbeats and elections; recorded, so give it once, and all nodes the same ' +
+    '(default: the recorded one, or default)',
   choices: ['default', 'lan', 'wan']
 }
 
@@ -48,7 +50,10 @@ export const NODE_FLAGS: readonly FlagSpec[] = [
     isRepeatable: true
   },
   { spec: '--port <port>', about: 'UDP port (default: the last one, or any)' },
-  { spec: '--http-port <port>', about: 'TCP port of the HTTP API (default: from 7070 on)' },
+  {
+    spec: '--http-port <port>',
+    about: 'TCP port of the HTTP API (default: the recorded one, or from 7070 on)'
+  },
   TIMING_FLAG,
   LOG_LEVEL_FLAG,
   { spec: '--foreground', about: 'stay in this terminal until Ctrl-C' },
@@ -118,7 +123,7 @@ export class Flags {
 }
 
 /** `dataDir` to `--data-dir`. */
-function flagName(name: string): string {
+export function flagName(name: string): string {
   return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 

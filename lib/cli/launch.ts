@@ -21,7 +21,7 @@ export interface Launch {
   readonly bootstrap: readonly Address[] | null
   readonly port: number | null
   readonly httpPort: number | null
-  readonly timing: TimingProfile
+  readonly timing: TimingProfile | null
   readonly logLevel: LogLevel
   readonly timeoutMs: number
 }
@@ -47,7 +47,7 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     target,
     port: flags.port('port'),
     httpPort: flags.port('httpPort'),
-    timing: flags.choice('timing', TIMINGS) ?? 'default',
+    timing: flags.choice('timing', TIMINGS),
     logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'info',
     timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs,
     bootstrap: bootstrap.length === 0 ? null : await Promise.all(bootstrap.map(resolveAddress))
@@ -65,7 +65,7 @@ export function argumentsOf(launch: Launch): string[] {
     ...(launch.bootstrap ?? []).map((address) => `--bootstrap=${formatAddress(address)}`),
     ...(port === null ? [] : [`--port=${port}`]),
     ...(httpPort === null ? [] : [`--http-port=${httpPort}`]),
-    `--timing=${launch.timing}`,
+    ...(launch.timing === null ? [] : [`--timing=${launch.timing}`]),
     `--log-level=${launch.logLevel}`,
     `--timeout=${launch.timeoutMs}ms`
   ]

@@ -84,6 +84,18 @@ export function printStarted(
   })
 }
 
+/** Whoever has the old address of the API written down has to know. */
+export function warnOfPort(
+  { httpPortTaken, status }: Ready,
+  { output, target }: ResultOptions
+): void {
+  if (httpPortTaken === null) return
+  const warning = output.errorStyle.symbol('warning')
+  const what = `port ${httpPortTaken} of the HTTP API is taken: it is ${status.api.http} until the next start`
+  const hint = `'aspen start${target.selector} --http-port <port>' records another one`
+  output.note(`${warning} ${what}; ${hint}`)
+}
+
 /** The fields that all three have in common. */
 function nodeDocument(status: Status): object {
   const { node, cluster, role, data_dir, pid, api } = status

@@ -61,8 +61,7 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
   const node = await Promise.race([opening, signals.first])
   // half-made is a state that the same command goes on from
   if (typeof node === 'string') process.exit(EXIT.interrupted)
-  const { ticket, wasMember } = node.opened
-  reporter.ready({ status: node.status(), ticket, wasMember })
+  reporter.ready({ status: node.status(), ...node.opened })
   const end = await Promise.race([node.closed, signals.first])
   if (typeof end === 'number') return end
   logger.info({ signal: end }, 'closing')

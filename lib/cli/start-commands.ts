@@ -10,12 +10,13 @@ import { noNodeDetail } from './connect.ts'
 import { startInBackground } from './daemon.ts'
 import type { BackgroundKind, Ready } from './daemon-messages.ts'
 import { backgroundKind } from './daemon-messages.ts'
+import { flagName } from './flags.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath } from './invocation.ts'
 import type { Launch } from './launch.ts'
 import { launchOf } from './launch.ts'
 import { ProgressDisplay } from './progress.ts'
-import { printCreated, printJoined, printStarted, shortId } from './results.ts'
+import { printCreated, printJoined, printStarted, shortId, warnOfPort } from './results.ts'
 import { runningStatus, statusWithLeader } from './running.ts'
 import { StopSignals } from './signals.ts'
 import { readTicket } from './ticket-input.ts'
@@ -39,8 +40,9 @@ export async function join(invocation: Invocation): Promise<number> {
   const running = await runningStatus(invocation, launch)
   if (running === null) return launchNode(invocation, { launch, ticket: text })
   if (running.cluster.id !== hexOf(ticket.clusterId)) throw otherCluster(running, launch)
-  const ready = { status: running, ticket: null, wasMember: true }
+  const ready = { status: running, ticket: null, wasMember: true, httpPortTaken: null }
   printJoined(ready, { ...resultOptions(invocation, launch), tookMs: null })
+  noteIgnored(invocation, launch)
   return EXIT.ok
 }
 
@@ -75,8 +77,20 @@ function runsAlready(invocation: Invocation, launch: Launch, status: Status): nu
     })
   }
   printStarted(status, resultOptions(invocation, launch), true)
+  noteIgnored(invocation, launch)
   return EXIT.ok
 }
+
+/** What was typed for a node that runs already has no effect, now or later. */
+function noteIgnored({ output }: Invocation, launch: Launch): void {
+  const ignored = SETTINGS.filter((flag) => launch[flag] !== null).map(flagName)
+  if (ignored.length === 0) return
+  const warning = output.errorStyle.symbol('warning')
+  const how = `'aspen stop${launch.target.selector}' first`
+  output.note(`${warning} the running node stays as it is: to change ${ignored.join(', ')}, ${how}`)
+}
+
+const SETTINGS = ['timing', 'port', 'httpPort'] as const
 
 interface Plan {
   readonly launch: Launch
@@ -140,6 +154,7 @@ function printReady(
   { ready, tookMs }: { readonly ready: Ready; readonly tookMs: number }
 ): void {
   const options = resultOptions(invocation, launch)
+  warnOfPort(ready, options)
   switch (launch.command) {
     case 'create':
       return printCreated(ready, options)

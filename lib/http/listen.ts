@@ -10,6 +10,8 @@ export interface TcpOptions {
   readonly host: '127.0.0.1'
   /** null takes the first free one */
   readonly port: number | null
+  /** tried before those from `firstPort` on, where none is named */
+  readonly preferredPort?: number | null
   readonly firstPort: number
   /** ports tried from `firstPort` on */
   readonly tries: number
@@ -39,10 +41,12 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
  * @throws TransportError PORT_IN_USE when the named port, or each one tried, is taken
  */
 export async function listenOnPort(server: Server, options: TcpOptions): Promise<number> {
-  const { host, port: named, firstPort, tries } = options
+  const { host, port: named, preferredPort = null, firstPort, tries } = options
   const count = named === null ? Math.min(tries, LAST_PORT + 1 - firstPort) : 1
   const from = named ?? firstPort
-  for (let port = from; port < from + count; port++) {
+  const ports = Array.from({ length: count }, (_item, at) => from + at)
+  if (named === null && preferredPort !== null) ports.unshift(preferredPort)
+  for (const port of ports) {
     const error = await tryListen(server, () => server.listen({ host, port }))
     if (error === null) return portOf(server)
     if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') throw error

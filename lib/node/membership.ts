@@ -14,6 +14,7 @@ import { bytesFromHex, hexOf } from '../encoding.ts'
 import { ConfigError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
+import type { TimingProfile } from '../raft/timing.ts'
 import type { Welcome } from '../transport/transport.ts'
 import type { DataDirectory } from './data-directory.ts'
 
@@ -38,6 +39,10 @@ const MembershipJson = Type.Object({
   name: Type.String(),
   /** null for the public DHT */
   bootstrap: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  /** not in files of the first versions */
+  timing: Type.Optional(
+    Type.Union([Type.Literal('default'), Type.Literal('lan'), Type.Literal('wan')])
+  ),
   udp_port: Type.Union([Type.Integer(), Type.Null()]),
   http_port: Type.Union([Type.Integer(), Type.Null()]),
   welcome: Type.Union([WelcomeJson, Type.Null()])
@@ -50,11 +55,17 @@ export interface Membership {
   readonly id: NodeId
   readonly name: string
   readonly bootstrap: readonly Address[] | null
-  /** ports of the last run, tried first */
+  /** the last one that was given; all members should have the same */
+  readonly timing: TimingProfile
+  /** of the last run, tried first */
   readonly udpPort: number | null
+  /** the last one that was given, or found free when there was none; kept while another process has it */
   readonly httpPort: number | null
   readonly welcome: Welcome | null
 }
+
+/** Of a node that was never given a profile. */
+export const DEFAULT_TIMING: TimingProfile = 'default'
 
 const FORMAT = 1
 
@@ -92,6 +103,7 @@ function fromJson(json: MembershipJson): Membership {
     id: json.id,
     name: json.name,
     bootstrap: json.bootstrap === null ? null : addresses(json.bootstrap),
+    timing: json.timing ?? DEFAULT_TIMING,
     udpPort: json.udp_port,
     httpPort: json.http_port,
     welcome:
@@ -125,6 +137,7 @@ function toJson(membership: Membership): MembershipJson {
     id: membership.id,
     name: membership.name,
     bootstrap: membership.bootstrap?.map(formatAddress) ?? null,
+    timing: membership.timing,
     udp_port: membership.udpPort,
     http_port: membership.httpPort,
     welcome:

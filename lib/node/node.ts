@@ -137,13 +137,14 @@ async function membershipOf(
 }
 
 /** A new cluster id, durable before anything is made from it. */
-function beginCluster(directory: DataDirectory, { name, bootstrap }: Plan): Membership {
+function beginCluster(directory: DataDirectory, { name, bootstrap, timing }: Plan): Membership {
   const membership: Membership = {
     state: 'creating',
     clusterId: randomBytes(systemRandom, CLUSTER_ID_BYTES),
     id: FOUNDER_ID,
     name,
     bootstrap,
+    timing,
     udpPort: null,
     httpPort: null,
     welcome: null
@@ -166,35 +167,39 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
     ending.fail(error)
   }
   const stores = await openStores(premises, fail)
-  const addressed = { name: plan.name, bootstrap: plan.bootstrap, udpPort: network.port }
+  const { name, bootstrap, timing } = plan
+  const addressed = { name, bootstrap, timing, udpPort: network.port }
   const membership = { ...premises.membership, ...addressed }
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
   opened = assembly
-  const http = await openApi(options, { ...premises, membership }, assembly)
-  writeMembership(directory, { ...membership, httpPort: http.port })
+  const api = await openApi(options, { ...premises, membership }, assembly)
+  const recorded = { ...membership, httpPort: api.recordedPort }
+  writeMembership(directory, recorded)
   await assembly.start()
-  logger.info({ event: 'node.started', id: membership.id, http: http.url }, 'the node runs')
-  return { ...premises, membership: { ...membership, httpPort: http.port }, assembly }
+  const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
+  logger.info(fields, 'the node runs')
+  return { ...premises, membership: recorded, assembly, api }
 }
 
 /** Step 9: what the intent still waits for, now that the node runs and answers. */
 async function settle(options: NodeOptions, running: Running): Promise<Opened> {
   const { intent, onProgress } = options
-  const { assembly, keyPair, membership, directory, plan } = running
+  const { assembly, keyPair, membership, directory, plan, api } = running
+  const { takenPort: httpPortTaken } = api
   if (membership.state === 'creating') {
     const { name } = membership
     await awaitFounded({ assembly, keyPair, name, version: VERSION, ...SYSTEM })
     const ticket = await assembly.service.createTicket()
     // until its ticket was made, the same command goes on with the cluster
     writeMembership(directory, { ...membership, state: 'member' })
-    return { ticket, wasMember: false }
+    return { ticket, wasMember: false, httpPortTaken }
   }
   const wasMember = intent.kind === 'join' && plan.kind === 'run'
   if (intent.kind === 'join' && !wasMember) {
     const { timeoutMs } = intent
     await awaitCaughtUp(assembly, { timeoutMs, onProgress, ...SYSTEM })
   }
-  return { ticket: null, wasMember }
+  return { ticket: null, wasMember, httpPortTaken }
 }

@@ -36,6 +36,7 @@ export interface Premises {
 
 export interface Running extends Premises {
   readonly assembly: Assembly
+  readonly api: OpenedApi
 }
 
 /** Bound and dialling; with private bootstraps only, and all of them loopback, it stays on loopback. */
@@ -49,7 +50,7 @@ export async function openNetwork(
     bootstrap: plan.bootstrap,
     port: options.port,
     preferredPort: plan.kind === 'run' ? plan.membership.udpPort : null,
-    timing: TIMING[options.timing]
+    timing: TIMING[plan.timing]
   })
   await network.open()
   return network
@@ -92,11 +93,11 @@ export async function openStores(
 }
 
 export function openAssembly(
-  { timing, logger }: NodeOptions,
+  { logger }: NodeOptions,
   premises: Premises,
   stores: Stores & { readonly fail: (error: AspenError) => void }
 ): Assembly {
-  const { membership, keyPair, network, directory, ending } = premises
+  const { membership, plan, keyPair, network, directory, ending } = premises
   const book = new AddressBook(directory)
   const assembly = new Assembly({
     clusterId: membership.clusterId,
@@ -108,7 +109,7 @@ export function openAssembly(
     version: VERSION,
     instance: randomBytes(systemRandom, 16),
     targetVoters: DEFAULT_TARGET_VOTERS,
-    timing: TIMING[timing],
+    timing: TIMING[plan.timing],
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
@@ -127,12 +128,25 @@ export function openAssembly(
   return assembly
 }
 
-/** The API on the socket and on TCP; from now on other commands find this node. */
+export interface OpenedApi {
+  readonly url: string
+  /** for node.json */
+  readonly recordedPort: number
+  /** the recorded port, where another process has it and the API took another one */
+  readonly takenPort: number | null
+}
+
+/**
+ * The API on the socket and on TCP; from now on other commands find this node. A node whose port is
+ * taken runs on another one, since its vote and its disk are worth more than that; the record stays,
+ * so that it has its own port again when that is free. A port that is named is taken or refused.
+ */
 export async function openApi(
   { httpPort, logger }: NodeOptions,
   { directory, membership, ending }: Premises,
   assembly: Assembly
-): Promise<{ readonly url: string; readonly port: number }> {
+): Promise<OpenedApi> {
+  const { httpPort: recorded } = membership
   const socketPath = socketPathOf(directory.path)
   const http = await HttpServer.open({
     api: assembly.service,
@@ -140,7 +154,8 @@ export async function openApi(
     tcp: {
       host: '127.0.0.1',
       port: httpPort,
-      firstPort: membership.httpPort ?? DEFAULT_HTTP_PORT,
+      preferredPort: recorded,
+      firstPort: DEFAULT_HTTP_PORT,
       tries: HTTP_PORT_TRIES
     },
     token: directory.apiToken(systemRandom),
@@ -150,5 +165,10 @@ export async function openApi(
   assembly.onApi({ socket: socketPath, http: http.url })
   directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
   ending.add(() => directory.removeRuntime())
-  return { url: http.url, port: Number(new URL(http.url).port) }
+  const port = Number(new URL(http.url).port)
+  const isTaken = httpPort === null && recorded !== null && recorded !== port
+  if (!isTaken) return { url: http.url, recordedPort: port, takenPort: null }
+  const fields = { event: 'http.port_taken', recorded, port }
+  logger.warn(fields, 'the recorded port of the API is taken: another one is used')
+  return { url: http.url, recordedPort: recorded, takenPort: recorded }
 }

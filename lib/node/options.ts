@@ -23,9 +23,10 @@ export interface NodeOptions {
   readonly bootstrap: readonly Address[] | null
   /** UDP port; null takes the last one if it is free, else any */
   readonly port: number | null
-  /** TCP port of the HTTP API; null takes the last one or the first free from 7070 */
+  /** TCP port of the HTTP API; null takes the recorded one, or the first free from 7070 where that is taken */
   readonly httpPort: number | null
-  readonly timing: TimingProfile
+  /** heartbeats and elections; null keeps the recorded profile, or takes `default` */
+  readonly timing: TimingProfile | null
   readonly logger: Logger
   readonly onProgress: (progress: Progress) => void
 }
@@ -43,4 +44,6 @@ export interface Opened {
   readonly ticket: NewTicket | null
   /** after `join` on a directory that was a member already */
   readonly wasMember: boolean
+  /** the recorded port of the HTTP API, where another process has it and another one was taken */
+  readonly httpPortTaken: number | null
 }

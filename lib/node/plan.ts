@@ -6,10 +6,12 @@ import type { Address } from '../address.ts'
 import { equalSecret } from '../crypto.ts'
 import { ConfigError } from '../errors.ts'
 import { MAX_NAME_SIZE } from '../limits.ts'
+import type { TimingProfile } from '../raft/timing.ts'
 import type { Ticket } from '../../tickets/tickets.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { joinTicketOf } from './join-ticket.ts'
 import { nameProblem } from './places.ts'
+import { DEFAULT_TIMING } from './membership.ts'
 import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
 
@@ -17,6 +19,7 @@ export type Plan = {
   readonly name: string
   /** null for the public DHT */
   readonly bootstrap: readonly Address[] | null
+  readonly timing: TimingProfile
 } & (
   | { readonly kind: 'create' }
   | { readonly kind: 'join'; readonly ticket: Ticket }
@@ -33,22 +36,24 @@ export function planOf(
   const { path: dataDir } = directory
   const { intent } = options
   const name = nameOf(options, membership)
+  const timing = options.timing ?? membership?.timing ?? DEFAULT_TIMING
   if (membership === null) {
     if (intent.kind === 'start') throw nothingHere(dataDir)
     const bootstrap = options.bootstrap
     if (intent.kind === 'create') {
       // of a join that was interrupted, or of a node whose node.json is lost
       if (directory.hasLog) throw logOfAnother(dataDir)
-      return { kind: 'create', name, bootstrap }
+      return { kind: 'create', name, bootstrap, timing }
     }
     const ticket = joinTicketOf(intent.ticket)
-    return { kind: 'join', name, bootstrap: bootstrap ?? bootstrapOf(ticket), ticket }
+    return { kind: 'join', name, bootstrap: bootstrap ?? bootstrapOf(ticket), timing, ticket }
   }
   if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
   if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
   if (intent.kind === 'join') refuseOtherCluster(joinTicketOf(intent.ticket), membership, dataDir)
-  return { kind: 'run', name, bootstrap: options.bootstrap ?? membership.bootstrap, membership }
+  const bootstrap = options.bootstrap ?? membership.bootstrap
+  return { kind: 'run', name, bootstrap, timing, membership }
 }
 
 function bootstrapOf(ticket: Ticket): readonly Address[] | null {

@@ -186,7 +186,7 @@ export class MemoryCluster {
     const network = this.#network(place)
     await network.open()
     try {
-      const plan = { kind: 'join', name, bootstrap: null, ticket } as const
+      const plan = { kind: 'join', name, bootstrap: null, timing: 'default', ticket } as const
       const { welcome } = await admit({ network, keyPair, plan, ...this.#waiting() })
       place.clusterId = ticket.clusterId
       place.welcome = welcome

@@ -75,10 +75,14 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
     bootstrap: null,
     port: null,
     httpPort: null,
-    timing: 'default',
+    timing: null,
     logLevel: 'info',
     timeoutMs: 30_000
   })
+  t.absent(
+    argumentsOf(bare).some((argument) => argument.startsWith('--timing')),
+    'what is not given is not passed on: it would be recorded'
+  )
   const env = { ASPEN_BOOTSTRAP: ' 10.0.0.1:1 , 10.0.0.2:2,', ASPEN_DATA_DIR: '/elsewhere' }
   const from = await launchOf(invocation({}, env), 'create')
   t.is(from.target.dataDir, '/elsewhere')

@@ -14,6 +14,7 @@ const FULL: Membership = {
   id: 3,
   name: 'alder',
   bootstrap: [{ host: '127.0.0.1', port: 49_737 }],
+  timing: 'wan',
   udpPort: 49_001,
   httpPort: 7_070,
   welcome: {
@@ -40,6 +41,7 @@ const BARE: Membership = {
   state: 'creating',
   id: 1,
   bootstrap: null,
+  timing: 'default',
   udpPort: null,
   httpPort: null,
   welcome: null
@@ -71,6 +73,18 @@ test('no bootstrap nodes is not the same as the public DHT', async (t) => {
   t.alike(readMembership(directory)?.bootstrap, [])
 })
 
+test('a file of before there were recorded profiles has the default', async (t) => {
+  const path = join(await t.tmp(), 'data')
+  const directory = DataDirectory.open(path)
+  t.teardown(() => directory.close())
+  writeMembership(directory, FULL)
+  const file = join(path, 'node.json')
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace(/ *"timing": "wan",\n/, ''))
+  t.not(readFileSync(file, 'utf8'), text)
+  t.alike(readMembership(directory), { ...FULL, timing: 'default' })
+})
+
 test('a newer format is refused by its name, whatever else it holds', async (t) => {
   const directory = DataDirectory.open(join(await t.tmp(), 'data'))
   t.teardown(() => directory.close())
@@ -99,6 +113,7 @@ test('a damaged file is refused, never taken for none', async (t) => {
     good.replace('abab', 'aba'),
     good.replace('abab', 'ABAB'),
     good.replace('"epoch": 1', '"epoch": 0'),
+    good.replace('"timing": "wan"', '"timing": "warp"'),
     good.replace('"format": 1', '"format": "1"')
   ]
   for (const text of bad) {

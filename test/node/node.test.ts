@@ -2,7 +2,8 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'brittle'
@@ -104,6 +105,57 @@ test('an opening that fails half-way leaves nothing open and can be repeated', L
   const b = kept(t, await openNode(site, { kind: 'create' }, { name: 'b' }))
   t.ok(b.opened.ticket !== null, 'create goes on with what is there')
 })
+
+test(
+  'a profile and ports given once are kept; others given later are kept from then on',
+  LIMIT,
+  async (t) => {
+    const site = await siteOf(t)
+    const recorded = (): unknown =>
+      JSON.parse(readFileSync(join(site.root, 'a', 'node.json'), 'utf8')).timing
+    const openings = [
+      [{ kind: 'create' }, 'lan', 'lan'],
+      [{ kind: 'start' }, null, 'lan'],
+      [{ kind: 'start' }, 'wan', 'wan'],
+      [{ kind: 'start' }, null, 'wan']
+    ] as const
+    const ports: string[] = []
+    for (const [intent, timing, expected] of openings) {
+      const node = await openNode(site, intent, { name: 'a', timing })
+      t.is(recorded(), expected)
+      ports.push(node.status().api.http)
+      await node.close()
+    }
+    t.is(new Set(ports).size, 1, 'the port of the API')
+  }
+)
+
+test(
+  'a node whose recorded API port is taken runs on another one and goes back later',
+  LIMIT,
+  async (t) => {
+    const site = await siteOf(t)
+    const portOf = (node: AspenNode): number => Number(new URL(node.status().api.http).port)
+    const first = await openNode(site, { kind: 'create' }, { name: 'a' })
+    const port = portOf(first)
+    t.is(first.opened.httpPortTaken, null)
+    await first.close()
+    const thief = createServer().listen(port, '127.0.0.1')
+    await once(thief, 'listening')
+    t.teardown(() => thief.close(), { force: true })
+    const second = await openNode(site, { kind: 'start' }, { name: 'a' })
+    t.is(second.opened.httpPortTaken, port)
+    t.not(portOf(second), port)
+    await second.close()
+    const named = openNode(site, { kind: 'start' }, { name: 'a', httpPort: port })
+    t.is(await codeOf(named), 'PORT_IN_USE', 'one that is named is not replaced')
+    thief.close()
+    await once(thief, 'close')
+    const third = await openNode(site, { kind: 'start' }, { name: 'a' })
+    t.alike([portOf(third), third.opened.httpPortTaken], [port, null])
+    await third.close()
+  }
+)
 
 test('what a killed process left is not believed, and what is lost is missed', LIMIT, async (t) => {
   const site = await siteOf(t)

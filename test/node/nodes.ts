@@ -22,7 +22,7 @@ export function openNode(
     bootstrap: site.bootstrap,
     port: null,
     httpPort: null,
-    timing: 'default',
+    timing: null,
     logger: createLogger({ level: 'silent', destination: 'ndjson' }),
     onProgress: () => {},
     ...more

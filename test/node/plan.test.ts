@@ -36,6 +36,7 @@ const MEMBER: Membership = {
   id: 3,
   name: 'recorded',
   bootstrap: BOOTSTRAP,
+  timing: 'wan',
   udpPort: 5,
   httpPort: 6,
   welcome: null
@@ -59,7 +60,7 @@ function optionsOf(intent: Intent, more: Partial<NodeOptions> = {}): NodeOptions
     bootstrap: null,
     port: null,
     httpPort: null,
-    timing: 'default',
+    timing: null,
     logger: createLogger({ level: 'silent', destination: 'ndjson' }),
     onProgress: () => {},
     ...more
@@ -126,6 +127,19 @@ test('bootstrap nodes given beat the recorded ones and those of the ticket', (t)
   t.is(bootstrapOf(optionsOf(INTENTS.create), null), null)
   const publicTicket = { ...INTENTS.join, ticket: ticketOf(CLUSTER, []) }
   t.is(bootstrapOf(optionsOf(publicTicket), null), null, 'the public DHT')
+})
+
+test('a timing profile given beats the recorded one; a node that was never given one has the default', (t) => {
+  const directory = { path: '/data', hasKey: true, hasLog: false }
+  const timingOf = (options: NodeOptions, membership: Membership | null) =>
+    planOf(options, membership, directory).timing
+  for (const intent of [INTENTS.create, INTENTS.join]) {
+    t.is(timingOf(optionsOf(intent), null), 'default')
+    t.is(timingOf(optionsOf(intent, { timing: 'lan' }), null), 'lan')
+  }
+  t.is(timingOf(optionsOf(INTENTS.start), MEMBER), 'wan')
+  t.is(timingOf(optionsOf(INTENTS.start, { timing: 'lan' }), MEMBER), 'lan')
+  t.is(timingOf(optionsOf(INTENTS.create), CREATING), 'wan', 'a create that goes on')
 })
 
 test('what is no ticket is said before anything else', (t) => {
