@@ -262,7 +262,7 @@ export class Assembly {
       trust: this.#trust,
       handlers: {
         onMessage: (from, message) => this.replica.onMessage(from, message),
-        onRequest: (_from, payload, answer) => this.#forwarder.onRequest(payload, answer),
+        onRequest: (from, payload, answer) => this.#forwarder.onRequest(from, payload, answer),
         onLinkUp: (id) => this.#onLinkUp(id),
         onLinkDown: (id) => this.#onLinkDown(id),
         onJoin: (request, answer) => admission.onJoin(request, answer),

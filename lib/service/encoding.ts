@@ -5,6 +5,7 @@
 //   readIndex 1 2 ‖ timeoutMs uint
 //   outcomes  1 3 ‖ n × outcome                  (in the order of the proposals)
 //   readAnswer 1 4 ‖ 0 index | 1 reason
+//   rejected  1 5
 //
 //   outcome   0 index result | 1 reason | 2
 //   result    one byte per ApplyResult kind, then its fields
@@ -45,6 +46,8 @@ export interface ProposedEntry {
 export type LeaderAnswer =
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'readAnswer'; readonly outcome: ReadOutcome }
+  /** the request cannot be read here, or is not its sender's to make; nothing happened */
+  | { readonly kind: 'rejected' }
 
 const FORMAT = { what: 'format', byte: 1 }
 const index = boundedUint(MAX_INDEX)
@@ -141,7 +144,8 @@ const readOutcome = tagged<ReadOutcome>('read outcome', {
 
 const answers = tagged<LeaderAnswer>('answer', {
   outcomes: { byte: 3, body: record({ outcomes: boundedArray(outcome, MAX_APPEND_ENTRIES) }) },
-  readAnswer: { byte: 4, body: record({ outcome: readOutcome }) }
+  readAnswer: { byte: 4, body: record({ outcome: readOutcome }) },
+  rejected: { byte: 5, body: nothing }
 })
 
 export const leaderAnswer: Encoder<LeaderAnswer> = versioned(FORMAT, answers)

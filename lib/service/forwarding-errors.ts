@@ -13,6 +13,15 @@ export function unavailableError(timeoutMs: number | null, cause: string): KeyVa
   })
 }
 
+/** Nothing happened: the leader did not take the request, and would not take it a second time. */
+export function rejectedError(): KeyValueStoreError {
+  return new KeyValueStoreError({
+    code: 'UNAVAILABLE',
+    message: 'not carried out: the leader does not understand this request',
+    hint: 'run one version of aspen on all members'
+  })
+}
+
 export function timeoutError(timeoutMs: number): KeyValueStoreError {
   return new KeyValueStoreError({
     code: 'TIMEOUT',
@@ -23,7 +32,7 @@ export function timeoutError(timeoutMs: number): KeyValueStoreError {
 }
 
 /** For people: `5 s`, `1.5 s`, `1 ms`. */
-function seconds(timeoutMs: number): string {
+export function seconds(timeoutMs: number): string {
   return timeoutMs < 1_000 ? `${timeoutMs} ms` : `${Math.round(timeoutMs / 100) / 10} s`
 }
 

@@ -18,12 +18,14 @@ import type { LeaderAnswer, LeaderRequest, ProposedEntry } from './encoding.ts'
 import { leaderAnswer, leaderRequest } from './encoding.ts'
 import {
   overloadedError,
+  rejectedError,
   timeoutError,
   unavailableError,
   unknownError
 } from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
 import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
+import { mayPropose } from './sender.ts'
 
 export interface ForwarderParts {
   readonly id: NodeId
@@ -121,12 +123,16 @@ export class Forwarder {
     this.#wake()
   }
 
-  /** Another member asks this node as the leader. What cannot be read is not answered: the asker has a deadline. */
-  onRequest(payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
-    const request = decodeRequest(payload)
-    if (request === null || this.#isClosed) return
+  /**
+   * The member `from` asks this node as the leader. What cannot be read, or is not the asker's to propose,
+   * is rejected as a whole. After its end this node is silent: the asker notices that the link is gone.
+   */
+  onRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
+    if (this.#isClosed) return
     const send = (value: LeaderAnswer): void => answer(encode(leaderAnswer, value))
-    if (request.kind === 'propose') this.#proposeFor(request, send)
+    const request = decodeRequest(payload)
+    if (request === null || !isOwnRequest(from, request)) send({ kind: 'rejected' })
+    else if (request.kind === 'propose') this.#proposeFor(request, send)
     else this.#parts.replica.readIndex((outcome) => send({ kind: 'readAnswer', outcome }))
   }
 
@@ -149,6 +155,7 @@ export class Forwarder {
       if (attempt === 'deadline') {
         throw withdraw() ? this.#unavailable(deadline, reason) : timeoutError(deadline.timeoutMs)
       }
+      if (attempt.kind === 'rejected') throw rejectedError()
       if (attempt.kind === 'settled') {
         const { outcome } = attempt
         if (outcome.kind === 'done') return { index: outcome.index, result: outcome.result }
@@ -167,6 +174,7 @@ export class Forwarder {
       const attempt = await this.#within<ReadAttempt>(deadline, (onEnd) => this.#tryRead(onEnd))
       if (attempt === 'deadline') throw this.#unavailable(deadline, null)
       if (attempt.kind === 'overloaded') throw overloadedError('the leader')
+      if (attempt.kind === 'rejected') throw rejectedError()
       if (attempt.kind === 'index') return await this.#waitApplied(attempt.index, deadline)
       await this.#waitForLeader(deadline, seenCount)
     }
@@ -297,7 +305,7 @@ export class Forwarder {
       throw unavailableError(deadline.timeoutMs, cause)
     }
     if (outcome.kind === 'overloaded') throw overloadedError('this node')
-    if (outcome.kind === 'again') throw unavailableError(null, 'this node is closing')
+    if (outcome.kind !== 'index') throw unavailableError(null, 'this node is closing')
     return outcome.index
   }
 
@@ -325,6 +333,10 @@ export class Forwarder {
 
 /** Between two tries with a leader that cannot be reached, or refuses. */
 const RETRY_MS = 50
+
+function isOwnRequest(from: NodeId, request: LeaderRequest): boolean {
+  return request.kind !== 'propose' || request.proposals.every((entry) => mayPropose(from, entry))
+}
 
 function decodeRequest(payload: Uint8Array): LeaderRequest | null {
   try {

@@ -21,12 +21,15 @@ export type Attempt =
   | { readonly kind: 'settled'; readonly outcome: Outcome }
   /** nothing left this node, or the other side says that nothing happened: try the next leader */
   | { readonly kind: 'again' }
+  /** the other side does not take such a request; nothing happened */
+  | { readonly kind: 'rejected' }
 
 export type ReadAttempt =
   | { readonly kind: 'index'; readonly index: Index }
   | { readonly kind: 'again' }
   /** as many reads wait there as are taken */
   | { readonly kind: 'overloaded' }
+  | { readonly kind: 'rejected' }
 
 interface Waiting {
   readonly entry: ProposedEntry
@@ -190,15 +193,16 @@ function isHandingOver(answer: LeaderAnswer | 'notSent' | 'lost'): boolean {
 
 function attemptOf(answer: LeaderAnswer | 'notSent' | 'lost', position: number): Attempt {
   if (answer === 'notSent') return { kind: 'again' }
+  if (answer !== 'lost' && answer.kind === 'rejected') return { kind: 'rejected' }
   const outcome =
     answer !== 'lost' && answer.kind === 'outcomes' ? answer.outcomes[position] : undefined
   return { kind: 'settled', outcome: outcome ?? { kind: 'unknown' } }
 }
 
 function readAttemptOf(answer: LeaderAnswer | 'notSent' | 'lost'): ReadAttempt {
-  if (answer === 'notSent' || answer === 'lost' || answer.kind !== 'readAnswer') {
-    return { kind: 'again' }
-  }
+  if (answer === 'notSent' || answer === 'lost') return { kind: 'again' }
+  if (answer.kind === 'rejected') return { kind: 'rejected' }
+  if (answer.kind !== 'readAnswer') return { kind: 'again' }
   return readAttemptOfOutcome(answer.outcome)
 }
 

@@ -5,6 +5,7 @@ import { present } from '../../lib/assert.ts'
 import { decode, encode } from '../../lib/encoding.ts'
 import type { LeaderAnswer, LeaderRequest } from '../../lib/service/encoding.ts'
 import { leaderAnswer, leaderRequest } from '../../lib/service/encoding.ts'
+import { encodeControl } from '../../lib/state-machine/encoding.ts'
 import { Desk } from './leader.ts'
 import { writeOf } from './samples.ts'
 
@@ -15,9 +16,10 @@ const ready = (index: number): LeaderAnswer => ({
 })
 
 /** What a node answers to another one's request; null while it has not. */
-function ask(desk: Desk, request: LeaderRequest): readonly LeaderAnswer[] {
+function ask(desk: Desk, request: LeaderRequest | Uint8Array, from = 1): readonly LeaderAnswer[] {
   const answers: LeaderAnswer[] = []
-  desk.forwarder.onRequest(encode(leaderRequest, request), (payload) => {
+  const asked = request instanceof Uint8Array ? request : encode(leaderRequest, request)
+  desk.forwarder.onRequest(from, asked, (payload) => {
     answers.push(decode(leaderAnswer, payload))
   })
   return answers
@@ -66,17 +68,95 @@ test('asked for an index it answers without waiting for its own state machine', 
   t.alike(answers, [ready(6)])
 })
 
-test('it never passes a request on, and answers none that it cannot read or that comes after its end', (t) => {
+test('it never passes a request on, and answers none that comes after its end', (t) => {
   const desk = new Desk()
   desk.follow(1, 3)
   ask(desk, { kind: 'propose', timeoutMs: 1_000, proposals: [put('a')] })
   t.is(desk.wire.asked.length, 0)
   t.is(desk.replica.proposed.length, 1, 'its own replica refuses it')
-  const fail = (): void => t.fail('no answer')
-  desk.forwarder.onRequest(Uint8Array.of(1, 9, 0), fail)
   desk.forwarder.close()
-  desk.forwarder.onRequest(encode(leaderRequest, { kind: 'readIndex', timeoutMs: 1 }), fail)
+  t.alike(ask(desk, { kind: 'readIndex', timeoutMs: 1 }), [])
+  t.alike(ask(desk, Uint8Array.of(1, 9, 0)), [])
   t.is(desk.replica.readIndexes.length, 0)
+})
+
+test('what it cannot read is rejected at once, as a whole, and nothing of it happens', (t) => {
+  const desk = new Desk()
+  desk.follow(2, 3)
+  const readable = encode(leaderRequest, {
+    kind: 'propose',
+    timeoutMs: 1_000,
+    proposals: [put('a'), put('b')]
+  })
+  const withTail = Uint8Array.of(...readable, 0)
+  const ofLaterFormat = readable.slice()
+  ofLaterFormat[0] = 2
+  const unreadable = [Uint8Array.of(1, 9, 0), new Uint8Array(0), readable.slice(0, -1)]
+  for (const bytes of [...unreadable, withTail, ofLaterFormat]) {
+    t.alike(ask(desk, bytes), [{ kind: 'rejected' }])
+  }
+  t.is(desk.replica.proposed.length, 0)
+  t.is(desk.time.pendingCount, 0)
+})
+
+const describe = (id: number) => ({
+  kind: 3,
+  payload: encodeControl({
+    kind: 'describe',
+    id,
+    name: 'mine',
+    version: '9.9.9',
+    addresses: [{ host: '10.0.0.9', port: 9 }]
+  })
+})
+
+const invite = (createdBy: number) => ({
+  kind: 3,
+  payload: encodeControl({
+    kind: 'createInvite',
+    publicKey: new Uint8Array(32).fill(1),
+    proofKey: new Uint8Array(32).fill(2),
+    topic: new Uint8Array(32).fill(3),
+    role: 'voter',
+    ttlMs: 1_000,
+    uses: 1,
+    createdBy
+  })
+})
+
+test('a member speaks for itself only: it describes no other, and makes no tickets in its name', (t) => {
+  for (const entryOf of [describe, invite]) {
+    const desk = new Desk()
+    desk.follow(2, 3)
+    const propose = (...ids: number[]): LeaderRequest => ({
+      kind: 'propose',
+      timeoutMs: 1_000,
+      proposals: [put('a'), ...ids.map(entryOf)]
+    })
+    t.alike(ask(desk, propose(2), 3), [{ kind: 'rejected' }], 'the leader')
+    t.alike(ask(desk, propose(1), 3), [{ kind: 'rejected' }], 'a third one')
+    t.alike(ask(desk, propose(3, 1), 3), [{ kind: 'rejected' }], 'behind an honest one')
+    t.is(desk.replica.proposed.length, 0)
+    t.alike(ask(desk, propose(3), 3), [])
+    t.is(desk.replica.proposed.length, 2)
+  }
+})
+
+test('nobody founds a cluster through another node', (t) => {
+  const desk = new Desk()
+  desk.follow(2, 3)
+  const payload = encodeControl({
+    kind: 'found',
+    id: 3,
+    publicKey: new Uint8Array(32).fill(1),
+    name: 'third',
+    version: '1.0.0',
+    addresses: [],
+    sealedSecret: new Uint8Array(80)
+  })
+  const request = { kind: 'propose', timeoutMs: 1, proposals: [{ kind: 3, payload }] } as const
+  t.alike(ask(desk, request, 3), [{ kind: 'rejected' }])
+  t.is(desk.replica.proposed.length, 0)
 })
 
 test('an empty request is answered at once', (t) => {

@@ -3,6 +3,7 @@
 import test from 'brittle'
 import { MAX_ENTRY_BYTES, MAX_FORWARDS_UNDER_WAY, MAX_PENDING_PROPOSALS } from '../../lib/limits.ts'
 import { MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_READS } from '../../lib/limits.ts'
+import type { Proposal } from '../../lib/replica/proposals.ts'
 import type { LeaderAnswer } from '../../lib/service/encoding.ts'
 import { Desk, doneFrom, fateOf } from './leader.ts'
 import { writeOf } from './samples.ts'
@@ -102,6 +103,20 @@ test('a refusal means that nothing happened: the write goes on to whoever leads 
     await desk.time.run(0)
     t.is(fate.value?.index, 8)
   }
+})
+
+test('a leader that does not take such a request is not asked again: nothing happened', async (t) => {
+  const desk = new Desk()
+  desk.follow(1, 3)
+  const write = fateOf(desk.forwarder.submit(put('k'), 5_000))
+  desk.wire.last.answer({ kind: 'rejected' })
+  const read = fateOf(desk.forwarder.confirmRead(5_000))
+  desk.wire.last.answer({ kind: 'rejected' })
+  await desk.time.run(4_999)
+  t.is(write.code, 'UNAVAILABLE')
+  t.is(read.code, 'UNAVAILABLE')
+  t.is(desk.wire.asked.length, 2)
+  t.is(desk.time.pendingCount, 0)
 })
 
 test('an overloaded leader is not asked again', async (t) => {
@@ -266,6 +281,38 @@ test('a node takes so many writes and reads at a time, in number and in bytes', 
   await other.time.run(0)
   t.is(fates.at(-1)?.code, 'OVERLOADED')
   t.is(fates.at(-2)?.code, null)
+})
+
+test('the bytes that writes hold are counted exactly, and given back however a write ends', async (t) => {
+  const desk = new Desk()
+  desk.follow(2, 3)
+  const submit = (byteCount: number) =>
+    fateOf(desk.forwarder.submit({ kind: 2, payload: new Uint8Array(byteCount) }, 5_000))
+  const half = MAX_PENDING_PROPOSAL_BYTES / 2
+  const ends: readonly ((proposal: Proposal) => void)[] = [
+    ({ onOutcome }) => onOutcome({ kind: 'done', index: 7, result: { kind: 'none' } }),
+    ({ onOutcome }) => onOutcome({ kind: 'refused', reason: 'overloaded' }),
+    ({ onOutcome }) => onOutcome({ kind: 'unknown' }),
+    () => {}
+  ]
+  for (const [position, end] of ends.entries()) {
+    const taken = [submit(half), submit(half - 1)]
+    const over = submit(2)
+    await desk.time.run(0)
+    t.is(over.code, 'OVERLOADED', 'one byte too many')
+    const full = [...taken, submit(1)]
+    await desk.time.run(0)
+    for (const { code } of full) t.is(code, null, 'the limit itself fits')
+    for (const proposal of desk.replica.proposed.splice(0)) end(proposal)
+    await desk.time.run(5_000)
+    for (const { value, code } of full) t.ok(value !== null || code !== null, `end ${position}`)
+  }
+  const again = [submit(half), submit(half), submit(1)]
+  await desk.time.run(0)
+  t.alike(
+    again.map(({ code }) => code),
+    [null, null, 'OVERLOADED']
+  )
 })
 
 test('close answers everybody: under way is unknown, not sent is refused', async (t) => {

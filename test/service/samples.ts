@@ -82,7 +82,8 @@ export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
     ]
   },
   'read ready': { kind: 'readAnswer', outcome: { kind: 'ready', index: 70_000 } },
-  'read refused': { kind: 'readAnswer', outcome: { kind: 'refused', reason: 'notLeader' } }
+  'read refused': { kind: 'readAnswer', outcome: { kind: 'refused', reason: 'notLeader' } },
+  rejected: { kind: 'rejected' }
 }
 
 /** The first key of a write. */
