@@ -148,6 +148,13 @@ export const MAX_BULK_WINDOW_BYTES = 8 * MIB
 export const MAX_TURN_BULK_BYTES = 256 * KIB
 /** Bytes queued for one peer; beyond, the oldest AppendEntries go (they are sent again). */
 export const MAX_SEND_BACKLOG_BYTES = 32 * MIB
+/**
+ * Bytes queued for one peer with what is not sent again (requests, answers, heartbeats, votes); beyond,
+ * the link is closed: the other side does not read.
+ */
+export const MAX_LINK_BACKLOG_BYTES = 64 * MIB
+/** Acknowledgements of bulk that wait to leave; beyond, likewise. An honest sender waits for fewer. */
+export const MAX_UNSENT_ACKS = 8_192
 /** Requests in flight to one peer; beyond: BUSY. */
 export const MAX_INFLIGHT_REQUESTS = 1_024
 /** A connection that has not shown its right to be here is closed after this. */
@@ -227,6 +234,14 @@ assert(MAX_ENTRY_BYTES + 64 * KIB <= MAX_RPC_MESSAGE_SIZE, 'a full entry fits a 
 assert(MAX_ENTRY_BYTES <= MAX_INFLIGHT_BYTES, 'a full entry fits a window')
 assert(MAX_ENTRY_BYTES <= MAX_PENDING_PROPOSAL_BYTES, 'a full entry can be proposed')
 assert(MAX_RPC_MESSAGE_SIZE <= MAX_SEND_BACKLOG_BYTES, 'any message can be queued')
+assert(
+  MAX_SEND_BACKLOG_BYTES + MAX_RPC_MESSAGE_SIZE <= MAX_LINK_BACKLOG_BYTES,
+  'what is dropped goes first'
+)
+assert(
+  2 * (MAX_BULK_WINDOW_BYTES / MIN_BULK_WINDOW_BYTES) <= MAX_UNSENT_ACKS,
+  'a full window of the smallest fragments can be acknowledged'
+)
 assert(MAX_KEY_SIZE + MAX_VALUE_SIZE <= MAX_SCAN_BYTES, 'a scan page holds any pair')
 assert(
   MAX_ENTRY_BYTES + CHECKPOINT_WAL_BYTES < MAX_WAL_BYTES,

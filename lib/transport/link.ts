@@ -8,9 +8,10 @@ import { ProtocolError } from '../errors.ts'
 import {
   MAX_FRAGMENT_BYTES,
   MAX_INFLIGHT_REQUESTS,
+  MAX_LINK_BACKLOG_BYTES,
   MAX_REQUEST_TIMEOUT_MS,
   MAX_RPC_MESSAGE_SIZE,
-  MAX_SEND_BACKLOG_BYTES
+  MAX_UNSENT_ACKS
 } from '../limits.ts'
 import { decodeMessage, encodeMessage } from '../raft/encoding.ts'
 import type { Message } from '../raft/message.ts'
@@ -63,6 +64,8 @@ export class Link {
   #nextId = 0
   /** requests of the other side that are not answered yet: id to the time at which they are forgotten */
   readonly #inHand = new Map<number, number>()
+  /** acknowledgements written since the connection last took all that was written */
+  #unsentAckCount = 0
   #sweep: Timer | null = null
   #isOver = false
 
@@ -81,7 +84,7 @@ export class Link {
     parts.mux.connection.setFrameLimit(MAX_FRAGMENT_BYTES + FRAME_OVERHEAD_BYTES)
     parts.mux.handOver({
       onMessage: (channel, type, bytes) => this.#onFrame(channel, type, bytes),
-      onDrain: () => this.#outbox.onDrain(),
+      onDrain: () => this.#onDrain(),
       onClose: (reason) => this.#end(reason)
     })
     parts.mux.open('raft')
@@ -97,7 +100,7 @@ export class Link {
     if (this.#isOver) return
     const bytes = encodeMessage(message)
     assert(bytes.byteLength <= MAX_RPC_MESSAGE_SIZE, `a message of ${bytes.byteLength} bytes`)
-    this.#outbox.send('raft', bytes, message.kind === 'append')
+    this.#put('raft', bytes, message.kind === 'append')
   }
 
   request(payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
@@ -152,8 +155,8 @@ export class Link {
       case 'first':
       case 'next': {
         const whole = this.#inboxes[channel][kind](bytes)
-        this.mux.send(channel, 'ack', EMPTY)
-        if (whole !== null) this.#onMessage(channel, whole)
+        this.#acknowledge(channel)
+        if (whole !== null && !this.#isOver) this.#onMessage(channel, whole)
         return
       }
       default:
@@ -207,11 +210,24 @@ export class Link {
   }
 
   #sendEnvelope(envelope: Envelope): void {
-    if (this.#outbox.backlogBytes > 2 * MAX_SEND_BACKLOG_BYTES) {
-      this.close('the other side does not read what it asked for')
-      return
-    }
-    this.#outbox.send('rpc', encodeEnvelope(envelope), false)
+    this.#put('rpc', encodeEnvelope(envelope), false)
+  }
+
+  #put(channel: BulkChannel, bytes: Uint8Array, isDroppable: boolean): void {
+    this.#outbox.send(channel, bytes, isDroppable)
+    if (this.#outbox.backlogBytes > MAX_LINK_BACKLOG_BYTES) this.close(DOES_NOT_READ)
+  }
+
+  /** Past the outbox: an acknowledgement never waits for what it lets the other side send. */
+  #acknowledge(channel: BulkChannel): void {
+    if (this.mux.send(channel, 'ack', EMPTY)) return
+    this.#unsentAckCount++
+    if (this.#unsentAckCount > MAX_UNSENT_ACKS) this.close(DOES_NOT_READ)
+  }
+
+  #onDrain(): void {
+    this.#unsentAckCount = 0
+    this.#outbox.onDrain()
   }
 
   #freeId(): number {
@@ -247,3 +263,5 @@ export class Link {
 }
 
 const EMPTY = new Uint8Array(0)
+
+const DOES_NOT_READ = 'the other side does not read what is for it'

@@ -2,7 +2,9 @@
 
 import test from 'brittle'
 import { bytesOf } from '../../lib/encoding.ts'
-import { MAX_INFLIGHT_REQUESTS, MAX_REQUEST_TIMEOUT_MS } from '../../lib/limits.ts'
+import { MAX_INFLIGHT_REQUESTS, MAX_LINK_BACKLOG_BYTES } from '../../lib/limits.ts'
+import { MAX_REQUEST_TIMEOUT_MS, MAX_SEND_BACKLOG_BYTES } from '../../lib/limits.ts'
+import { MAX_UNSENT_ACKS } from '../../lib/limits.ts'
 import { chained, genesis } from '../../lib/raft/entry.ts'
 import type { Message } from '../../lib/raft/message.ts'
 import { Link } from '../../lib/transport/link.ts'
@@ -146,8 +148,10 @@ void test('a heartbeat passes a big append that was sent before it', async (t) =
   await close()
 })
 
-void test('who asks for ever and reads nothing is cut off', (t) => {
+/** A link whose other side takes nothing until `drain`, and says what the test has it say. */
+function deaf() {
   let handlers: ConnectionHandlers | null = null
+  let isDrained = false
   const connection: Connection = {
     remotePublicKey: keyPairOf('b').publicKey,
     handshakeHash: new Uint8Array(64),
@@ -155,7 +159,7 @@ void test('who asks for ever and reads nothing is cut off', (t) => {
     remoteAddress: null,
     start: (given) => void (handlers = given),
     allocate: (byteCount) => new Uint8Array(byteCount),
-    write: () => false,
+    write: () => isDrained,
     pause: () => {},
     resume: () => {},
     setFrameLimit: () => {},
@@ -177,15 +181,62 @@ void test('who asks for ever and reads nothing is cut off', (t) => {
       onEnd: (reason) => ended.push(reason)
     }
   })
-  const hear = (...bytes: number[]): void => handlers?.onFrame(new Uint8Array(bytes))
+  const hearFrame = (frame: Uint8Array): void => handlers?.onFrame(frame)
+  const hear = (...bytes: number[]): void => hearFrame(new Uint8Array(bytes))
   hear(0, 1, 1, 9, ...bytesOf('aspen/rpc'), 0)
-  t.is(link.status().id, 2)
+  const drain = (): void => {
+    isDrained = true
+    handlers?.onDrain()
+    isDrained = false
+  }
+  return { link, ended, hear, hearFrame, drain }
+}
+
+const DEAF = ['the other side does not read what is for it']
+
+void test('who asks for ever and reads nothing is cut off', (t) => {
+  const { ended, hear } = deaf()
   let count = 0
   while (ended.length === 0 && count < 1_000_000) {
     hear(1, 0, 0, count & 0xff, (count >> 8) & 0xff, (count >> 16) & 0xff, 0, 7)
     count++
   }
-  t.alike(ended, ['the other side does not read what it asked for'])
+  t.alike(ended, DEAF)
+})
+
+void test('heartbeats and votes wait up to a bound, and appends give way to them', (t) => {
+  const { link, ended } = deaf()
+  const append = appendOf(MAX_SEND_BACKLOG_BYTES / 8)
+  for (let count = 0; count < 100; count++) link.send(append)
+  t.alike(ended, [], 'appends alone never end a link')
+  const most = MAX_LINK_BACKLOG_BYTES / 128
+  let count = 0
+  while (ended.length === 0 && count <= most) {
+    link.send(HEARTBEAT)
+    count++
+  }
+  t.alike(ended, DEAF)
+  t.ok(count > most / 2, `${count} heartbeats`)
+})
+
+void test('acknowledgements wait up to a bound, counted from when all was taken', (t) => {
+  const { ended, hearFrame, drain } = deaf()
+  // an answer to nothing: 256 fragments of 4 KiB make one of 1 MiB
+  const first = new Uint8Array(6 + 4 * 1024)
+  first.set([1, 1, 0, 0, 0x10, 0, 1])
+  const next = new Uint8Array(2 + 4 * 1024)
+  next.set([1, 2])
+  let said = 0
+  const say = (): void => hearFrame(said++ % 256 === 0 ? first : next)
+  for (let round = 0; round < 3; round++) {
+    for (let count = 0; count < MAX_UNSENT_ACKS; count++) say()
+    t.alike(ended, [])
+    drain()
+  }
+  for (let count = 0; count < MAX_UNSENT_ACKS; count++) say()
+  t.alike(ended, [])
+  say()
+  t.alike(ended, DEAF)
 })
 
 void test('messages to nobody are dropped', async (t) => {
