@@ -208,8 +208,11 @@ export const MAX_HTTP_ANSWER_BYTES = 32 * MIB
 /** Connections and requests of one client; beyond the first they wait, beyond the second: OVERLOADED. */
 export const MAX_CLIENT_CONNECTIONS = 64
 export const MAX_CLIENT_IN_FLIGHT = 1_024
-/** How much longer than the node the client waits for an answer. */
-export const CLIENT_GRACE_MS = 5_000
+/**
+ * How much longer than the node the client waits for an answer. The node answers at the request's
+ * deadline, and knows better how it ended; this is what that answer may take to arrive on a busy machine.
+ */
+export const CLIENT_GRACE_MS = 1_000
 /** Nesting and number of values in a request body; beyond: INVALID_REQUEST, BATCH_TOO_LARGE. */
 export const MAX_JSON_DEPTH = 8
 export const MAX_JSON_VALUES = 8_192

@@ -8,9 +8,9 @@ import { present } from '../assert.ts'
 import { asAspenError, ConfigError, EXIT } from '../errors.ts'
 import { markOperands, unmark } from './argv.ts'
 import type { CommandSpec } from './command-specs.ts'
-import { COMMANDS } from './command-specs.ts'
+import { COMMANDS, flagsOf } from './command-specs.ts'
 import type { FlagSpec } from './flags.ts'
-import { Flags, SHARED_FLAGS } from './flags.ts'
+import { Flags } from './flags.ts'
 import { wrapHelp } from './help.ts'
 import type { Host } from './invocation.ts'
 import { Output } from './output.ts'
@@ -113,7 +113,7 @@ class CommandTree {
       summary(spec.summary),
       ...(spec.description === undefined ? [] : [description(spec.description)]),
       ...(spec.operands ?? []).map(([operand, about]) => arg(operand, about)),
-      ...(subcommands.length === 0 ? [...(spec.flags ?? []), ...SHARED_FLAGS].map(flagOf) : []),
+      ...(subcommands.length === 0 ? flagsOf(spec).map(flagOf) : []),
       ...subcommands.map((subcommand) => this.#build(subcommand))
     )
     this.#specs.set(built, spec)
@@ -213,7 +213,7 @@ function unknownWordMessage(word: string, at: Command): string {
 /** A flag of the command that is a slip away, or null. */
 function flagLike(flagText: string, at: Command): string | null {
   const spec = COMMANDS.find((candidate) => candidate.path.join(' ') === pathOf(at))
-  const known = [...(spec?.flags ?? []), ...SHARED_FLAGS]
+  const known = spec === undefined ? [] : flagsOf(spec)
   const names = known.map((flagSpec) => flagSpec.spec.split(/[| ]/)[0] ?? '')
   return closest(flagText, names)
 }
@@ -224,7 +224,7 @@ function didYouMean(like: string | null): string {
 }
 
 function invalidFlagMessage(flagText: string): string {
-  const specs = [...COMMANDS.flatMap((command_) => command_.flags ?? []), ...SHARED_FLAGS]
+  const specs = COMMANDS.flatMap(flagsOf)
   const spec = specs.find((candidate) => candidate.spec.split(/[| ]/).includes(flagText))
   if (spec?.choices !== undefined) return `${flagText} takes one of: ${spec.choices.join(', ')}`
   return spec?.spec.includes('<') === true

@@ -2,7 +2,14 @@
 // command runs, so that `aspen kv get` does not pay for Hyperswarm.
 
 import type { FlagSpec } from './flags.ts'
-import { LOG_LEVEL_FLAG, NODE_FLAGS, TIMEOUT_FLAG, TIMING_FLAG } from './flags.ts'
+import {
+  LOG_LEVEL_FLAG,
+  NODE_FLAGS,
+  OUTPUT_FLAGS,
+  PLACE_FLAGS,
+  TIMEOUT_FLAG,
+  TIMING_FLAG
+} from './flags.ts'
 import type { Invocation } from './invocation.ts'
 
 export interface CommandSpec {
@@ -12,9 +19,17 @@ export interface CommandSpec {
   readonly description?: string
   /** `<required>` or `[optional]`, with what it is */
   readonly operands?: readonly (readonly [spec: string, about: string])[]
+  /** of this command alone; `flagsOf` has all of them */
   readonly flags?: readonly FlagSpec[]
+  /** whether it is about a node of this machine, and takes the flags that say which; true when left out */
+  readonly isAboutNode?: boolean
   /** left out on a command that only has subcommands */
   readonly run?: (invocation: Invocation) => Promise<number>
+}
+
+/** Every flag that the command takes: one that did nothing there would be a promise. */
+export function flagsOf({ flags = [], isAboutNode = true }: CommandSpec): readonly FlagSpec[] {
+  return [...flags, ...(isAboutNode ? PLACE_FLAGS : []), ...OUTPUT_FLAGS]
 }
 
 const STALE: FlagSpec = {
@@ -120,6 +135,7 @@ const TICKET_COMMANDS: readonly CommandSpec[] = [
     summary: 'what a ticket says, without asking anybody and without its secret',
     operands: [['[ticket]', "the ticket, or '-' to read it from stdin"]],
     flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }],
+    isAboutNode: false,
     run: async (invocation) => (await import('./ticket-show.ts')).showTicket(invocation)
   }
 ]
@@ -179,10 +195,15 @@ const OTHER_COMMANDS: readonly CommandSpec[] = [
     summary: 'a whole cluster with its own private DHT in this terminal',
     flags: [
       { spec: '--nodes <count>', about: 'how many nodes (default: 3)' },
+      {
+        spec: '--data-dir <dir>',
+        about: 'a folder that stays (default: one that goes at the end)'
+      },
       { ...TIMING_FLAG, about: 'heartbeats and elections (default: lan)' },
       { ...LOG_LEVEL_FLAG, about: 'how much the nodes log (default: warn)' },
       TIMEOUT_FLAG
     ],
+    isAboutNode: false,
     run: async (invocation) => (await import('./dev-command.ts')).dev(invocation)
   },
   {
@@ -192,11 +213,13 @@ const OTHER_COMMANDS: readonly CommandSpec[] = [
       { spec: '--host <address>', about: 'IPv4 address to bind and to tell (default: 127.0.0.1)' },
       { spec: '--port <port>', about: 'UDP port, 0 for any (default: 49737)' }
     ],
+    isAboutNode: false,
     run: async (invocation) => (await import('./dht-command.ts')).dht(invocation)
   },
   {
     path: ['version'],
     summary: 'the version of this program',
+    isAboutNode: false,
     run: async (invocation) => (await import('./version-command.ts')).version(invocation)
   }
 ]

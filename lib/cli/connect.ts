@@ -9,7 +9,6 @@ import { defaultDataDir, nodesHere, readRuntime, socketPathOf } from '../node/pl
 import type { Invocation, Target } from './invocation.ts'
 import { shortPath, targetOf } from './invocation.ts'
 import type { Environment } from './style.ts'
-import { formatDuration } from './text.ts'
 import { showWaiting } from './waiting.ts'
 
 /** Calls `work` with a client of the node, and closes it. @throws AspenError NODE_NOT_RUNNING */
@@ -24,28 +23,24 @@ export async function withNode<T>(
   try {
     return await showWaiting(work(client), { output, nowMs: host.nowMs })
   } catch (error) {
-    if (error instanceof AspenError && error.code === 'NODE_NOT_RUNNING')
-      throw notRunning(target, host.env, error)
-    throw error
+    if (!(error instanceof AspenError)) throw error
+    if (error.code === 'NODE_NOT_RUNNING') throw notRunning(target, host.env, error)
+    throw error.detail.fields?.['is_unanswered'] === true ? silent(invocation, error) : error
   } finally {
     client.close()
   }
 }
 
-/** The answer, unless it takes longer. For requests that have no deadline of their own. */
-export async function withDeadline<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const message = `the node did not answer within ${formatDuration(timeoutMs)}`
-      reject(new AspenError({ code: 'TIMEOUT', message }))
-    }, timeoutMs)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
+/** The same error; the hint names this node and its process, and not the command that was typed. */
+function silent(invocation: Invocation, error: AspenError): AspenError {
+  const { dataDir, selector } = targetOf(invocation)
+  const pid = readRuntime(dataDir)?.pid
+  const commands = ['status', 'logs'].filter((name) => name !== invocation.command)
+  const typed = commands.map((name) => `'aspen ${name}${selector}'`).join(' and ')
+  const who = pid === undefined ? 'its process' : `its process (pid ${pid})`
+  const why = `${who} may be stopped or overloaded: ${typed} may say more`
+  const hint = error.outcome === 'unknown' ? `read before you write again; ${why}` : why
+  return new AspenError({ ...error.detail, hint }, { cause: error })
 }
 
 function notRunning(target: Target, env: Environment, cause: unknown): ConfigError {

@@ -15,12 +15,16 @@ export interface FlagSpec {
 }
 
 /** On every command. */
-export const SHARED_FLAGS: readonly FlagSpec[] = [
+export const OUTPUT_FLAGS: readonly FlagSpec[] = [
   { spec: '--json', about: 'print one JSON object instead of text' },
   { spec: '--quiet|-q', about: 'print only the value that matters' },
-  { spec: '--data-dir <dir>', about: "the node's folder (default: ASPEN_DATA_DIR, or by name)" },
-  { spec: '--name <name>', about: 'name of the node, and of its folder without --data-dir' },
   { spec: '--no-color', about: 'no colours (also NO_COLOR; FORCE_COLOR turns them on)' }
+]
+
+/** On the commands about a node of this machine: which one. */
+export const PLACE_FLAGS: readonly FlagSpec[] = [
+  { spec: '--data-dir <dir>', about: "the node's folder (default: ASPEN_DATA_DIR, or by name)" },
+  { spec: '--name <name>', about: 'name of the node, and of its folder without --data-dir' }
 ]
 
 export const TIMEOUT_FLAG: FlagSpec = {

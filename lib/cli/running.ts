@@ -54,9 +54,9 @@ export async function statusWithLeader(invocation: Invocation, started: Status):
 
 async function probe(invocation: Invocation): Promise<Status | null> {
   // loaded only when there is somebody to talk to
-  const { withDeadline, withNode } = await import('./connect.ts')
+  const { withNode } = await import('./connect.ts')
   try {
-    return await withNode(invocation, (node) => withDeadline(node.status(), PROBE_TIMEOUT_MS))
+    return await withNode(invocation, (node) => node.status({ timeoutMs: PROBE_TIMEOUT_MS }))
   } catch (error) {
     if (error instanceof AspenError) return null
     throw error

@@ -2,10 +2,11 @@
 
 import { EXIT } from '../errors.ts'
 import type { MemberRow, Status } from '../service/documents.ts'
-import { withDeadline, withNode } from './connect.ts'
+import { withNode } from './connect.ts'
 import type { Invocation } from './invocation.ts'
 import { requestTimeoutMs, shortPath } from './invocation.ts'
 import type { Style } from './style.ts'
+import type { Column } from './table.ts'
 import { renderTable } from './table.ts'
 import { formatDuration, plural, printable } from './text.ts'
 
@@ -14,8 +15,8 @@ export async function status(invocation: Invocation): Promise<number> {
   const timeoutMs = requestTimeoutMs(invocation)
   const isForPeople = !output.isJson && !output.isQuiet
   const [document, { members: rows }] = await withNode(invocation, (node) => {
-    const names = isForPeople ? node.members() : { members: [] }
-    return withDeadline(Promise.all([node.status(), names]), timeoutMs)
+    const names = isForPeople ? node.members({ timeoutMs }) : { members: [] }
+    return Promise.all([node.status({ timeoutMs }), names])
   })
   output.result({
     human: (style) => statusLines(document, rows, style),
@@ -28,11 +29,11 @@ export async function status(invocation: Invocation): Promise<number> {
 
 export async function members(invocation: Invocation): Promise<number> {
   const timeoutMs = requestTimeoutMs(invocation)
-  const document = await withNode(invocation, (node) => withDeadline(node.members(), timeoutMs))
+  const document = await withNode(invocation, (node) => node.members({ timeoutMs }))
   invocation.output.result({
     human: (style) =>
       renderTable(
-        MEMBER_COLUMNS,
+        memberColumns(document.members),
         document.members.map((row) => cells(row, style)),
         style
       ),
@@ -42,23 +43,36 @@ export async function members(invocation: Invocation): Promise<number> {
   return EXIT.ok
 }
 
-const MEMBER_COLUMNS = [
-  { title: 'ID', isNumber: true },
-  { title: 'NAME' },
-  { title: 'ROLE' },
-  { title: 'STATE' },
-  { title: 'LAG', isNumber: true },
-  { title: 'RTT', isNumber: true },
-  { title: 'PATH', isOptional: true },
-  { title: 'VERSION', isOptional: true },
-  { title: 'ADDRESS' }
-]
+/** Where names say who is who, a narrow terminal does without keys. */
+function memberColumns(rows: readonly MemberRow[]): readonly Column[] {
+  const hasUniqueNames = new Set(rows.map((row) => row.name)).size === rows.length
+  return [
+    { title: 'ID', isNumber: true },
+    { title: 'NAME' },
+    { title: 'KEY', isOptional: hasUniqueNames },
+    { title: 'ROLE' },
+    { title: 'STATE' },
+    { title: 'LAG', isNumber: true },
+    { title: 'RTT', isNumber: true },
+    { title: 'PATH', isOptional: true },
+    { title: 'VERSION', isOptional: true },
+    { title: 'ADDRESS' }
+  ]
+}
+
+/** The beginning of a key that people see: enough to tell the members of a cluster apart. */
+function shortKey(key: string): string {
+  return key.slice(0, SHORT_KEY_DIGITS)
+}
+
+const SHORT_KEY_DIGITS = 8
 
 function cells(member: MemberRow, style: Style): string[] {
   const dash = style.symbol('dash')
   return [
     String(member.id),
     `${printable(member.name)}${member.is_self ? '*' : ''}`,
+    shortKey(member.key),
     member.role,
     memberState(member),
     member.lag === null ? dash : String(member.lag),
@@ -99,7 +113,7 @@ function statusLines(document: Status, others: readonly MemberRow[], style: Styl
     ['members', memberText(document)],
     [
       'this node',
-      `${node.id} ${printable(node.name)} (${document.role}), up ${formatDuration(document.uptime_ms)}`
+      `${node.id} ${printable(node.name)} (${document.role}, key ${shortKey(node.key)}), up ${formatDuration(document.uptime_ms)}`
     ],
     ['log', `committed ${document.commit_index}, applied ${document.applied_index}`],
     ['discovery', discoveryText(document)],

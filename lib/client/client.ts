@@ -7,6 +7,7 @@ import type { RequestOptions, TicketOptions } from '../service/node-api.ts'
 import type { ClientTarget } from './connection.ts'
 import { Connection } from './connection.ts'
 import { KeyValueClient } from './kv-client.ts'
+import type { Shape } from './shapes.ts'
 import { shapes } from './shapes.ts'
 
 export type { ClientTarget } from './connection.ts'
@@ -41,22 +42,22 @@ export class Client {
     return new Client(new Connection(target))
   }
 
-  status(): Promise<Status> {
-    return this.#connection.ask({ method: 'GET', path: '/status', shape: shapes.status })
+  status({ timeoutMs }: RequestOptions = {}): Promise<Status> {
+    return this.#look('/status', shapes.status, timeoutMs)
   }
 
-  members(): Promise<Members> {
-    return this.#connection.ask({ method: 'GET', path: '/members', shape: shapes.members })
+  members({ timeoutMs }: RequestOptions = {}): Promise<Members> {
+    return this.#look('/members', shapes.members, timeoutMs)
   }
 
   /** Also when the node is unhealthy. */
   health(): Promise<Health> {
-    return this.#connection.ask({ method: 'GET', path: '/health', shape: shapes.health })
+    return this.#look('/health', shapes.health)
   }
 
   /** Also when it is not `ok`. */
   livez(): Promise<Probe> {
-    return this.#connection.ask({ method: 'GET', path: '/livez', shape: shapes.probe })
+    return this.#look('/livez', shapes.probe)
   }
 
   /** Also when it is not `ok`. */
@@ -91,6 +92,11 @@ export class Client {
   /** Ends all connections; requests in progress fail. May be called twice. */
   close(): void {
     this.#connection.close()
+  }
+
+  /** What the node knows without asking anybody. */
+  #look<T>(path: string, shape: Shape<T>, timeoutMs?: number): Promise<T> {
+    return this.#connection.ask({ method: 'GET', path, shape, timeoutMs, isImmediate: true })
   }
 }
 

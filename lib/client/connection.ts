@@ -35,6 +35,8 @@ export interface Question<T> {
   /** whether it must not be carried out twice */
   readonly isWrite?: boolean
   readonly timeoutMs?: number | undefined
+  /** the node answers at once and is told no deadline, so nothing is added to it */
+  readonly isImmediate?: boolean
 }
 
 export class Connection {
@@ -78,8 +80,8 @@ export class Connection {
 
   async #exchange(question: Question<unknown>): Promise<Answer> {
     const body = question.body === undefined ? null : Buffer.from(JSON.stringify(question.body))
-    const deadlineMs =
-      performance.now() + (question.timeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS) + CLIENT_GRACE_MS
+    const graceMs = question.isImmediate === true ? 0 : CLIENT_GRACE_MS
+    const deadlineMs = performance.now() + timeoutOf(question) + graceMs
     const first = await this.#attempt({ question, body, deadlineMs })
     if (first.kind === 'answer') return first
     const last = mayRepeat(first, question)
@@ -116,7 +118,8 @@ export class Connection {
     })
   }
 
-  #errorOf({ kind, wasSent, cause }: Failure, { isWrite = false }: Question<unknown>): AspenError {
+  #errorOf({ kind, wasSent, cause }: Failure, question: Question<unknown>): AspenError {
+    const { isWrite = false } = question
     const what = WHAT_FAILED[kind]
     if (kind === 'absent') {
       const message = `no node answers at ${this.#place}`
@@ -126,7 +129,7 @@ export class Connection {
       )
     }
     if (kind === 'forbidden') return failure('FORBIDDEN', `${this.#place}: ${what}`, cause)
-    if (kind === 'timeout' && wasSent) return failure('TIMEOUT', what, cause)
+    if (kind === 'timeout') return noAnswer(timeoutOf(question), isWrite && wasSent)
     if (isWrite && wasSent) return failure('OUTCOME_UNKNOWN', what, cause)
     if (kind === 'tooLarge') return new ProtocolError(what, { cause })
     return failure('UNAVAILABLE', what, cause)
@@ -240,6 +243,24 @@ function tcpOptions({ url, token }: { url: string; token: string }): Target {
 
 function bodyHeaders(body: Buffer): Record<string, string | number> {
   return { 'content-type': 'application/json', 'content-length': body.byteLength }
+}
+
+function timeoutOf({ timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: Question<unknown>): number {
+  return timeoutMs
+}
+
+/** A read without an answer has had no effect; a write that has left may have. */
+function noAnswer(timeoutMs: number, isUnknown: boolean): KeyValueStoreError {
+  const message = `the node did not answer within ${timeoutMs / 1_000} s`
+  const why = "its process may be stopped or overloaded: 'aspen status' and 'aspen logs' say more"
+  const fields = { is_unanswered: true, timeout_ms: timeoutMs }
+  if (!isUnknown) return new KeyValueStoreError({ code: 'UNAVAILABLE', message, hint: why, fields })
+  return new KeyValueStoreError({
+    code: 'TIMEOUT',
+    message: `${message}; the write may or may not have happened`,
+    hint: `read before you write again; ${why}`,
+    fields
+  })
 }
 
 function failure(code: ErrorCode, message: string, cause?: Error): KeyValueStoreError {

@@ -2,7 +2,7 @@
 
 import test from 'brittle'
 import { markOperands, unmark } from '../../lib/cli/argv.ts'
-import { COMMANDS } from '../../lib/cli/command-specs.ts'
+import { COMMANDS, flagsOf } from '../../lib/cli/command-specs.ts'
 import { VERSION } from '../../lib/version.ts'
 import { runCli } from './run-cli.ts'
 
@@ -48,7 +48,9 @@ test('every required operand that is missing is named', async (t) => {
 })
 
 test('every flag that takes a value refuses to be without one, and no other takes one', async (t) => {
-  for (const { path, operands = [], flags = [] } of RUNNABLE) {
+  for (const command of RUNNABLE) {
+    const { path, operands = [] } = command
+    const flags = flagsOf(command)
     const args = operands.filter(([spec]) => spec.startsWith('<')).map(() => 'x')
     for (const { spec } of flags) {
       const long = spec.split(/[| ]/)[0] ?? ''
@@ -56,6 +58,30 @@ test('every flag that takes a value refuses to be without one, and no other take
       const { code, stderr } = await runCli([...path, ...args, isValued ? long : `${long}=1`])
       t.is(code, 2, `${path.join(' ')} ${spec}`)
       t.ok(/needs a value|takes no value|takes one of/.test(stderr), stderr)
+    }
+  }
+})
+
+test('a flag that would do nothing is neither listed nor taken', async (t) => {
+  const about = (flag: string) =>
+    RUNNABLE.filter((spec) => flagsOf(spec).some(({ spec: text }) => text.startsWith(`${flag} `)))
+  const withoutName = ['ticket show', 'dev', 'dht', 'version']
+  const withoutDataDir = ['ticket show', 'dht', 'version']
+  for (const [flag, without] of [
+    ['--name', withoutName],
+    ['--data-dir', withoutDataDir]
+  ] as const) {
+    const commands = about(flag).map(({ path }) => path.join(' '))
+    const others = RUNNABLE.map(({ path }) => path.join(' ')).filter(
+      (name) => !commands.includes(name)
+    )
+    t.alike(others, without, flag)
+    for (const name of without) {
+      const help = await runCli(['help', ...name.split(' ')])
+      t.absent(help.stdout.includes(flag), name)
+      const { code, stderr } = await runCli([...name.split(' '), flag, 'x'])
+      t.is(code, 2)
+      t.ok(stderr.startsWith(`✗ there is no flag ${flag}\n`), stderr)
     }
   }
 })

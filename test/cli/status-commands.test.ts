@@ -6,6 +6,8 @@ import test from 'brittle'
 import type { Status } from '../../lib/service/documents.ts'
 import { openNode, runCli } from './run-cli.ts'
 
+const KEY = 'abababab'
+
 test('status is a list for people and the document for programs', async (t) => {
   const { run, opened } = await openNode(t)
   const { code, stdout } = await run(['status'])
@@ -13,6 +15,7 @@ test('status is a list for people and the document for programs', async (t) => {
   t.ok(stdout.includes('state      ✓ healthy\n'), stdout)
   t.ok(stdout.includes('leader     this node (term 2)\n'))
   t.ok(stdout.includes('members    1 voter; tolerates 0 failures\n'))
+  t.ok(stdout.includes(`this node  1 alder (voter, key ${KEY}), up`))
   t.alike(JSON.parse((await run(['status', '--json'])).stdout), opened.node.status())
   t.is((await run(['status', '-q'])).stdout, 'healthy\n')
 })
@@ -57,11 +60,27 @@ test('members is a table, ids, or the document', async (t) => {
   const { run, opened } = await openNode(t)
   t.is(
     (await run(['members'])).stdout,
-    'ID  NAME    ROLE   STATE   LAG  RTT  PATH  VERSION  ADDRESS\n' +
-      ' 1  alder*  voter  leader    0    –  –     0.1.0    –\n'
+    'ID  NAME    KEY       ROLE   STATE   LAG  RTT  PATH  VERSION  ADDRESS\n' +
+      ` 1  alder*  ${KEY}  voter  leader    0    –  –     0.1.0    –\n`
   )
   t.is((await run(['members', '-q'])).stdout, '1\n')
   t.alike(JSON.parse((await run(['members', '--json'])).stdout), opened.node.members())
+})
+
+test('members of one name are told apart by id and key, also where there is little room', async (t) => {
+  const { run, opened } = await openNode(t)
+  const [row] = opened.node.members().members
+  if (row === undefined) throw new Error('a member')
+  const rows = (...names: string[]) => ({
+    members: names.map((name, at) => ({ ...row, id: at + 1, name, key: `${at}f`.repeat(32) }))
+  })
+  const narrow = { isTerminal: true, columns: 45 }
+  opened.node.members = () => rows('vm', 'vm')
+  const { stdout } = await run(['members'], narrow)
+  t.ok(/^ 1  vm\*\s+0f0f0f0f .*\n 2  vm\*\s+1f1f1f1f /m.test(stdout), stdout)
+  opened.node.members = () => rows('vm', 'pc')
+  t.absent((await run(['members'], narrow)).stdout.includes('0f0f0f0f'))
+  t.ok((await run(['members'])).stdout.includes('0f0f0f0f'))
 })
 
 test('names that came from other machines cannot move the cursor', async (t) => {

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { chmodSync } from 'node:fs'
 import { Client } from '../../lib/client/client.ts'
 import { bytesOf } from '../../lib/encoding.ts'
-import { asAspenError } from '../../lib/errors.ts'
+import { asAspenError, CODES, isErrorCode } from '../../lib/errors.ts'
+import { CLIENT_GRACE_MS } from '../../lib/limits.ts'
 import { openServer } from '../http/open-server.ts'
 
 const PROBE = '{"ok":true,"checks":{}}'
@@ -64,6 +65,11 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   } catch (error) {
     return asAspenError(error).code
   }
+}
+
+async function outcomeOf(promise: Promise<unknown>): Promise<string> {
+  const code = await codeOf(promise)
+  return isErrorCode(code) ? `${code} ${CODES[code].outcome}` : code
 }
 
 const put = (client: Client): Promise<unknown> => client.kv.put(bytesOf('a'), bytesOf('1'))
@@ -214,12 +220,52 @@ test('a socket of another user is FORBIDDEN', { skip: process.getuid?.() === 0 }
   t.is(await codeOf(client.status()), 'FORBIDDEN')
 })
 
-test('a node that never answers: TIMEOUT after its own time and the margin', async (t) => {
+test('a node that never answers: nothing happened by a read, and a write is in doubt', async (t) => {
   const { client, requests } = await scripted(t, [])
-  const startedMs = Date.now()
-  t.is(await codeOf(client.kv.get(bytesOf('a'), { timeoutMs: 50 })), 'TIMEOUT')
-  t.ok(Date.now() - startedMs < 10_000)
-  t.is(requests.length, 1, 'it is not sent again')
+  const timeoutMs = 50
+  const reads = [client.kv.get(bytesOf('a'), { timeoutMs }), client.listTickets({ timeoutMs })]
+  const writes = [
+    client.kv.put(bytesOf('a'), bytesOf('1'), { timeoutMs }),
+    client.createTicket({ timeoutMs }),
+    client.revokeTicket('00000001', { timeoutMs })
+  ]
+  const startedMs = performance.now()
+  for (const read of reads) t.is(await outcomeOf(read), 'UNAVAILABLE refused')
+  for (const write of writes) t.is(await outcomeOf(write), 'TIMEOUT unknown')
+  const tookMs = performance.now() - startedMs
+  t.ok(tookMs >= timeoutMs + CLIENT_GRACE_MS - 5, 'the node has time to say how it ended')
+  t.ok(tookMs < 5 * (timeoutMs + CLIENT_GRACE_MS))
+  t.is(requests.length, 5, 'nothing is sent again')
+})
+
+test('what a node knows without asking anybody is waited for as long as was said', async (t) => {
+  const { client } = await scripted(t, [])
+  const startedMs = performance.now()
+  for (const look of [client.status({ timeoutMs: 50 }), client.members({ timeoutMs: 50 })]) {
+    t.is(await outcomeOf(look), 'UNAVAILABLE refused')
+  }
+  t.ok(performance.now() - startedMs < 50 + CLIENT_GRACE_MS, 'without the margin')
+})
+
+test('a write that had not left when its time was over did not happen', async (t) => {
+  const socketPath = join(await t.tmp(), 'aspen.sock')
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    socket.on('error', () => {})
+    t.teardown(() => socket.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve))
+  const client = Client.connect({ socketPath })
+  t.teardown(() => {
+    client.close()
+    server.close()
+  })
+  const change = {
+    kind: 'put',
+    value: new Uint8Array(1_000_000).fill(97),
+    condition: null
+  } as const
+  const changes = ['a', 'b', 'c', 'd'].map((key) => ({ ...change, key: bytesOf(key) }))
+  t.is(await outcomeOf(client.kv.write({ changes }, { timeoutMs: 50 })), 'UNAVAILABLE refused')
 })
 
 test('closing the client ends what is in progress', async (t) => {

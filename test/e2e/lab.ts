@@ -5,12 +5,13 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { COMMANDS, flagsOf } from '../../lib/cli/command-specs.ts'
 import { Client } from '../../lib/client/client.ts'
 import type { Status } from '../../lib/service/documents.ts'
 import { outputOf } from './output.ts'
@@ -63,9 +64,14 @@ export class Lab {
 
   /** A new bootstrap node, on another port than any before it. */
   async startDht(): Promise<void> {
-    const dataDir = join(this.root, 'dht')
-    const args = ['dht', '--port', '0', '--quiet', '--data-dir', dataDir]
-    const dht = spawn(process.execPath, [PROGRAM, ...args], {
+    const args = ['dht', '--port', '0', '--quiet']
+    // by this path its process is known as one of the lab's
+    const program = join(this.root, 'dht', 'aspen.js')
+    if (!existsSync(program)) {
+      mkdirSync(join(this.root, 'dht'))
+      symlinkSync(PROGRAM, program)
+    }
+    const dht = spawn(process.execPath, [program, ...args], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
     this.#keep(dht)
@@ -137,7 +143,8 @@ export class Lab {
     const { env = {} } = options
     const end = args.indexOf('--')
     const at = end === -1 ? args.length : end
-    const words = [...args.slice(0, at), '--data-dir', this.dataDir(machine), ...args.slice(at)]
+    const place = takesDataDir(args) ? ['--data-dir', this.dataDir(machine)] : []
+    const words = [...args.slice(0, at), ...place, ...args.slice(at)]
     const child = spawn(process.execPath, [PROGRAM, ...words], {
       env: { ...process.env, ASPEN_BOOTSTRAP: this.#bootstrap, NO_COLOR: '1', ...env },
       stdio: ['pipe', 'pipe', 'pipe']
@@ -256,6 +263,12 @@ export async function waitFor(
     if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms for ${what}`)
     await sleep(20)
   }
+}
+
+/** Whether the command is about a machine; what is no command is refused whatever comes with it. */
+function takesDataDir(args: readonly string[]): boolean {
+  const spec = COMMANDS.findLast(({ path }) => path.every((word, at) => args[at] === word))
+  return spec === undefined || flagsOf(spec).some((flag) => flag.spec.startsWith('--data-dir'))
 }
 
 function isAliveChild({ exitCode, signalCode }: ChildProcess): boolean {
