@@ -37,6 +37,7 @@ export class NodeTime implements Clock, Timers {
   #waiting: Due[] = []
   #isDraining = false
   #state: 'running' | 'paused' | 'killed' = 'running'
+  readonly #watchers: (() => void)[] = []
 
   constructor(time: VirtualTime, { rate = 1, wallOffsetMs = 0 }: NodeTimeOptions = {}) {
     assert(rate >= MIN_RATE && rate <= MAX_RATE, `a clock's rate is ${MIN_RATE} to ${MAX_RATE}`)
@@ -73,7 +74,9 @@ export class NodeTime implements Clock, Timers {
 
   /** The process is stopped: nothing of it runs until `resume`. Both clocks go on. */
   pause(): void {
-    if (this.#state === 'running') this.#state = 'paused'
+    if (this.#state !== 'running') return
+    this.#state = 'paused'
+    this.#tellWatchers()
   }
 
   /** What fell due meanwhile runs now, in the order in which it did, and before what falls due later. */
@@ -81,10 +84,16 @@ export class NodeTime implements Clock, Timers {
     if (this.#state !== 'paused') return
     this.#state = 'running'
     this.#drainSoon()
+    this.#tellWatchers()
   }
 
   get isPaused(): boolean {
     return this.#state === 'paused'
+  }
+
+  /** For those who live beside the process: `onChange` is called after each pause and each resume. */
+  watchPauses(onChange: () => void): void {
+    this.#watchers.push(onChange)
   }
 
   /** The wall clock is set, ahead or back; nothing else notices. */
@@ -109,6 +118,10 @@ export class NodeTime implements Clock, Timers {
     for (const due of this.#pending) due.handle?.cancel()
     this.#pending.clear()
     this.#waiting = []
+  }
+
+  #tellWatchers(): void {
+    for (const onChange of this.#watchers) onChange()
   }
 
   #arm(due: Due): void {

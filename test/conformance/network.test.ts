@@ -307,6 +307,24 @@ for (const [kind, makeFixture] of Object.entries(fixtures)) {
     t.ok(systemClock.nowMs() - startMs < 1_500)
   })
 
+  check(
+    'a dial that is cancelled, or whose network was closed, ends without a word',
+    async (t, stage) => {
+      const a = await stage.make({ name: 'a', id: 1 })
+      const network = stage.network('c')
+      await network.open()
+      const done: string[] = []
+      const [peer] = peersOf([a])
+      const target = { publicKey: a.keyPair.publicKey, addresses: peer?.addresses ?? [] }
+      network.dial(target, (result) => done.push(result.kind)).cancel()
+      network.dial(target, (result) => done.push(result.kind))
+      await network.close()
+      network.dial(target, (result) => done.push(result.kind))
+      await pause(1_500)
+      t.alike(done, [])
+    }
+  )
+
   check('closing twice is closing once', async (t, stage) => {
     const [a, b] = await linkedPair(stage)
     await Promise.all([a.links.close(), a.links.close(), b.links.close()])

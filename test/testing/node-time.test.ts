@@ -105,6 +105,17 @@ test('a node that is paused again before it has caught up keeps the rest, in ord
   t.alike(seen, ['a@5', 'b@5', 'c@10', 'd@10'])
 })
 
+test('who watches is told of each pause and each resume, once', (t) => {
+  const { node } = prepare()
+  const told: boolean[] = []
+  node.watchPauses(() => void told.push(node.isPaused))
+  node.pause()
+  node.pause()
+  node.resume()
+  node.resume()
+  t.alike(told, [true, false])
+})
+
 test('what is cancelled never runs, neither before it is due nor while it waits', async (t) => {
   const { time, node, seen, at } = prepare({ rate: 0.7 })
   node.start(1, at('never')).cancel()
