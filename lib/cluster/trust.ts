@@ -47,15 +47,16 @@ export class ClusterTrust implements Trust {
 
   hello(): OwnHello {
     const { id, boot, instance, version } = this.#parts
-    const { term, durableIndex } = this.#parts.status()
+    const { onDisk } = this.#parts.status()
     return {
       id,
       boot,
       instance,
       version,
       epoch: this.epoch(),
-      durableTerm: term,
-      lastIndex: durableIndex
+      // of one and the same write: the amnesia guard compares the pair with what was acknowledged
+      durableTerm: onDisk.term,
+      lastIndex: onDisk.lastIndex
     }
   }
 

@@ -82,7 +82,7 @@ export class Core {
     const floor = Math.max(restored.hardState?.commitIndex ?? 0, restored.appliedIndex)
     this.#commitIndex = Math.min(Math.max(floor, this.log.base.index), last.index)
     this.#writtenCommit = restored.hardState?.commitIndex ?? 0
-    this.durability = new Durability(last.index)
+    this.durability = new Durability({ term: this.#term, lastIndex: last.index })
     this.configurations = new Configurations(restored.configurations)
     assert(this.configurations.index <= last.index, 'no configuration lies beyond the log')
   }
@@ -211,7 +211,14 @@ export class Core {
     if (!isTermNew && !isVoteNew && firstIndex === null) return null
     const lastIndex = this.log.last.index
     const { nowMs } = this.now
-    const token = this.durability.start({ firstIndex, lastIndex, isTermNew, isVoteNew, nowMs })
+    const token = this.durability.start({
+      firstIndex,
+      lastIndex,
+      term: this.#term,
+      isTermNew,
+      isVoteNew,
+      nowMs
+    })
     const isHardStateDue = isTermNew || isVoteNew || this.#commitIndex > this.#writtenCommit
     if (isHardStateDue) this.#writtenCommit = this.#commitIndex
     return { token, hardState: isHardStateDue ? this.#hardState() : null, truncateFrom, entries }

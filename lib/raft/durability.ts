@@ -5,9 +5,12 @@
 // An entry is durable when no outstanding write begins at or below it. Comparing (term, index) of a
 // completed write with the log would not do: the same pair may have been overwritten and written
 // again since (B43).
+//
+// Writes are atomic: a crash leaves what one of them left, the last completed one or a later one. Term and
+// last index of that one write belong together, and are what a node says of its disk to others.
 
 import { assert } from '../assert.ts'
-import type { Index } from './entry.ts'
+import type { Index, Term } from './entry.ts'
 import type { Token } from './effects.ts'
 
 export interface PlannedWrite {
@@ -15,6 +18,8 @@ export interface PlannedWrite {
   readonly firstIndex: Index | null
   /** the last index of the log after the write */
   readonly lastIndex: Index
+  /** the term after the write */
+  readonly term: Term
   readonly isTermNew: boolean
   readonly isVoteNew: boolean
   readonly nowMs: number
@@ -23,8 +28,13 @@ export interface PlannedWrite {
 /** A write handed to the store and not answered yet. */
 interface Outstanding {
   readonly token: Token
-  readonly firstIndex: Index | null
-  readonly sinceMs: number
+  readonly write: PlannedWrite
+}
+
+/** What is on disk. */
+export interface OnDisk {
+  readonly term: Term
+  readonly lastIndex: Index
 }
 
 export class Durability {
@@ -37,10 +47,19 @@ export class Durability {
   #voteToken: Token = 0
   #lastIndex: Index
   #durableIndex: Index
+  /** what the last completed write left; changes only in complete */
+  #onDisk: OnDisk
 
-  constructor(lastIndex: Index) {
-    this.#lastIndex = lastIndex
-    this.#durableIndex = lastIndex
+  /** `onDisk` is what the start found. */
+  constructor(onDisk: OnDisk) {
+    this.#lastIndex = onDisk.lastIndex
+    this.#durableIndex = onDisk.lastIndex
+    this.#onDisk = onDisk
+  }
+
+  /** The term, and with it the last index, that no crash can take back. */
+  get onDisk(): OnDisk {
+    return this.#onDisk
   }
 
   /** The last index up to which the present log is durable. */
@@ -60,7 +79,8 @@ export class Durability {
   /** Numbers a write that goes to the store now. */
   start(write: PlannedWrite): Token {
     const token = ++this.#lastToken
-    this.#outstanding.push({ token, firstIndex: write.firstIndex, sinceMs: write.nowMs })
+    assert(write.term >= this.#onDisk.term, 'the durable term never falls')
+    this.#outstanding.push({ token, write })
     if (write.isTermNew) this.#termToken = token
     if (write.isVoteNew) this.#voteToken = token
     this.#lastIndex = write.lastIndex
@@ -73,7 +93,12 @@ export class Durability {
     assert(token <= this.#lastToken, 'only a token that was handed out completes')
     if (token <= this.#durableToken) return
     this.#durableToken = token
-    this.#outstanding = this.#outstanding.filter((write) => write.token > token)
+    const last = this.#outstanding.findLast((one) => one.token <= token)
+    if (last !== undefined) {
+      const { term, lastIndex } = last.write
+      this.#onDisk = { term, lastIndex }
+    }
+    this.#outstanding = this.#outstanding.filter((one) => one.token > token)
     this.#recompute()
   }
 
@@ -91,9 +116,8 @@ export class Durability {
   logGate(index: Index): Token | null {
     assert(index <= this.#lastIndex, 'what is acknowledged is in the log')
     let token = this.#termToken
-    for (const write of this.#outstanding) {
-      if (write.firstIndex !== null && write.firstIndex <= index)
-        token = Math.max(token, write.token)
+    for (const { token: ofWrite, write } of this.#outstanding) {
+      if (write.firstIndex !== null && write.firstIndex <= index) token = Math.max(token, ofWrite)
     }
     return this.#gate(token)
   }
@@ -101,7 +125,7 @@ export class Durability {
   /** Whether the oldest outstanding write has waited for `limitMs`. */
   isStalled(nowMs: number, limitMs: number): boolean {
     const oldest = this.#outstanding[0]
-    return oldest !== undefined && nowMs - oldest.sinceMs >= limitMs
+    return oldest !== undefined && nowMs - oldest.write.nowMs >= limitMs
   }
 
   #gate(token: Token): Token | null {
@@ -110,7 +134,7 @@ export class Durability {
 
   #recompute(): void {
     let durable = this.#lastIndex
-    for (const write of this.#outstanding) {
+    for (const { write } of this.#outstanding) {
       if (write.firstIndex !== null) durable = Math.min(durable, write.firstIndex - 1)
     }
     this.#durableIndex = durable

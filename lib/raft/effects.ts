@@ -11,6 +11,7 @@
 
 import type { NodeId } from '../node-id.ts'
 import type { Configuration, ConfigurationChange } from './configuration.ts'
+import type { OnDisk } from './durability.ts'
 import type { Entry, Index, Term } from './entry.ts'
 import type { Message } from './message.ts'
 
@@ -118,6 +119,8 @@ export interface Status {
   readonly lastTerm: Term
   /** the last index whose write is durable */
   readonly durableIndex: Index
+  /** the term on disk, and the last index of the log on disk: both of the last write that is durable */
+  readonly onDisk: OnDisk
   /** in use: the last configuration entry in the log, committed or not */
   readonly configuration: Configuration
   readonly configurationIndex: Index

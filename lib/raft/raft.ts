@@ -79,6 +79,7 @@ export class Raft {
       lastIndex: log.last.index,
       lastTerm: log.last.term,
       durableIndex: durability.durableIndex,
+      onDisk: durability.onDisk,
       configuration: configurations.current,
       configurationIndex: configurations.index,
       transferTarget: role.kind === 'leader' ? (role.transfer?.target ?? null) : null,

@@ -103,6 +103,7 @@ export interface OwnHello {
   /** random per process, 16 bytes */
   readonly instance: Uint8Array
   readonly epoch: number
+  /** term and last index of the log, as one durable write left them (amnesia guard, DESIGN §4) */
   readonly durableTerm: number
   readonly lastIndex: number
   /** program version, for people */

@@ -74,6 +74,7 @@ export function statusOf(configuration: Configuration, more: Partial<Status> = {
     lastIndex: 50,
     lastTerm: 4,
     durableIndex: 49,
+    onDisk: { term: 3, lastIndex: 48 },
     configuration,
     configurationIndex: 1,
     transferTarget: null,

@@ -31,6 +31,7 @@ function statusWith(roles: Readonly<Record<NodeId, MemberRole>>, lag = 0): Statu
     lastIndex: LAST_INDEX,
     lastTerm: 1,
     durableIndex: LAST_INDEX,
+    onDisk: { term: 1, lastIndex: LAST_INDEX },
     configuration: { members, outgoing: [] },
     configurationIndex: 1,
     transferTarget: null,

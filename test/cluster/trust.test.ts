@@ -141,8 +141,8 @@ test('the hello says what is durable, and the newest epoch that this node can op
     instance: new Uint8Array(16).fill(1),
     version: '1.2.3',
     epoch: 1,
-    durableTerm: 4,
-    lastIndex: 49
+    durableTerm: 3,
+    lastIndex: 48
   })
   const founder = trustWith({ trustState: { ...trustOf([]), epoch: 0 } }).trust
   t.is(founder.epoch(), 0)

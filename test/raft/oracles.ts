@@ -25,6 +25,8 @@ export class Oracles {
   /** voter and term → candidate, over all incarnations (I7) */
   readonly #votes = new Map<string, NodeId>()
   readonly #shownTerms = new Map<NodeId, number>()
+  /** what each node last acknowledged to the leader of which term: the memory of the amnesia guard */
+  readonly #acknowledged = new Map<NodeId, { readonly term: number; readonly index: Index }>()
   /** each node's log as its steps made it, durable or not (I9) */
   readonly #mirrors = new Map<NodeId, Entry[]>()
   /** reads not answered yet → what was committed when they came */
@@ -63,6 +65,7 @@ export class Oracles {
     if (after.commitIndex > before.commitIndex) this.#checkCommit(node, before, after)
     assert(after.commitIndex >= before.commitIndex, 'I8: commit never falls')
     assert(effects.commitIndex === after.commitIndex, 'effects name the commit index')
+    this.#checkDisk(node, after)
     this.#checkConfiguration(node, after)
     for (const { ref, index } of effects.reads) {
       const floor = present(this.#reads.get(`${node.id}/${node.boot}/${ref}`), 'an asked read')
@@ -92,6 +95,14 @@ export class Oracles {
       assert(entry.index === mirror.length + 1, 'the log is contiguous')
       mirror.push(entry)
     }
+  }
+
+  #checkDisk({ id, disk }: Node, { onDisk }: Status): void {
+    assert(onDisk.term === (disk.hardState?.term ?? 0), 'the durable term is the one on disk')
+    assert(onDisk.lastIndex === disk.last.index, 'so is the last index')
+    const { term, index } = this.#acknowledged.get(id) ?? { term: 0, index: 0 }
+    const isKept = onDisk.term > term || (onDisk.term === term && onDisk.lastIndex >= index)
+    assert(isKept, 'no node looks as if it had lost what it acknowledged')
   }
 
   #checkLeader(node: Node, before: Status, after: Status): void {
@@ -159,6 +170,9 @@ export class Oracles {
     if (message.kind === 'appendAnswer' && message.result.kind === 'matched') {
       const { matchIndex } = message.result
       assert(from.disk.last.index >= matchIndex, 'I7: only what is durable is acknowledged')
+      const known = this.#acknowledged.get(from.id)
+      const index = known?.term === term ? Math.max(known.index, matchIndex) : matchIndex
+      this.#acknowledged.set(from.id, { term, index })
     }
   }
 

@@ -90,6 +90,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
         lastIndex: 500,
         lastTerm: 4,
         durableIndex: 500,
+        onDisk: { term: 4, lastIndex: 500 },
         configuration: world.configuration,
         configurationIndex: 1,
         transferTarget: null,

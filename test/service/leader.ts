@@ -83,6 +83,7 @@ const NOBODY_LEADS: Status = {
   lastIndex: 0,
   lastTerm: 0,
   durableIndex: 0,
+  onDisk: { term: 1, lastIndex: 0 },
   configuration: { members: [], outgoing: [] },
   configurationIndex: 0,
   transferTarget: null,
