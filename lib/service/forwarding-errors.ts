@@ -22,6 +22,22 @@ export function rejectedError(): KeyValueStoreError {
   })
 }
 
+/**
+ * Nothing happened, and somebody has not answered within `timeoutMs`. Who had hardly any time is not to
+ * blame: that the deadline passed is all that is known.
+ */
+export function unansweredError(timeoutMs: number, cause: string): KeyValueStoreError {
+  if (timeoutMs >= ANSWER_EXPECTED_MS) return unavailableError(timeoutMs, cause)
+  return new KeyValueStoreError({
+    code: 'UNAVAILABLE',
+    message: `not carried out: the deadline of ${seconds(timeoutMs)} passed first`,
+    hint: 'allow more time; across the internet an answer may take most of a second'
+  })
+}
+
+/** Within this, everybody who is there has answered, also over a slow link and after a short pause. */
+const ANSWER_EXPECTED_MS = 1_000
+
 export function timeoutError(timeoutMs: number): KeyValueStoreError {
   return new KeyValueStoreError({
     code: 'TIMEOUT',
@@ -32,7 +48,7 @@ export function timeoutError(timeoutMs: number): KeyValueStoreError {
 }
 
 /** For people: `5 s`, `1.5 s`, `1 ms`. */
-export function seconds(timeoutMs: number): string {
+function seconds(timeoutMs: number): string {
   return timeoutMs < 1_000 ? `${timeoutMs} ms` : `${Math.round(timeoutMs / 100) / 10} s`
 }
 

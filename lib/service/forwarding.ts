@@ -20,6 +20,7 @@ import {
   overloadedError,
   rejectedError,
   timeoutError,
+  unansweredError,
   unavailableError,
   unknownError
 } from './forwarding-errors.ts'
@@ -325,9 +326,10 @@ export class Forwarder {
     if (this.#isClosed) return unavailableError(null, 'this node is closing')
     if (reason === 'clockOff') return unavailableError(timeoutMs, "the leader's clock is wrong")
     if (leader === null) return unavailableError(timeoutMs, 'no leader is known')
-    if (leader !== id)
-      return unavailableError(timeoutMs, `node ${leader} leads but does not answer`)
-    return unavailableError(timeoutMs, 'this node leads but a majority does not answer')
+    if (leader !== id) {
+      return unansweredError(timeoutMs, `node ${leader} leads but does not answer`)
+    }
+    return unansweredError(timeoutMs, 'this node leads but a majority does not answer')
   }
 }
 
