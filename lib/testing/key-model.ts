@@ -1,0 +1,200 @@
+// One key of the store as a model for the search: value, revision, version and existence, conditions,
+// and the revisions of writes and reads in the order of the log; and what each operation of a history
+// is to each of its keys.
+
+import { unreachable } from '../assert.ts'
+import type { Revision } from '../state-machine/state-machine.ts'
+import { expectedRevision } from './history.ts'
+import type { GetRecord, HistoryChange, HistoryRow } from './history.ts'
+import type { OperationRecord, WriteRecord } from './history.ts'
+import type { Interval, Model } from './wing-gong.ts'
+
+/** What an operation of the history is to one of its keys. */
+export type KeyOperation =
+  | {
+      readonly kind: 'write'
+      readonly record: WriteRecord
+      readonly change: HistoryChange
+      /** null: nobody saw that it took effect, and it need not have */
+      readonly revision: Revision | null
+      /** null: nobody was told */
+      readonly previousRevision: Revision | null
+    }
+  | {
+      readonly kind: 'failed'
+      readonly record: WriteRecord
+      readonly expected: Revision
+      readonly found: Revision | null
+    }
+  | {
+      readonly kind: 'get'
+      readonly record: GetRecord
+      readonly revision: Revision
+      readonly row: HistoryRow | null
+    }
+
+export interface KeyState {
+  readonly value: string
+  /** 0 when the key is absent; UNSEEN when a write that nobody saw put it */
+  readonly modRevision: Revision
+  readonly createRevision: Revision
+  readonly version: number
+  /** the highest revision that the order so far has reached */
+  readonly reached: Revision
+}
+
+const UNSEEN = -1
+const ABSENT: KeyState = { value: '', modRevision: 0, createRevision: 0, version: 0, reached: 0 }
+
+export const keyModel: Model<KeyState, KeyOperation> = {
+  init: () => ABSENT,
+  step(state, operation) {
+    switch (operation.kind) {
+      case 'write':
+        return afterWrite(state, operation)
+      case 'failed':
+        return isFailure(state, operation) ? state : undefined
+      case 'get':
+        return afterGet(state, operation)
+      default:
+        return unreachable(operation)
+    }
+  },
+  keyOf: ({ value, modRevision, createRevision, version, reached }) =>
+    `${modRevision},${createRevision},${version},${reached},${value}`
+}
+
+function afterWrite(
+  state: KeyState,
+  operation: KeyOperation & { readonly kind: 'write' }
+): KeyState | undefined {
+  const { change, revision, previousRevision } = operation
+  const { condition } = change
+  if (revision !== null && revision <= state.reached) return undefined
+  if (previousRevision !== null && !mayBeAt(state, previousRevision)) return undefined
+  // one that nobody saw and that changes nothing need not be in the order
+  if (condition !== null && !mayBeAt(state, expectedRevision(condition))) return undefined
+  const isAbsent = state.modRevision === 0
+  const reached = revision ?? state.reached
+  if (change.kind === 'delete') {
+    return isAbsent && revision === null ? undefined : { ...ABSENT, reached }
+  }
+  const modRevision = revision ?? UNSEEN
+  return {
+    value: change.value,
+    modRevision,
+    createRevision: isAbsent ? modRevision : state.createRevision,
+    version: state.version + 1,
+    reached
+  }
+}
+
+function afterGet(
+  state: KeyState,
+  { revision, row }: KeyOperation & { readonly kind: 'get' }
+): KeyState | undefined {
+  if (revision < state.reached) return undefined
+  const reached = revision
+  if (row === null) return state.modRevision === 0 ? { ...state, reached } : undefined
+  const { value, modRevision, createRevision, version } = row
+  const isSame =
+    value === state.value && modRevision === state.modRevision && version === state.version
+  if (!isSame || modRevision > revision) return undefined
+  if (state.createRevision === UNSEEN && createRevision < modRevision) {
+    return { ...state, createRevision, reached }
+  }
+  return createRevision === state.createRevision ? { ...state, reached } : undefined
+}
+
+/** Whether a condition can have failed in `state`. */
+function isFailure(
+  state: KeyState,
+  { expected, found }: KeyOperation & { readonly kind: 'failed' }
+): boolean {
+  if (found !== null) return found !== expected && mayBeAt(state, found)
+  return state.modRevision === UNSEEN || state.modRevision !== expected
+}
+
+function mayBeAt({ modRevision }: KeyState, revision: Revision): boolean {
+  return modRevision === UNSEEN ? revision > 0 : modRevision === revision
+}
+
+/** The operations by key, each with what it says about that key. */
+export function keyIntervals(
+  records: readonly OperationRecord[]
+): ReadonlyMap<string, readonly Interval<KeyOperation>[]> {
+  const seen = seenRevisions(records)
+  const byKey = new Map<string, Interval<KeyOperation>[]>()
+  for (const record of records) {
+    const { calledAt, returnedAt } = record
+    for (const [key, operation] of partsOf(record, seen)) {
+      const intervals = byKey.get(key) ?? []
+      if (intervals.length === 0) byKey.set(key, intervals)
+      intervals.push({ operation, calledAt, returnedAt })
+    }
+  }
+  return byKey
+}
+
+function* partsOf(
+  record: OperationRecord,
+  seen: ReadonlyMap<OperationRecord, Revision>
+): Iterable<readonly [string, KeyOperation]> {
+  if (isGet(record)) {
+    const { operation, outcome } = record
+    if (operation.consistency === 'stale' || outcome.kind !== 'got') return
+    const { revision, row } = outcome
+    yield [operation.key, { kind: 'get', record, revision, row }]
+    return
+  }
+  const { operation, outcome } = record
+  if (outcome.kind === 'refused') return
+  if (outcome.kind === 'conditionFailed') {
+    yield* partsOfFailed(record, outcome.found)
+    return
+  }
+  const isDone = outcome.kind === 'written'
+  const revision = isDone ? outcome.revision : (seen.get(record) ?? null)
+  for (const [position, change] of operation.changes.entries()) {
+    const previousRevision = isDone ? (outcome.previousRevisions[position] ?? 0) : null
+    yield [change.key, { kind: 'write', record, change, revision, previousRevision }]
+  }
+}
+
+/** A write of several changes says something only about the key that it names. */
+function* partsOfFailed(
+  record: WriteRecord,
+  found: { readonly key: string; readonly revision: Revision } | null
+): Iterable<readonly [string, KeyOperation]> {
+  const { changes } = record.operation
+  for (const { key, condition } of changes) {
+    if (condition === null) continue
+    const isMeant = found === null ? changes.length === 1 : found.key === key
+    const expected = expectedRevision(condition)
+    if (isMeant) yield [key, { kind: 'failed', record, expected, found: found?.revision ?? null }]
+  }
+}
+
+/** The revisions of writes of unknown outcome one of whose values was read. */
+function seenRevisions(
+  records: readonly OperationRecord[]
+): ReadonlyMap<OperationRecord, Revision> {
+  const owners = new Map<string, WriteRecord>()
+  for (const record of records) {
+    if (isGet(record) || record.outcome.kind !== 'unknown') continue
+    for (const change of record.operation.changes) {
+      if (change.kind === 'put') owners.set(change.value, record)
+    }
+  }
+  const seen = new Map<OperationRecord, Revision>()
+  for (const { outcome } of records) {
+    if (outcome.kind !== 'got' || outcome.row === null) continue
+    const owner = owners.get(outcome.row.value)
+    if (owner !== undefined) seen.set(owner, outcome.row.modRevision)
+  }
+  return seen
+}
+
+function isGet(record: OperationRecord): record is GetRecord {
+  return record.operation.kind === 'get'
+}

@@ -1,0 +1,201 @@
+// Whether a set of overlapping operations can be put in one order that respects real time and in
+// which each makes sense: the search of Wing and Gong (1993) with the cache of Lowe (2017), as in
+// Porcupine. Iterative; the cost is exponential in the worst case, therefore bounded, and what the
+// bound cuts off is undecided, not accepted.
+
+import { assert, present } from '../assert.ts'
+
+/** What a single copy does, one operation after another. */
+export interface Model<State, Operation> {
+  init(): State
+  /** the state after `operation`; undefined when the operation cannot have gone so in `state` */
+  step(state: State, operation: Operation): State | undefined
+  /** the same text for states that nothing can tell apart */
+  keyOf(state: State): string
+}
+
+/** An operation and when it was under way. Positions are unique over all calls and returns. */
+export interface Interval<Operation> {
+  readonly operation: Operation
+  readonly calledAt: number
+  /** null: it may take effect at any time after the call, or never */
+  readonly returnedAt: number | null
+}
+
+export type Verdict<Operation> =
+  | { readonly kind: 'ok'; readonly stepCount: number }
+  | {
+      readonly kind: 'illegal'
+      readonly stepCount: number
+      /** the longest order that the search found */
+      readonly prefix: readonly Operation[]
+      /** the operation that had to come next then, and could not */
+      readonly stuck: Operation
+    }
+  /** the budget was spent: neither shown nor refuted */
+  | { readonly kind: 'undecided'; readonly stepCount: number }
+
+/** Steps after which a search gives up unless the caller says otherwise; at its worst some seconds. */
+export const DEFAULT_STEP_BUDGET = 2_000_000
+/** A Map or Set holds no more than this; each step adds at most one entry. */
+const MAX_STEP_BUDGET = 2 ** 24 - 1
+
+/**
+ * Searches for a legal order. `stepBudget` bounds the steps of the model and with them the cache,
+ * which is some hundred bytes per step.
+ */
+export function checkIntervals<State, Operation>(
+  model: Model<State, Operation>,
+  intervals: readonly Interval<Operation>[],
+  stepBudget: number = DEFAULT_STEP_BUDGET
+): Verdict<Operation> {
+  assert(stepBudget > 0 && stepBudget <= MAX_STEP_BUDGET, 'a step budget fits the cache')
+  return new Search(model, intervals).run(stepBudget)
+}
+
+/** Whatever may stand before an event: another one, or the head of the list. */
+interface Link<Operation> {
+  next: Event<Operation> | null
+}
+
+/** A call or a return in the list of what is not in the order yet. */
+interface Event<Operation> extends Link<Operation> {
+  readonly operation: Operation
+  /** position among the intervals */
+  readonly bit: number
+  /** of a call: its return, if it has one */
+  readonly end: Event<Operation> | null
+  readonly isCall: boolean
+  previous: Link<Operation> | null
+}
+
+interface Chosen<State, Operation> {
+  readonly event: Event<Operation>
+  /** the state before it */
+  readonly state: State
+}
+
+class Search<State, Operation> {
+  readonly #model: Model<State, Operation>
+  /** stands before the first event */
+  readonly #head: Link<Operation>
+  /** operations that must be in the order */
+  readonly #closedCount: number
+  readonly #bits: Uint32Array
+  /** sets of chosen operations with the state that they led to */
+  readonly #seen = new Set<string>()
+  readonly #order: Chosen<State, Operation>[] = []
+  #closedChosen = 0
+  #best: { readonly prefix: readonly Operation[]; readonly stuck: Operation } | null = null
+
+  constructor(model: Model<State, Operation>, intervals: readonly Interval<Operation>[]) {
+    this.#model = model
+    this.#head = listOf(intervals)
+    this.#closedCount = intervals.filter(({ returnedAt }) => returnedAt !== null).length
+    this.#bits = new Uint32Array(Math.ceil(intervals.length / 32))
+  }
+
+  run(stepBudget: number): Verdict<Operation> {
+    let state = this.#model.init()
+    let event = this.#head.next
+    let stepCount = 0
+    while (this.#closedChosen < this.#closedCount) {
+      const at = present(event, 'a return that is not in the order')
+      if (!at.isCall) {
+        this.#note(at)
+        const last = this.#order.pop()
+        if (last === undefined) return { kind: 'illegal', stepCount, ...present(this.#best, 'why') }
+        state = last.state
+        this.#takeBack(last.event)
+        event = last.event.next
+        continue
+      }
+      if (stepCount === stepBudget) return { kind: 'undecided', stepCount }
+      stepCount++
+      const after = this.#model.step(state, at.operation)
+      if (after === undefined || !this.#choose(at, state, after)) {
+        event = at.next
+        continue
+      }
+      state = after
+      event = this.#head.next
+    }
+    return { kind: 'ok', stepCount }
+  }
+
+  /** Puts a call next in the order, unless the same set has led to the same state before. */
+  #choose(event: Event<Operation>, before: State, after: State): boolean {
+    this.#flip(event.bit)
+    const key = `${bitsText(this.#bits)}${this.#model.keyOf(after)}`
+    if (this.#seen.has(key)) {
+      this.#flip(event.bit)
+      return false
+    }
+    this.#seen.add(key)
+    this.#order.push({ event, state: before })
+    unlink(event)
+    if (event.end !== null) {
+      unlink(event.end)
+      this.#closedChosen++
+    }
+    return true
+  }
+
+  #takeBack(event: Event<Operation>): void {
+    this.#flip(event.bit)
+    if (event.end !== null) {
+      relink(event.end)
+      this.#closedChosen--
+    }
+    relink(event)
+  }
+
+  #flip(bit: number): void {
+    this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) ^ (1 << (bit & 31))
+  }
+
+  /** No order so far goes beyond `stuck`: remember the longest. */
+  #note({ operation }: Event<Operation>): void {
+    if (this.#best !== null && this.#best.prefix.length >= this.#order.length) return
+    this.#best = { prefix: this.#order.map(({ event }) => event.operation), stuck: operation }
+  }
+}
+
+/** All calls and returns in order of time, behind a head that is neither. */
+function listOf<Operation>(intervals: readonly Interval<Operation>[]): Link<Operation> {
+  const events: { readonly at: number; readonly event: Event<Operation> }[] = []
+  for (const [bit, { operation, calledAt, returnedAt }] of intervals.entries()) {
+    const links = { operation, bit, previous: null, next: null }
+    const end = returnedAt === null ? null : { ...links, end: null, isCall: false }
+    assert(returnedAt === null || returnedAt > calledAt, 'an operation returns after its call')
+    events.push({ at: calledAt, event: { ...links, end, isCall: true } })
+    if (end !== null && returnedAt !== null) events.push({ at: returnedAt, event: end })
+  }
+  events.sort((a, b) => a.at - b.at)
+  const head: Link<Operation> = { next: null }
+  let last = head
+  for (const { event } of events) {
+    event.previous = last
+    last.next = event
+    last = event
+  }
+  return head
+}
+
+function unlink<Operation>({ previous, next }: Event<Operation>): void {
+  if (previous !== null) previous.next = next
+  if (next !== null) next.previous = previous
+}
+
+/** Undoes the last `unlink` that is not undone. */
+function relink<Operation>(event: Event<Operation>): void {
+  if (event.previous !== null) event.previous.next = event
+  if (event.next !== null) event.next.previous = event
+}
+
+/** The set as text of fixed length: two UTF-16 units for each 32 members. */
+function bitsText(bits: Uint32Array): string {
+  let text = ''
+  for (const word of bits) text += String.fromCharCode(word & 0xffff, word >>> 16)
+  return text
+}
