@@ -29,7 +29,7 @@ export function onAppendAnswer(core: Core, from: NodeId, message: AppendAnswer):
   if (isNews) maybeAdvanceCommit(core, role)
   if (core.role !== role) return
   replicateTo(core, from, progress)
-  if (isNews) maybeTellCommit(core, role, { id: from, progress })
+  if (isNews) maybeTellCommit(core, role, progress)
   if (isNews && role.transfer?.target === from) maybeHandOver(core, role)
 }
 

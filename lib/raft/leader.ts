@@ -40,6 +40,7 @@ export function onLeaderTick(core: Core, role: LeaderState): void {
   if (role.transfer !== null && nowMs >= role.transfer.deadlineMs) role.transfer = null
   maybeLeaveJoint(core, role)
   if (nowMs < role.heartbeatDueMs) return
+  if (role.noticeDueMs !== null && nowMs >= role.noticeDueMs) tellCommit(core, role)
   broadcastHeartbeat(core, role)
   maybeHandOver(core, role)
 }
@@ -70,6 +71,7 @@ export function broadcastHeartbeat(core: Core, role: LeaderState): void {
   role.round = core.nextRound()
   role.heartbeatDueMs = core.now.nowMs + core.timing.heartbeatMs
   if (hasCommittedInTerm(core, role)) role.reads.start(role.round, core.commitIndex)
+  role.noticeDueMs = null
   for (const [id, progress] of role.progress) sendHeartbeat(core, role, { id, progress })
 }
 
@@ -86,13 +88,24 @@ function sendHeartbeat(core: Core, role: LeaderState, { id, progress }: Follower
 }
 
 /**
- * A follower that has everything hears of a commit now, by the present round once more, and not with
- * the next round or append: reads on it wait for that. With appends on the way it hears from those.
+ * A follower that has everything hears of a commit soon, by the present round once more, and not only
+ * with the next round: what it answers from its own state is as old as that. Under load the next append
+ * comes first and tells it; a read that another member confirms begins a round, which tells it too.
  */
-export function maybeTellCommit(core: Core, role: LeaderState, follower: Follower): void {
-  const { matchIndex, toldCommitIndex } = follower.progress
-  if (matchIndex < core.log.last.index || toldCommitIndex >= core.commitIndex) return
-  sendHeartbeat(core, role, follower)
+export function maybeTellCommit(core: Core, role: LeaderState, progress: Progress): void {
+  if (needsNotice(core, progress)) role.noticeDueMs ??= core.now.nowMs + COMMIT_NOTICE_MS
+}
+
+function tellCommit(core: Core, role: LeaderState): void {
+  role.noticeDueMs = null
+  for (const [id, progress] of role.progress) {
+    if (needsNotice(core, progress)) sendHeartbeat(core, role, { id, progress })
+  }
+}
+
+/** With appends on the way a follower hears from those. */
+function needsNotice(core: Core, { matchIndex, toldCommitIndex }: Progress): boolean {
+  return matchIndex === core.log.last.index && toldCommitIndex < core.commitIndex
 }
 
 /** Whether the term's first entry is committed: before, no reads (B50) and no changes (B18). */
@@ -115,7 +128,7 @@ export function maybeAdvanceCommit(core: Core, role: LeaderState): void {
     maybeLeaveJoint(core, role)
   }
   serveReads(core, role)
-  for (const [id, progress] of role.progress) maybeTellCommit(core, role, { id, progress })
+  for (const progress of role.progress.values()) maybeTellCommit(core, role, progress)
 }
 
 /** Starts a round for waiting reads, and answers those whose round a quorum has answered. */
@@ -190,6 +203,7 @@ function newLeaderState(core: Core): LeaderState {
     round: 0,
     heartbeatDueMs: sinceMs,
     transfer: null,
+    noticeDueMs: null,
     matchOf: (other) =>
       other === id ? core.durability.durableIndex : (ofFollower(other)?.matchIndex ?? 0),
     roundOf: (other) => (other === id ? role.round : (ofFollower(other)?.answeredRound ?? 0)),
@@ -204,3 +218,6 @@ function lastStamp(core: Core): number {
   if (last.index === base.index) return 0
   return core.log.entries(last.index, last.index + 1, 1)[0]?.timeMs ?? 0
 }
+
+/** How long a follower that holds the whole log waits to hear of a commit, unless an append comes first. */
+const COMMIT_NOTICE_MS = 10

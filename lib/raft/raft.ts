@@ -220,7 +220,11 @@ export class Raft {
   #deadlineMs(): number {
     const { role } = this.#core
     if (role.kind !== 'leader') return role.electionDeadlineMs
-    const transferMs = role.transfer?.deadlineMs ?? role.heartbeatDueMs
-    return Math.min(role.heartbeatDueMs, transferMs)
+    const { heartbeatDueMs, noticeDueMs, transfer } = role
+    return Math.min(
+      heartbeatDueMs,
+      noticeDueMs ?? heartbeatDueMs,
+      transfer?.deadlineMs ?? heartbeatDueMs
+    )
   }
 }

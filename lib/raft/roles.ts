@@ -45,6 +45,8 @@ export interface LeaderState {
   /** the last round of heartbeats */
   round: number
   heartbeatDueMs: number
+  /** when followers that nothing else has told of a commit are told; null while there is none */
+  noticeDueMs: number | null
   transfer: { readonly target: NodeId; readonly deadlineMs: number } | null
   /** what a quorum is asked for: durable log, answered round, time of the last answer */
   readonly matchOf: ValueOf

@@ -76,9 +76,9 @@ test('from the last vote to a committed entry: every effect of every step', (t) 
   })
   t.alike(cluster.acknowledge(1, 3, 2), nothing(0, won.deadlineMs), 'it is not durable here')
   const committed = cluster.step(1, { kind: 'durable', token: 2 })
-  // 3 has everything and is told at once; 2 hears it from what it still has to be sent
-  const told = { to: 3, message: { ...heartbeat, commitIndex: 2 } }
-  t.alike(committed, { ...nothing(2, won.deadlineMs), messages: [told] })
+  // 3 has everything and is told soon; 2 hears it from what it still has to be sent
+  const noticeMs = cluster.nowMs + 10
+  t.alike(committed, nothing(2, noticeMs))
   t.alike(cluster.raft(1).entries(2, 3, 100), [empty])
 
   // no other clock is known yet, so the log's time stands still
@@ -87,13 +87,37 @@ test('from the last vote to a committed entry: every effect of every step', (t) 
   const next = { previousIndex: 2, previousTerm: 2, previousHash: empty.hash }
   const hardState = { term: 2, votedFor: 1, commitIndex: 2 }
   t.alike(cluster.propose(1, 'a', 9), {
-    ...nothing(2, won.deadlineMs),
+    ...nothing(2, noticeMs),
     write: { token: 3, hardState, truncateFrom: null, entries: [entry] },
     proposed: [{ ref: 9, term: 2, from: 3, to: 4 }],
     messages: [
       { to: 3, message: { ...append, ...next, session: 2, entries: [entry], commitIndex: 2 } }
     ]
   })
+})
+
+test('a follower that holds the whole log hears of a commit soon, or from an append', (t) => {
+  const cluster = Cluster.alone(1, [1, 2, 3])
+  cluster.lead(1, [2])
+  const heartbeatDueMs = cluster.nowMs + timing.heartbeatMs
+  const told = { kind: 'heartbeat', term: 2, boot: 1, round: 1, commitIndex: 2 } as const
+  cluster.acknowledge(1, 2, 2)
+  cluster.nowMs += 9
+  t.alike(cluster.tick(1).messages, [])
+  // its own time does not begin again with another one's
+  const { deadlineMs } = cluster.acknowledge(1, 3, 2)
+  t.is(deadlineMs, cluster.nowMs + 1)
+  cluster.nowMs = deadlineMs
+  t.alike(cluster.tick(1), {
+    ...nothing(2, heartbeatDueMs),
+    messages: [2, 3].map((to) => ({ to, message: told }))
+  })
+
+  cluster.propose(1, 'a')
+  t.is(cluster.acknowledge(1, 2, 3).deadlineMs, cluster.nowMs + 10)
+  cluster.propose(1, 'b')
+  cluster.nowMs += 10
+  t.alike(cluster.tick(1), nothing(3, heartbeatDueMs), 'the append has told it')
 })
 
 test('what only a leader does, others refuse, and nothing happens', (t) => {
