@@ -222,6 +222,7 @@ export class Assembly {
       timers,
       send: (to, message) => this.#transport.send(to, message),
       onStatus: (status) => this.#onStatus(status),
+      onSecondLeader: (found) => this.#statusLog.tellSecondLeader(found),
       onApplied: (entries, results) => this.#onApplied(entries, results),
       onFailed: this.#parts.onFailed
     })

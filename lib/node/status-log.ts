@@ -1,11 +1,13 @@
 // One line in the log for each change of role, term or leader, and none for the other things of which
-// the core tells in the same call: a configuration, above all.
+// the core tells in the same call: a configuration, above all. And the one thing about leaders that
+// somebody must look at: two in one term.
 
-import type { Status } from '../raft/effects.ts'
+import type { SecondLeader, Status } from '../raft/effects.ts'
 
 /** The part of the log that this needs. */
 interface StatusEvents {
   info(fields: object, message: string): void
+  warn(fields: object, message: string): void
 }
 
 export class StatusLog {
@@ -22,5 +24,12 @@ export class StatusLog {
     if (news === this.#told) return
     this.#told = news
     this.#events.info({ event: 'raft.status', role, term, leader }, 'role, term or leader changed')
+  }
+
+  tellSecondLeader({ term, leader, claimant }: SecondLeader): void {
+    this.#events.warn(
+      { event: 'raft.twoLeaders', term, leader, claimant },
+      `nodes ${leader} and ${claimant} both say that they lead term ${term}; one of them is broken or lies`
+    )
   }
 }

@@ -61,6 +61,10 @@ export class Core {
   provenIndex: Index = 0
   /** the latest heartbeat round of this term's leader; earlier ones are late */
   heardRound = 0
+  /** the last one known to lead the present term, this node included; null until one is */
+  leaderOfTerm: NodeId | null = null
+  /** who said besides that it leads the present term, and was reported; only members get so far */
+  readonly #claimants = new Set<NodeId>()
   role: RoleState = { kind: 'follower', electionDeadlineMs: 0, leader: null }
   now: Now = { nowMs: 0, wallMs: 0 }
   outbox = new Outbox()
@@ -139,6 +143,15 @@ export class Core {
       before.kind === 'leader' || leader !== null ? this.drawElection() : before.electionDeadlineMs
     const heard = leader === null ? null : { id: leader, heardMs: this.now.nowMs }
     this.role = { kind: 'follower', electionDeadlineMs: deadline, leader: heard }
+    this.leaderOfTerm = leader ?? this.leaderOfTerm
+  }
+
+  /** `id` speaks as the leader of the present term. Reports it if that is known to be another (R1). */
+  hearClaim(id: NodeId): void {
+    const { term, leaderOfTerm: leader } = this
+    if (leader === null || leader === id || this.#claimants.has(id)) return
+    this.#claimants.add(id)
+    this.outbox.secondLeader = { term, leader, claimant: id }
   }
 
   /** A fresh election deadline: randomly spread, so that two nodes seldom start together (B17). */
@@ -201,6 +214,8 @@ export class Core {
       this.outbox.isTermNew = true
       this.provenIndex = 0
       this.heardRound = 0
+      this.leaderOfTerm = null
+      this.#claimants.clear()
     }
     this.outbox.isVoteNew ||= votedFor !== null
   }

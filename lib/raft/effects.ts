@@ -103,8 +103,18 @@ export interface Effects {
   readonly snapshotsNeeded: readonly NodeId[]
   /** set when this step found that the leader's log and ours differ below a matching entry */
   readonly diverged: { readonly leader: NodeId; readonly index: Index } | null
+  /** set when this step was shown a second leader of the present term; once per term and claimant */
+  readonly secondLeader: SecondLeader | null
   /** when to step next if nothing else happens; monotonic milliseconds */
   readonly deadlineMs: number
+}
+
+/** Two nodes that say that they lead one term: one of them is broken, or lies (R1). */
+export interface SecondLeader {
+  readonly term: Term
+  /** who was known to lead it, maybe this node */
+  readonly leader: NodeId
+  readonly claimant: NodeId
 }
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'

@@ -23,6 +23,7 @@ type Comparison =
   | { readonly kind: 'diverged'; readonly index: Index }
 
 export function onAppend(core: Core, from: NodeId, message: Append): void {
+  core.hearClaim(from)
   if (!maybeHearLeader(core, from)) return
   const comparison = compare(core, message)
   switch (comparison.kind) {
@@ -38,6 +39,7 @@ export function onAppend(core: Core, from: NodeId, message: Append): void {
 }
 
 export function onHeartbeat(core: Core, from: NodeId, message: Heartbeat): void {
+  core.hearClaim(from)
   if (message.round < core.heardRound || !maybeHearLeader(core, from)) return
   core.heardRound = message.round
   // only what this leader has proved to be ours too (R10, B31)
@@ -54,7 +56,8 @@ export function onTimeoutNow(core: Core, from: NodeId): void {
 
 /**
  * A message of the present term came from its leader. A term has one leader (R1): whoever else says
- * that it leads is broken or lies, and is not believed; nothing that a member says may end this node.
+ * that it leads is broken or lies. It is reported and, as long as the first one is heard, not believed;
+ * nothing that a member says may end this node.
  */
 function maybeHearLeader(core: Core, from: NodeId): boolean {
   const { role } = core

@@ -27,6 +27,7 @@ export function becomeLeader(core: Core): void {
   assert(core.configurations.mayCampaign(core.id), 'only a voter leads, of now or of before')
   const role = newLeaderState(core)
   core.role = role
+  core.leaderOfTerm = core.id
   core.provenIndex = core.log.last.index
   syncProgress(core, role)
   // it commits what earlier terms left, and tells the followers the term (R8, B45)
@@ -39,8 +40,8 @@ export function onLeaderTick(core: Core, role: LeaderState): void {
   const { nowMs } = core.now
   if (role.transfer !== null && nowMs >= role.transfer.deadlineMs) role.transfer = null
   maybeLeaveJoint(core, role)
-  if (nowMs < role.heartbeatDueMs) return
   if (role.noticeDueMs !== null && nowMs >= role.noticeDueMs) tellCommit(core, role)
+  if (nowMs < role.heartbeatDueMs) return
   broadcastHeartbeat(core, role)
   maybeHandOver(core, role)
 }
@@ -70,8 +71,8 @@ export function appendProposals(
 export function broadcastHeartbeat(core: Core, role: LeaderState): void {
   role.round = core.nextRound()
   role.heartbeatDueMs = core.now.nowMs + core.timing.heartbeatMs
-  if (hasCommittedInTerm(core, role)) role.reads.start(role.round, core.commitIndex)
   role.noticeDueMs = null
+  if (hasCommittedInTerm(core, role)) role.reads.start(role.round, core.commitIndex)
   for (const [id, progress] of role.progress) sendHeartbeat(core, role, { id, progress })
 }
 
@@ -202,8 +203,8 @@ function newLeaderState(core: Core): LeaderState {
     clock: new LogClock(id, lastStamp(core)),
     round: 0,
     heartbeatDueMs: sinceMs,
-    transfer: null,
     noticeDueMs: null,
+    transfer: null,
     matchOf: (other) =>
       other === id ? core.durability.durableIndex : (ofFollower(other)?.matchIndex ?? 0),
     roundOf: (other) => (other === id ? role.round : (ofFollower(other)?.answeredRound ?? 0)),

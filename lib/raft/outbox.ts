@@ -4,7 +4,15 @@
 import { assert } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Durability } from './durability.ts'
-import type { Effects, Outgoing, Ref, RefusalReason, Token, Write } from './effects.ts'
+import type {
+  Effects,
+  Outgoing,
+  Ref,
+  RefusalReason,
+  SecondLeader,
+  Token,
+  Write
+} from './effects.ts'
 import type { Entry, Index, Term } from './entry.ts'
 import type { Message } from './message.ts'
 import type { ConfirmedRead } from './reads.ts'
@@ -35,6 +43,7 @@ export class Outbox {
   readonly #reads: ConfirmedRead[] = []
   readonly #snapshotsNeeded: NodeId[] = []
   #diverged: { leader: NodeId; index: Index } | null = null
+  secondLeader: SecondLeader | null = null
 
   send(to: NodeId, message: Message, promised: Promised): void {
     this.#messages.push({ to, message, promised })
@@ -82,6 +91,7 @@ export class Outbox {
       reads: this.#reads,
       snapshotsNeeded: this.#snapshotsNeeded,
       diverged: this.#diverged,
+      secondLeader: this.secondLeader,
       deadlineMs: end.deadlineMs
     }
   }

@@ -11,17 +11,18 @@
 
 import { assert } from '../assert.ts'
 import type { Clock, Timer, Timers } from '../clock.ts'
-import { AspenError, StorageError } from '../errors.ts'
+import { AspenError } from '../errors.ts'
 import { MAX_APPLY_BYTES, MAX_BATCH_SIZE } from '../limits.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
 import { votersOf } from '../raft/configuration.ts'
-import type { Effects, Event, Outgoing, Status, Token } from '../raft/effects.ts'
+import type { Effects, Event, Outgoing, SecondLeader, Status, Token } from '../raft/effects.ts'
 import type { Entry, Index } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
 import type { ConsensusCore } from './consensus-core.ts'
+import { failDiverged } from './divergence.ts'
 import { Proposals } from './proposals.ts'
 import type { Outcome, Proposal, Refusal } from './proposals.ts'
 import { WaitingReads } from './waiting-reads.ts'
@@ -37,6 +38,8 @@ export interface ReplicaParts {
   readonly send: (to: NodeId, message: Message) => void
   /** role, term, leader or configuration changed */
   readonly onStatus: (status: Status) => void
+  /** a member claims a term that another one leads; for people: the node goes on */
+  readonly onSecondLeader: (found: SecondLeader) => void
   /** after the transaction that holds them */
   readonly onApplied: (entries: readonly Entry[], results: readonly ApplyResult[]) => void
   /** once; the process must end */
@@ -259,8 +262,9 @@ export class Replica {
   /** Writes and messages, in the order of the contract. */
   #carryOut(effects: Effects): void {
     assert(effects.snapshotsNeeded.length === 0, 'no log is compacted, so none needs a snapshot')
-    if (effects.diverged !== null) this.#reportDivergence(effects.diverged)
-    const { write } = effects
+    const { diverged, secondLeader, write } = effects
+    if (diverged !== null) failDiverged(this.#parts.id, this.#parts.log, diverged)
+    if (secondLeader !== null) this.#parts.onSecondLeader(secondLeader)
     if (write !== null) {
       assert(write.token > this.#writtenToken, 'writes are handed over in token order')
       this.#writtenToken = write.token
@@ -364,16 +368,6 @@ export class Replica {
       else this.#setTimer()
     })
     this.#timer = { handle, atMs }
-  }
-
-  /** Our record is read again, which verifies it: a bad one is ours (CORRUPTED); a good one is a broken promise. */
-  #reportDivergence(diverged: { readonly leader: NodeId; readonly index: Index }): never {
-    if (diverged.index > 0) this.#parts.log.entries(diverged.index, diverged.index + 1, 1)
-    throw new StorageError({
-      code: 'LOG_DIVERGED',
-      message: `entry ${diverged.index} of node ${this.#parts.id} and of leader ${diverged.leader} have one term and two contents`,
-      fields: { index: diverged.index, node: this.#parts.id, leader: diverged.leader }
-    })
   }
 
   #refuse(asked: Asked, reason: Refusal): void {

@@ -119,6 +119,7 @@ export function nothing(commitIndex: Index, deadlineMs: number): Effects {
     reads: [],
     snapshotsNeeded: [],
     diverged: null,
+    secondLeader: null,
     deadlineMs
   }
 }

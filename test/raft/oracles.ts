@@ -60,6 +60,7 @@ export class Oracles {
     const before = present(this.#before, 'the status before')
     const after = node.raft.status()
     assert(effects.diverged === null, 'no log diverges')
+    assert(effects.secondLeader === null, 'I1: nobody hears of a second leader')
     this.#checkWrite(node, before, effects)
     this.#checkLeader(node, before, after)
     if (after.commitIndex > before.commitIndex) this.#checkCommit(node, before, after)

@@ -123,11 +123,14 @@ test('§5.1 who wins an election leads for the rest of the term', (t) => {
   const { deadlineMs } = cluster.node(1)
   const strays: readonly Message[] = [
     voteAnswer(2, false),
-    { kind: 'preVoteAnswer', term: 2, isGranted: false, ownTerm: 2 },
-    heartbeat(2, 9),
-    appendAfter(stored(cluster, 1), { term: 2 })
+    { kind: 'preVoteAnswer', term: 2, isGranted: false, ownTerm: 2 }
   ]
   for (const message of strays) t.alike(cluster.message(1, 5, message), nothing(0, deadlineMs))
+  const secondLeader = { term: 2, leader: 1, claimant: 5 }
+  const named = { ...nothing(0, deadlineMs), secondLeader }
+  t.alike(cluster.message(1, 5, heartbeat(2, 9)), named)
+  const append = appendAfter(stored(cluster, 1), { term: 2 })
+  t.alike(cluster.message(1, 5, append), nothing(0, deadlineMs))
   t.alike(cluster.message(1, 5, vote(2, 9, 2)), {
     ...nothing(0, deadlineMs),
     messages: [{ to: 5, message: voteAnswer(2, false) }]

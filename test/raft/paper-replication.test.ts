@@ -303,7 +303,9 @@ test('§5.3 leader append-only: no message makes a leader overwrite or delete an
   const other = entriesAfter(first, [2, 2, 2], 'other')
   const { deadlineMs } = cluster.node(1)
   const own = appendAfter(first, { term: 2, entries: other, commitIndex: 4 })
-  t.alike(cluster.message(1, 4, own), nothing(0, deadlineMs), 'a second leader is not believed')
+  const secondLeader = { term: 2, leader: 1, claimant: 4 }
+  const named = { ...nothing(0, deadlineMs), secondLeader }
+  t.alike(cluster.message(1, 4, own), named, 'a second leader is named and not believed')
   t.alike(cluster.message(1, 4, { ...own, term: 1 }), {
     ...nothing(0, deadlineMs),
     messages: [{ to: 4, message: rejected(2, [1, 0, 0]) }]

@@ -76,6 +76,26 @@ test('a leader with another entry in place of a committed one is named, and foll
   t.alike(follower.happened, [], 'it neither wrote nor said anything')
 })
 
+test('a second leader of a term is told upward with both names, and ends nobody', async (t) => {
+  const net = new Replicas([1, 2, 3])
+  const leader = await net.elect()
+  const [follower, claimant] = net.others(leader).map((one) => present(one, 'a follower'))
+  const idOf = (machine: typeof follower) =>
+    present([...net.machines].find(([, one]) => one === machine)?.[0], 'its id')
+  const { term } = leader.replica.status
+  const claim = { kind: 'heartbeat', term, boot: 1, round: 9_999, commitIndex: 0 } as const
+  const found = { term, leader: idOf(leader), claimant: idOf(claimant) }
+  for (const machine of [leader, present(follower, 'a follower')]) {
+    machine.replica.onMessage(found.claimant, claim)
+    machine.replica.onMessage(found.claimant, claim)
+    t.alike(machine.secondLeaders, [found])
+    t.is(machine.failure, null)
+  }
+  const outcomes = propose(leader, 'k')
+  await net.time.run(500)
+  t.is(outcomes[0]?.kind, 'done', 'the leader goes on')
+})
+
 test('when the own record is the bad one, a divergence is corruption', async (t) => {
   const net = new Replicas([1, 2, 3])
   const leader = await net.elect()

@@ -7,7 +7,7 @@ import { MemoryLogDisk, MemoryLogStore } from '../../lib/log-store/memory-log-st
 import type { LogWrite } from '../../lib/log-store/log-tail.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
-import type { HardState } from '../../lib/raft/effects.ts'
+import type { HardState, SecondLeader } from '../../lib/raft/effects.ts'
 import { decodeMessage, encodeConfiguration, encodeMessage } from '../../lib/raft/encoding.ts'
 import type { Entry, EntryId } from '../../lib/raft/entry.ts'
 import { chained, ENTRY_KIND, genesis } from '../../lib/raft/entry.ts'
@@ -36,6 +36,7 @@ export class Machine {
   readonly log: MemoryLogStore
   readonly happened: Happening[] = []
   failure: AspenError | null = null
+  readonly secondLeaders: SecondLeader[] = []
   /** false: what the state machine applied waits until `letApply` */
   isApplying = true
   /** false: log writes stay in progress until `letWrite` */
@@ -80,6 +81,7 @@ export class Machine {
         net.send(id, to, message)
       },
       onStatus: () => {},
+      onSecondLeader: (found) => this.secondLeaders.push(found),
       onApplied: () => {},
       onFailed
     })
