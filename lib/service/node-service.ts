@@ -5,22 +5,21 @@ import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts
 import type { ClusterView } from './cluster-view.ts'
 import type { Health, Members, NewTicket, Probe, Status, Tickets } from './documents.ts'
 import type { Forwarder } from './forwarding.ts'
-import type { KeyValueStore } from './key-value-store.ts'
-import type { NodeApi, RequestOptions, TicketOptions } from './node-api.ts'
+import type { KeyValueApi, NodeApi, RequestOptions, TicketOptions } from './node-api.ts'
 import type { TicketOffice } from './ticket-office.ts'
 
 export interface NodeServiceParts {
-  readonly kv: KeyValueStore
-  readonly view: ClusterView
-  readonly tickets: TicketOffice
-  readonly forwarder: Forwarder
+  readonly kv: KeyValueApi
+  readonly view: Pick<ClusterView, 'status' | 'members' | 'health' | 'livez'>
+  readonly tickets: Pick<TicketOffice, 'create' | 'list' | 'revoke'>
+  readonly forwarder: Pick<Forwarder, 'confirmRead'>
 }
 
 export class NodeService implements NodeApi {
-  readonly kv: KeyValueStore
-  readonly #view: ClusterView
-  readonly #tickets: TicketOffice
-  readonly #forwarder: Forwarder
+  readonly kv: KeyValueApi
+  readonly #view: NodeServiceParts['view']
+  readonly #tickets: NodeServiceParts['tickets']
+  readonly #forwarder: NodeServiceParts['forwarder']
   #isDraining = false
 
   constructor(parts: NodeServiceParts) {
