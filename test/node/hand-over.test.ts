@@ -11,8 +11,9 @@ import type { MemoryNode } from '../../lib/testing/memory-cluster.ts'
 import type { LinkStatus } from '../../lib/transport/transport.ts'
 
 const LONG_MS = 60_000
-/** What the links say. */
-const RTT_MS = 2
+const DELAY_MS = 20
+/** What the links say, truly. */
+const RTT_MS = 2 * DELAY_MS
 
 interface Scene {
   readonly cluster: MemoryCluster
@@ -20,8 +21,8 @@ interface Scene {
   readonly others: readonly MemoryNode[]
 }
 
-async function threeVoters(seed: number, delayMs = 1): Promise<Scene> {
-  const cluster = new MemoryCluster({ seed, delayMs })
+async function threeVoters(seed: number): Promise<Scene> {
+  const cluster = new MemoryCluster({ seed, delayMs: DELAY_MS })
   const { time } = cluster
   const a = await time.settled(cluster.create('a'), LONG_MS)
   const { ticket } = await time.settled(a.assembly.service.createTicket(), LONG_MS)
@@ -93,7 +94,7 @@ function put(node: MemoryNode, key: string): { end: string | null } {
 }
 
 test('the node that was asked leads, and no write under way anywhere is lost or in doubt', async (t) => {
-  const scene = await threeVoters(11, 20)
+  const scene = await threeVoters(11)
   const { cluster, leader, others } = scene
   const writes: { end: string | null }[] = []
   for (let round = 0; round < 20; round++) {
@@ -119,7 +120,7 @@ test('the node that was asked leads, and no write under way anywhere is lost or 
 
 test('what was proposed before is settled, and nothing is taken any more, when another is asked', async (t) => {
   for (const writeCount of [0, 5]) {
-    const scene = await threeVoters(16, 20)
+    const scene = await threeVoters(16)
     const { cluster, leader, others } = scene
     for (let count = 0; count < writeCount; count++) put(leader, `k${count}`)
     await cluster.time.run(1)
@@ -189,7 +190,7 @@ test('only who is in reach is asked', async (t) => {
     const { targets } = await go(scene, scene.leader, { reach: [idOf(target)] })
     t.alike(targets, [idOf(target)])
     const leads = (): boolean => scene.cluster.leader() === target
-    t.ok(await scene.cluster.time.runUntil(leads, 100))
+    t.ok(await scene.cluster.time.runUntil(leads, 4 * RTT_MS))
   }
 })
 
