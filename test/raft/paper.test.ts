@@ -56,6 +56,20 @@ test('fig. 2 State: what is persistent is on stable storage before a request is 
   t.alike(cluster.network.at(-1), { from: 1, to: 3, message: matched(2, 3) })
 })
 
+test('fig. 2 State: a vote in a term that is on stable storage already waits for its own write', (t) => {
+  const cluster = follower()
+  cluster.message(1, 2, vote(2, 0, 0))
+  t.alike(cluster.node(1).disk.hardState, { term: 2, votedFor: null, commitIndex: 0 })
+  cluster.isDiskFast = false
+  const effects = cluster.message(1, 3, vote(2, 1, 1))
+  const hardState = { term: 2, votedFor: 3, commitIndex: 0 }
+  t.alike(effects, {
+    ...nothing(0, effects.deadlineMs),
+    write: { token: 2, hardState, truncateFrom: null, entries: [] },
+    gated: [{ to: 3, token: 2, message: voteAnswer(2) }]
+  })
+})
+
 test('fig. 2 State, currentTerm: 0 on first boot, then the latest term seen, never less, over restarts', (t) => {
   const cluster = new Cluster()
   cluster.add(1)
