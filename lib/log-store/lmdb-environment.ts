@@ -29,6 +29,7 @@ import { MAX_LOG_FILE_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { decodeState, indexKey } from './encoding.ts'
 import type { LogRecords } from './restore.ts'
+import { readRecord } from './restore.ts'
 
 type Records = Database<Uint8Array, Uint8Array>
 
@@ -92,7 +93,7 @@ export function recordsOf(environment: LogEnvironment): LogRecords {
       decodeState(readBytes(states[1], STATE_KEY))
     ],
     entryCount: entryCountOf(entries),
-    record: (index: Index) => readBytes(entries, indexKey(index))
+    entryAt: (index: Index) => readRecord(readBytes(entries, indexKey(index)), index)
   }
 }
 

@@ -14,14 +14,14 @@ import type { FoundState, LogState, VerifiedEntry } from './encoding.ts'
 import { decodeEntry, LOG_FORMAT } from './encoding.ts'
 import type { RestoredLog } from './log-store.ts'
 
-/** The records of a log as they lie on disk. */
+/** What lies on the disk of a log. */
 export interface LogRecords {
   /** both copies of the state */
   readonly states: readonly [FoundState, FoundState]
   /** how many entry records there are */
   readonly entryCount: number
-  /** undefined when there is none */
-  readonly record: (index: Index) => Uint8Array | undefined
+  /** verified by itself. @throws StorageError CORRUPTED, also when there is none */
+  readonly entryAt: (index: Index) => VerifiedEntry
 }
 
 /** The state that both copies agree on; null for a log that was never made. */
@@ -49,7 +49,7 @@ export function verifyLog(records: LogRecords, state: LogState): RestoredLog {
   const configurations: { index: Index; configuration: Configuration }[] = []
   let previous: EntryId = state.base
   for (let index = state.base.index + 1; index <= state.last.index; index++) {
-    const { entry, previousHash } = readRecord(records.record(index), index)
+    const { entry, previousHash } = records.entryAt(index)
     const isLinked = equalSecret(previousHash, previous.hash)
     if (!isLinked) throw corrupted(index, 'does not follow the entry before it')
     if (entry.term < previous.term) throw corrupted(index, 'has an older term than its predecessor')

@@ -15,14 +15,13 @@ import {
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { open as openLmdb } from 'lmdb'
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import { assert, present } from '../../lib/assert.ts'
 import { hash } from '../../lib/crypto.ts'
 import type { LmdbLogStoreOptions } from '../../lib/log-store/lmdb-log-store.ts'
 import { LmdbLogStore } from '../../lib/log-store/lmdb-log-store.ts'
-import { LOG_DATA_FILE, STATE_KEY, storageErrorOf } from '../../lib/log-store/lmdb-environment.ts'
+import { LOG_DATA_FILE, storageErrorOf } from '../../lib/log-store/lmdb-environment.ts'
 import {
   encodeEntry,
   ENTRY_HEADER_BYTES,
@@ -30,6 +29,7 @@ import {
   STATE_BYTES
 } from '../../lib/log-store/encoding.ts'
 import { SeededRandom } from '../../lib/random.ts'
+import { editEntries, editState, recordOf } from './lmdb-damage.ts'
 import { durably, entriesAfter, failureOf, GENESIS } from './log-samples.ts'
 
 const KILL_COUNT = Number(process.env['KILLS'] ?? 20)
@@ -121,34 +121,6 @@ test('a record that was replaced once does not come back unnoticed', async (t) =
     const error = await failureOf(LmdbLogStore.open(optionsFor(directory)))
     t.alike([error.code, error.detail.fields?.['index']], ['CORRUPTED', named])
   }
-})
-
-test('damage that appears while the log is open is found by the read', async (t) => {
-  const directory = await makeLog(t, 50)
-  const { store } = await LmdbLogStore.open(optionsFor(directory))
-  const file = await openFile(join(directory, LOG_DATA_FILE), 'r+')
-  const bytes = await file.readFile()
-  const at = bytes.indexOf(recordOf(30)) + 100
-  await file.write(Uint8Array.of(present(bytes[at], 'a byte') ^ 1), 0, 1, at)
-  await file.close()
-  t.is(store.entries(1, 30, 1e9).length, 29)
-  await t.exception(() => store.entries(25, 40, 1e9), /entry 30 does not match its checksum/)
-  await t.exception(() => store.idAt(30), /entry 30 does not match its checksum/)
-  await store.close()
-})
-
-test('one damaged copy of the state is tolerated and made anew, two are not', async (t) => {
-  const directory = await makeLog(t, 5)
-  for (const name of ['state-a', 'state-b', 'state-a'] as const) {
-    await editState(directory, [name], flipLastByte)
-    const { store, restored } = await LmdbLogStore.open(optionsFor(directory))
-    t.is(store.last.index, 5)
-    t.alike(restored.hardState, { term: 9, votedFor: 3, commitIndex: 2 })
-    await store.close()
-  }
-  await editState(directory, ['state-a', 'state-b'], flipLastByte)
-  const error = await failureOf(LmdbLogStore.open(optionsFor(directory)))
-  t.is(error.code, 'CORRUPTED')
 })
 
 test('a log without any state is not taken for an empty one', async (t) => {
@@ -263,13 +235,6 @@ async function makeLog(t: Assert, count: number): Promise<string> {
   return directory
 }
 
-/** The record of entry `index` of `makeLog`. */
-function recordOf(index: number): Uint8Array {
-  const entries = entriesAfter(GENESIS, { count: index })
-  const previous = entries.at(-2) ?? GENESIS
-  return encodeEntry(present(entries.at(-1), 'an entry'), previous.hash)
-}
-
 async function damagedCopy(t: Assert, directory: string, position: number): Promise<string> {
   assert(position > 0, 'a position in the file')
   const copy = join(await mkdtemp(join(await t.tmp(), 'damaged-')), 'log')
@@ -281,51 +246,6 @@ async function damagedCopy(t: Assert, directory: string, position: number): Prom
   await file.write(Uint8Array.of((byte[0] ?? 0) ^ 0x10), 0, 1, position)
   await file.close()
   return copy
-}
-
-type Raw = ReturnType<typeof rawDatabase>
-
-function rawDatabase(directory: string, name: string) {
-  const binary = { keyEncoding: 'binary', encoding: 'binary' } as const
-  const root = openLmdb<Uint8Array, Uint8Array>({
-    path: directory,
-    noSubdir: false,
-    overlappingSync: false,
-    maxDbs: 4,
-    mapSize: 2 ** 30,
-    ...binary
-  })
-  const database = root.openDB<Uint8Array, Uint8Array>({ name, ...binary })
-  return { root, database }
-}
-
-async function editEntries(
-  directory: string,
-  edit: (entries: Raw['database']) => Promise<unknown>
-): Promise<void> {
-  const { root, database } = rawDatabase(directory, 'entries')
-  await edit(database)
-  await root.close()
-}
-
-async function editState(
-  directory: string,
-  names: readonly string[],
-  edit: (record: Uint8Array) => Uint8Array | null
-): Promise<void> {
-  for (const name of names) {
-    const { root, database } = rawDatabase(directory, name)
-    const edited = edit(present(database.getBinary(STATE_KEY), 'a state'))
-    if (edited === null) await database.remove(STATE_KEY)
-    else await database.put(STATE_KEY, edited)
-    await root.close()
-  }
-}
-
-function flipLastByte(record: Uint8Array): Uint8Array {
-  const flipped = Uint8Array.from(record)
-  flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1
-  return flipped
 }
 
 /** Kills the child `delayMs` after its first line. */

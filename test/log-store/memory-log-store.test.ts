@@ -1,12 +1,14 @@
-// What only the log store in memory can do: lose power and fail when it is told to.
+// What only the log store in memory can do: lose power, fail and rot when it is told to.
 
+import fc from 'fast-check'
 import test from 'brittle'
-import { AssertionError } from '../../lib/assert.ts'
-import type { AspenError } from '../../lib/errors.ts'
-import { StorageError } from '../../lib/errors.ts'
+import { AssertionError, present } from '../../lib/assert.ts'
+import { AspenError, StorageError } from '../../lib/errors.ts'
 import { MemoryLogDisk, MemoryLogStore } from '../../lib/log-store/memory-log-store.ts'
+import type { LogPlace } from '../../lib/log-store/memory-log-store.ts'
+import type { LogWrite } from '../../lib/log-store/log-tail.ts'
 import { SeededRandom } from '../../lib/random.ts'
-import { entriesAfter, GENESIS, NOTHING, plain } from './log-samples.ts'
+import { durably, entriesAfter, GENESIS, NOTHING, plain } from './log-samples.ts'
 
 test('a crash loses exactly what was not durable, and calls nothing any more', async (t) => {
   const { disk, deferred, store } = prepare()
@@ -44,15 +46,132 @@ test('a failure is told once, and then nothing more is called', (t) => {
   t.absent(store.entries(1, 2, 1e9).length)
 })
 
+/** Three writes that are durable, then four in progress: the second of them truncates, the last has no entry. */
+function inProgress() {
+  const { disk, deferred, store } = prepare()
+  const old = entriesAfter(GENESIS, { count: 5 })
+  const fresh = entriesAfter(present(old[2], 'an entry'), { count: 2, term: 2 })
+  const vote = { term: 3, votedFor: 1, commitIndex: 0 }
+  const writes: Partial<LogWrite>[] = [
+    { entries: old.slice(0, 3), hardState: { term: 1, votedFor: null, commitIndex: 0 } },
+    { entries: old.slice(3) },
+    { truncateFrom: 4, entries: fresh, hardState: { term: 2, votedFor: 2, commitIndex: 0 } },
+    { truncateFrom: 5 },
+    { hardState: vote }
+  ]
+  for (const write of writes) store.write({ ...NOTHING, ...write }, () => {})
+  deferred[0]?.()
+  const logs = [
+    old.slice(0, 3),
+    old,
+    [...old.slice(0, 3), ...fresh],
+    [...old.slice(0, 3), ...fresh.slice(0, 1)]
+  ]
+  const found = logs.map((entries, kept) => ({ entries, term: kept < 2 ? 1 : 2 }))
+  return { disk, store, found: [...found, { entries: logs[3] ?? [], term: 3 }] }
+}
+
+test('of the writes in progress a crash keeps as many as it is told, each whole, none told', (t) => {
+  for (const isTorn of [false, true]) {
+    for (let kept = 0; kept <= 5; kept++) {
+      const { disk, store, found } = inProgress()
+      store.crash({ kept, isTorn })
+      store.crash({ kept: 0 })
+      const expected = present(found[Math.min(kept, 4)], 'what is found')
+      for (let count = 0; count < 2; count++) {
+        const again = prepare(disk)
+        t.alike(again.store.entries(1, 9, 1e9).map(plain), expected.entries.map(plain))
+        t.is(again.restored.hardState?.term, expected.term)
+      }
+    }
+  }
+})
+
+test('after what a crash kept the log goes on', async (t) => {
+  const { disk, store, found } = inProgress()
+  store.crash({ kept: 2, isTorn: true })
+  const again = prepare(disk)
+  const last = present(found[2]?.entries.at(-1), 'the last entry')
+  t.alike(again.store.last, again.store.idAt(5))
+  const more = entriesAfter(last, { count: 2, term: 4 })
+  const written = durably(again.store, { entries: more })
+  again.deferred[0]?.()
+  await written
+  again.store.crash()
+  t.is(prepare(disk).store.last.index, 7)
+})
+
+test('of the writes that a failed disk did not acknowledge, too, a crash may keep some', (t) => {
+  const { disk, store, found } = inProgress()
+  store.fail(new StorageError({ code: 'IO_ERROR', message: 'no' }))
+  store.crash({ kept: 1 })
+  const again = prepare(disk)
+  t.alike(again.store.entries(1, 9, 1e9).map(plain), found[1]?.entries.map(plain))
+})
+
+test('whichever bit is flipped, the next open names the entry or heals the state', (t) => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
+  t.comment(`SEED=${seed}`)
+  const hit = { entry: 0, state: 0 }
+  fc.assert(
+    fc.property(fc.integer(), fc.nat(4), (drawn, count) => {
+      const { disk, store, deferred } = prepare()
+      const entries = entriesAfter(GENESIS, { count, payloadBytes: 30 })
+      store.write({ ...NOTHING, entries }, () => {})
+      deferred[0]?.()
+      store.crash()
+      const place = present(disk.flip(new SeededRandom(drawn)), 'a place')
+      hit[place.kind]++
+      const error = openFailure(disk)
+      if (place.kind === 'state') return error === null
+      return error?.code === 'CORRUPTED' && error.detail.fields?.['index'] === place.index
+    }),
+    { seed, numRuns: 400 }
+  )
+  t.ok(hit.entry > 50 && hit.state > 50, `${hit.entry} entries, ${hit.state} states`)
+})
+
+test('entries that were put on a disk without their chain are refused', (t) => {
+  const entries = entriesAfter(GENESIS, { count: 3 })
+  const second = present(entries[1], 'an entry')
+  for (const wrong of [{ ...second, timeMs: 5 }, { ...second, hash: GENESIS.hash }]) {
+    const disk = new MemoryLogDisk()
+    const log = { storageEpoch: new Uint8Array(16), base: GENESIS, boot: 0, hardState: null }
+    disk.content = { ...log, entries: [...entries] }
+    t.is(openFailure(disk), null)
+    disk.content.entries[1] = wrong
+    t.alike(openFailure(disk)?.detail.fields, { index: 2 })
+  }
+})
+
+test('an empty disk has nothing to damage', (t) => {
+  const disk = new MemoryLogDisk()
+  t.is(disk.flip(new SeededRandom(1)), null)
+  t.is(prepare(disk).store.boot, 1)
+  const place: LogPlace = { kind: 'state', copy: 1 }
+  t.alike(disk.flip(new SeededRandom(1), place), place)
+  t.is(prepare(disk).store.boot, 2)
+})
+
+function openFailure(disk: MemoryLogDisk): AspenError | null {
+  try {
+    prepare(disk)
+    return null
+  } catch (error) {
+    if (error instanceof AspenError) return error
+    throw error
+  }
+}
+
 function prepare(disk = new MemoryLogDisk()) {
   const deferred: (() => void)[] = []
   const failures: AspenError[] = []
-  const { store } = MemoryLogStore.open({
+  const { store, restored } = MemoryLogStore.open({
     disk,
     genesis: GENESIS,
     random: new SeededRandom(1),
     onFailed: (error) => failures.push(error),
     defer: (fn) => deferred.push(fn)
   })
-  return { disk, deferred, failures, store }
+  return { disk, deferred, failures, store, restored }
 }
