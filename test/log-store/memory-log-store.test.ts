@@ -134,7 +134,10 @@ test('whichever bit is flipped, the next open names the entry or heals the state
 test('entries that were put on a disk without their chain are refused', (t) => {
   const entries = entriesAfter(GENESIS, { count: 3 })
   const second = present(entries[1], 'an entry')
-  for (const wrong of [{ ...second, timeMs: 5 }, { ...second, hash: GENESIS.hash }]) {
+  for (const wrong of [
+    { ...second, timeMs: 5 },
+    { ...second, hash: GENESIS.hash }
+  ]) {
     const disk = new MemoryLogDisk()
     const log = { storageEpoch: new Uint8Array(16), base: GENESIS, boot: 0, hardState: null }
     disk.content = { ...log, entries: [...entries] }
