@@ -4,18 +4,28 @@
 import { main } from '../lib/cli/cli.ts'
 import { EXIT, systemReason } from '../lib/errors.ts'
 
-// A reader that has seen enough (`aspen kv scan | head`) is no error; a full disk is.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok)
-  process.stderr.write(`the output cannot be written: ${systemReason(error)}\n`)
-  process.exit(error.code === 'ENOSPC' ? EXIT.noSpace : EXIT.ioError)
+/** Of a result that could not be written; a reader that has seen enough (`| head`) is no failure. */
+let outputFailure: number | null = null
+
+/** The command goes on and ends as it would have: a node must not stop because of what it prints. */
+const stdoutLost = new Promise<void>((resolve) => {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    resolve()
+    if (error.code === 'EPIPE' || outputFailure !== null) return
+    outputFailure = error.code === 'ENOSPC' ? EXIT.noSpace : EXIT.ioError
+    process.exitCode = outputFailure
+    process.stderr.write(`the output cannot be written: ${systemReason(error)}\n`)
+  })
 })
+process.stderr.on('error', () => {}) // nobody is left to be told
 
 const { env, stdin, stdout, stderr } = process
-process.exitCode = await main(process.argv.slice(2), {
+const exitCode = await main(process.argv.slice(2), {
   env,
   stdin,
   stdout,
   stderr,
+  stdoutLost,
   nowMs: () => Date.now()
 })
+process.exitCode = outputFailure ?? exitCode

@@ -226,6 +226,8 @@ export const HTTP_PORT_TRIES = 100
 export const LOCK_WAIT_MS = 500
 /** Bytes of a background node's log; then it is kept once as `aspen.log.1` and begun again. */
 export const MAX_NODE_LOG_BYTES = 8 * MIB
+/** Bytes of log lines that cannot be written, on a full disk; beyond it, lines are dropped. */
+export const MAX_NODE_LOG_BACKLOG_BYTES = MIB
 
 // --- relations ---
 

@@ -17,6 +17,8 @@ export interface Host {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: OutputStream
   readonly stderr: OutputStream
+  /** resolves when nothing that is written to stdout arrives any more */
+  readonly stdoutLost: Promise<void>
   /** milliseconds since the Unix epoch */
   readonly nowMs: () => number
 }

@@ -37,7 +37,7 @@ export async function logs(invocation: Invocation): Promise<number> {
   const follower = flags.isSet('follow') ? new LogFollower(target.dataDir, print) : null
   try {
     for (const line of lastLogLines(target.dataDir, count)) print(line)
-    if (follower !== null) await signals.first
+    if (follower !== null) await Promise.race([signals.first, invocation.host.stdoutLost])
     return EXIT.ok
   } finally {
     follower?.close()

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { redactTickets } from '../../tickets/tickets.ts'
 import { systemClock } from '../clock.ts'
 import { AspenError } from '../errors.ts'
+import { MAX_NODE_LOG_BACKLOG_BYTES } from '../limits.ts'
 import type { LogLevel } from './log-level.ts'
 import type { Paint } from './log-line.ts'
 import { renderLogLine } from './log-line.ts'
@@ -49,8 +50,10 @@ export function createLogger(options: LoggerOptions): Logger {
   return logger
 }
 
+/** A disk that is full, or a reader that is gone, must not keep a node from its work or from its end. */
 function stderrWriter(): (line: string) => void {
-  const stderr = pino.destination({ fd: STDERR, sync: true })
+  const stderr = pino.destination({ fd: STDERR, sync: true, maxLength: MAX_NODE_LOG_BACKLOG_BYTES })
+  stderr.on('error', () => {}) // the line is kept, and written before the next one that can be
   return (line) => {
     stderr.write(line)
   }

@@ -24,6 +24,7 @@ function invocation(
       stdin: Readable.from([]),
       stdout: stream,
       stderr: stream,
+      stdoutLost: new Promise(() => {}),
       nowMs: () => 0
     },
     output: new Output({

@@ -55,6 +55,7 @@ export async function runCli(argv: readonly string[], options: RunOptions = {}):
     stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
     stdout,
     stderr,
+    stdoutLost: new Promise(() => {}),
     nowMs: () => options.nowMs ?? Date.now()
   })
   return { code, stdout: stdout.text, stderr: stderr.text }

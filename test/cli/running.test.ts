@@ -31,6 +31,7 @@ async function open(t: Assert, leaderFrom: number, tickMs = 0) {
       stdin: Readable.from([]),
       stdout: stream,
       stderr: stream,
+      stdoutLost: new Promise(() => {}),
       nowMs: () => (nowMs += tickMs)
     },
     output: new Output({
