@@ -68,6 +68,7 @@ export const CODES = {
   BATCH_BYTES_TOO_LARGE: refused(400, EXIT.usage),
   DUPLICATE_KEY: refused(400, EXIT.usage),
   CONDITION_FAILED: refused(412, EXIT.conditionFailed),
+  SESSION_EXPIRED: unknown(409, EXIT.outcomeUnknown),
   OVERLOADED: retryable(503, EXIT.unavailable),
   UNAVAILABLE: retryable(503, EXIT.unavailable),
   TIMEOUT: unknown(504, EXIT.outcomeUnknown),

@@ -95,6 +95,20 @@ export const CHECKPOINT_LINGER_MS = 10_000
 /** How long applying waits before another checkpoint when one did not get through. */
 export const CHECKPOINT_RETRY_MS = 100
 
+// --- sessions (at n + 1 the least recently used is forgotten; changing one changes what old entries mean) ---
+
+/** Clients whose requests are remembered: one per life of a node's process, as a rule. */
+export const MAX_SESSIONS = 1_024
+/** Requests of one client that are remembered; when a later one comes, the first are taken as answered. */
+export const MAX_SESSION_RESULTS = 1_024
+/** Bytes of all remembered results with what keeping them costs, which is counted as so many each. */
+export const MAX_SESSION_TABLE_BYTES = 16 * MIB
+export const SESSION_RESULT_OVERHEAD = 64
+/** Log time after which a client that is not heard of is forgotten. */
+export const MAX_SESSION_AGE_MS = 24 * 60 * 60_000
+/** Bytes of a result as it is remembered and sent: one number per change, or the texts of a refusal. */
+export const MAX_RESULT_BYTES = 9 * MAX_CHANGES_PER_ENTRY + 64
+
 // --- membership ---
 
 /** Voters (seed). More than 9 warns. */
@@ -165,6 +179,11 @@ export const MAX_HELLO_BYTES = 4 * KIB
 export const MAX_UNPROVEN_CONNECTIONS = 32
 /** Handshakes per second with keys that are no members'; beyond: silence. Each costs memory for 10 s. */
 export const MAX_KNOCKS_PER_SECOND = 50
+/**
+ * Handshakes that were not let in, kept against repeats of their first packet (10 s, some KiB each);
+ * beyond: the oldest are forgotten.
+ */
+export const MAX_REFUSED_HANDSHAKES = 1_000
 /** Answers with a reason to keys that are refused: pause per key, and per second in all. */
 export const REFUSAL_PAUSE_MS = 2_000
 export const MAX_REFUSALS_PER_SECOND = 10
@@ -251,6 +270,19 @@ assert(MAX_KEY_SIZE + MAX_VALUE_SIZE <= MAX_SCAN_BYTES, 'a scan page holds any p
 assert(
   MAX_ENTRY_BYTES + CHECKPOINT_WAL_BYTES < MAX_WAL_BYTES,
   'a full entry fits the write-ahead log'
+)
+assert(
+  MAX_PENDING_PROPOSALS <= MAX_SESSION_RESULTS,
+  'all that one node has in progress is remembered'
+)
+assert(
+  MAX_SESSION_RESULTS * (MAX_RESULT_BYTES + SESSION_RESULT_OVERHEAD) <= MAX_SESSION_TABLE_BYTES,
+  'one session always fits'
+)
+assert(MAX_REQUEST_TIMEOUT_MS * 2 < MAX_SESSION_AGE_MS, 'no request outlives its session')
+assert(
+  MAX_RESULT_BYTES * MAX_APPEND_ENTRIES < MAX_RPC_MESSAGE_SIZE,
+  'the results of a full batch fit a message'
 )
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')

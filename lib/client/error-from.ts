@@ -50,6 +50,7 @@ const FAMILIES: Readonly<Record<Exclude<ErrorCode, 'PROTOCOL'>, Family>> = {
   BATCH_BYTES_TOO_LARGE: KeyValueStoreError,
   DUPLICATE_KEY: KeyValueStoreError,
   CONDITION_FAILED: KeyValueStoreError,
+  SESSION_EXPIRED: KeyValueStoreError,
   OVERLOADED: KeyValueStoreError,
   UNAVAILABLE: KeyValueStoreError,
   TIMEOUT: KeyValueStoreError,

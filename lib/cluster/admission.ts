@@ -42,7 +42,7 @@ export class Admission {
     // nobody waits for it: operating errors are answers, any other ends the process
     void this.#admit(request)
       .catch((error: unknown) => {
-        if (error instanceof AspenError) return answerOfError(error)
+        if (error instanceof AspenError) return answerOf(error.detail)
         throw error
       })
       .then(answer)
@@ -63,7 +63,7 @@ export class Admission {
       { kind: 'admit', invitePublicKey, publicKey, name, version, addresses, epoch, sealedSecret },
       JOIN_DEADLINE_MS - ANSWER_MARGIN_MS
     )
-    if (result.kind === 'refused') return answerOfRefusal(result.error)
+    if (result.kind === 'refused') return answerOf(result.error)
     if (result.kind !== 'admitted') return { kind: 'busy' }
     if (result.isNew) this.#parts.onAdmitted(request)
     const isConfigured = (): boolean =>
@@ -92,14 +92,8 @@ function sealedTo(publicKey: Uint8Array, secret: Uint8Array, random: Random): Ui
   }
 }
 
-function answerOfRefusal(error: ErrorDetail): JoinAnswer {
-  return CODES[error.code].isRetryable ? { kind: 'busy' } : { kind: 'refused', error }
-}
-
 /** No leader, a lost link, an unknown outcome: `admit` is idempotent, so the joiner asks again. */
-function answerOfError(error: AspenError): JoinAnswer {
+function answerOf(error: ErrorDetail): JoinAnswer {
   const { isRetryable, outcome } = CODES[error.code]
-  return isRetryable || outcome === 'unknown'
-    ? { kind: 'busy' }
-    : { kind: 'refused', error: error.detail }
+  return isRetryable || outcome === 'unknown' ? { kind: 'busy' } : { kind: 'refused', error }
 }

@@ -104,7 +104,7 @@ export class Assembly {
     const transport = this.#transport
     const request: Transport['request'] = (to, payload, onAnswer) =>
       transport.request(to, payload, onAnswer)
-    const forwarder = new Forwarder({ id, clock, timers, replica, request })
+    const forwarder = new Forwarder({ id, clock, timers, random, replica, request })
     this.#forwarder = forwarder
     const whereabouts = () => this.#whereabouts()
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })

@@ -55,7 +55,7 @@ function seconds(timeoutMs: number): string {
 export function unknownError(): KeyValueStoreError {
   return new KeyValueStoreError({
     code: 'OUTCOME_UNKNOWN',
-    message: 'the leader was lost while it had the write; it may or may not have happened',
+    message: 'the node ended while the write was under way; it may or may not have happened',
     hint: 'read the key before you write again'
   })
 }

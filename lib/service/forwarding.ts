@@ -1,6 +1,8 @@
 // Every command and every read works on every node: here it goes to the leader, wherever that is, in
 // one hop, and never further: a node that is asked and does not lead says so. What has not left this
-// node waits for the next leader until its deadline; what has left and is not answered is unknown.
+// node waits for the next leader until its deadline. So does what has left and is not answered: each
+// command has an id, and whoever applies it a second time gives the first answer. Only a command that
+// has left and is not answered at its deadline is unknown.
 
 import type { Clock, Timer, Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
@@ -10,9 +12,9 @@ import { MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_PROPOSALS, MAX_PENDING_READS } 
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Index } from '../raft/entry.ts'
+import type { Random } from '../random.ts'
 import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { ApplyResult } from '../state-machine/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { LeaderAnswer, LeaderRequest, ProposedEntry } from './encoding.ts'
 import { leaderAnswer, leaderRequest } from './encoding.ts'
@@ -26,7 +28,10 @@ import {
 } from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
 import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
+import { RequestIds } from './request-ids.ts'
 import { mayPropose } from './sender.ts'
+import { Submission } from './submission.ts'
+import type { MakeEntry, Submitted } from './submission.ts'
 
 export interface ForwarderParts {
   readonly id: NodeId
@@ -37,12 +42,7 @@ export interface ForwarderParts {
     'status' | 'appliedIndex' | 'propose' | 'read' | 'readIndex' | 'waitApplied'
   >
   readonly request: Transport['request']
-}
-
-/** A proposal that was applied. */
-export interface Submitted {
-  readonly index: Index
-  readonly result: ApplyResult
+  readonly random: Random
 }
 
 /** Until when a caller waits, and what it said: `timeoutMs` is for people. */
@@ -53,6 +53,7 @@ interface Deadline {
 
 export class Forwarder {
   readonly #parts: ForwarderParts
+  readonly #requestIds: RequestIds
   readonly #waitingForLeader = new Set<() => void>()
   /** how often something about the leader has changed */
   #changeCount = 0
@@ -66,25 +67,29 @@ export class Forwarder {
 
   constructor(parts: ForwarderParts) {
     this.#parts = parts
+    const { random, replica } = parts
+    this.#requestIds = new RequestIds({ random, appliedIndex: () => replica.appliedIndex })
   }
 
   /**
-   * Proposes an entry on the leader and resolves when it is applied there.
+   * Proposes an entry on the leader, and on the next one if that is lost, and resolves when it is applied
+   * there, once. `makeEntry` is called once as a rule, and again if the cluster has forgotten this node's
+   * requests before it took this one.
    * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED (nothing happened), TIMEOUT, OUTCOME_UNKNOWN
    */
-  async submit(entry: ProposedEntry, timeoutMs: number): Promise<Submitted> {
-    const byteCount = entry.payload.byteLength
-    const isFull = this.#submitCount >= MAX_PENDING_PROPOSALS
-    if (isFull || this.#submitBytes + byteCount > MAX_PENDING_PROPOSAL_BYTES) {
-      throw overloadedError('this node')
-    }
+  async submit(makeEntry: MakeEntry, timeoutMs: number): Promise<Submitted> {
+    if (this.#submitCount >= MAX_PENDING_PROPOSALS) throw overloadedError('this node')
+    const submission = new Submission(this.#requestIds, makeEntry)
+    const { byteLength } = submission.entry.payload
     this.#submitCount++
-    this.#submitBytes += byteCount
+    this.#submitBytes += byteLength
     try {
-      return await this.#submit(entry, this.#deadlineIn(timeoutMs))
+      if (this.#submitBytes > MAX_PENDING_PROPOSAL_BYTES) throw overloadedError('this node')
+      return await this.#submit(submission, this.#deadlineIn(timeoutMs))
     } finally {
+      submission.end()
       this.#submitCount--
-      this.#submitBytes -= byteCount
+      this.#submitBytes -= byteLength
     }
   }
 
@@ -144,27 +149,21 @@ export class Forwarder {
     this.#wake()
   }
 
-  async #submit(entry: ProposedEntry, deadline: Deadline): Promise<Submitted> {
-    let reason: Refusal | null = null
+  async #submit(submission: Submission, deadline: Deadline): Promise<Submitted> {
     for (;;) {
-      this.#checkTime(deadline, reason)
+      this.#checkTime(deadline, submission)
       const seenCount = this.#changeCount
       let withdraw = (): boolean => false
       const attempt = await this.#within<Attempt>(deadline, (onEnd) => {
-        withdraw = this.#tryPropose(entry, deadline.atMs, onEnd)
+        withdraw = this.#tryPropose(submission.entry, deadline.atMs, onEnd)
       })
       if (attempt === 'deadline') {
-        throw withdraw() ? this.#unavailable(deadline, reason) : timeoutError(deadline.timeoutMs)
+        if (!withdraw()) submission.doubt()
+        throw this.#outOfTime(deadline, submission)
       }
-      if (attempt.kind === 'rejected') throw rejectedError()
-      if (attempt.kind === 'settled') {
-        const { outcome } = attempt
-        if (outcome.kind === 'done') return { index: outcome.index, result: outcome.result }
-        if (outcome.kind === 'unknown') throw unknownError()
-        if (outcome.reason === 'overloaded') throw overloadedError('the leader')
-        reason = outcome.reason
-      }
-      await this.#waitForLeader(deadline, seenCount)
+      const end = submission.settle(attempt)
+      if (end === 'again') await this.#waitForLeader(deadline, seenCount)
+      else if (end !== 'renewed') return end
     }
   }
 
@@ -173,7 +172,7 @@ export class Forwarder {
       this.#checkTime(deadline, null)
       const seenCount = this.#changeCount
       const attempt = await this.#within<ReadAttempt>(deadline, (onEnd) => this.#tryRead(onEnd))
-      if (attempt === 'deadline') throw this.#unavailable(deadline, null)
+      if (attempt === 'deadline') throw this.#unavailable(deadline)
       if (attempt.kind === 'overloaded') throw overloadedError('the leader')
       if (attempt.kind === 'rejected') throw rejectedError()
       if (attempt.kind === 'index') return await this.#waitApplied(attempt.index, deadline)
@@ -314,13 +313,19 @@ export class Forwarder {
     return { atMs: this.#parts.clock.nowMs() + timeoutMs, timeoutMs }
   }
 
-  /** Nothing is begun that has no time left, or it would end as unknown. */
-  #checkTime(deadline: Deadline, reason: Refusal | null): void {
+  /** Nothing is begun that has no time left. `submission`: null for a read. */
+  #checkTime(deadline: Deadline, submission: Submission | null): void {
+    if (this.#isClosed && submission?.isInDoubt === true) throw unknownError()
     this.checkOpen()
-    if (this.#parts.clock.nowMs() >= deadline.atMs) throw this.#unavailable(deadline, reason)
+    if (this.#parts.clock.nowMs() < deadline.atMs) return
+    throw submission === null ? this.#unavailable(deadline) : this.#outOfTime(deadline, submission)
   }
 
-  #unavailable({ timeoutMs }: Deadline, reason: Refusal | null): AspenError {
+  #outOfTime(deadline: Deadline, { isInDoubt, reason }: Submission): AspenError {
+    return isInDoubt ? timeoutError(deadline.timeoutMs) : this.#unavailable(deadline, reason)
+  }
+
+  #unavailable({ timeoutMs }: Deadline, reason: Refusal | null = null): AspenError {
     const { id, replica } = this.#parts
     const { leader } = replica.status
     if (this.#isClosed) return unavailableError(null, 'this node is closing')

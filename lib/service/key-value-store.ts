@@ -26,8 +26,10 @@ export class KeyValueStore implements KeyValueApi {
   async write(command: WriteCommand, options: RequestOptions = {}): Promise<Written> {
     const timeoutMs = timeoutOf(options)
     refuse(checkWrite(command))
-    const entry = { kind: ENTRY_KIND.write, payload: encodeWrite(command) }
-    const { result } = await this.#forwarder.submit(entry, timeoutMs)
+    const { result } = await this.#forwarder.submit(
+      (request) => ({ kind: ENTRY_KIND.write, payload: encodeWrite(command, request) }),
+      timeoutMs
+    )
     if (result.kind === 'written') return { revision: result.revision, changes: result.changes }
     if (result.kind === 'refused') throw new KeyValueStoreError(result.error)
     throw new KeyValueStoreError(unexpected(result.kind))

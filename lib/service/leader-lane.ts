@@ -1,7 +1,7 @@
 // The way to one leader in one term: proposals that arrive while requests are under way travel
 // together in the next one, and all reads that wait share one question. A lane ends when its leader
-// or term is over: what had left is then unknown (a read is asked again), what had not left is handed
-// back to wait for the next leader. Nothing is ever sent twice (DESIGN §7).
+// or term is over: what had left is then unknown, what had not left is handed back; both wait for the
+// next leader, and a command finds there whether it has been carried out (submission.ts).
 
 import type { Clock, Timer, Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
@@ -108,7 +108,7 @@ export class LeaderLane {
     })
   }
 
-  /** What is under way when the next leader is heard ends as unknown: better that there is nothing. */
+  /** What is under way when the next leader is heard is sent again: better that there is nothing. */
   #holdBack(): void {
     if (this.#isEnded || this.#hold !== null) return
     this.#hold = this.#parts.timers.start(HOLD_MS, () => {

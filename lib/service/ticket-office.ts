@@ -16,9 +16,10 @@ import { encodeControl } from '../state-machine/encoding.ts'
 import type { ApplyResult, Invite, StateMachine } from '../state-machine/state-machine.ts'
 import { inviteIdOf } from '../../tickets/tickets.ts'
 import type { NewTicket, TicketRow, Tickets } from './documents.ts'
-import type { Forwarder, Submitted } from './forwarding.ts'
+import type { Forwarder } from './forwarding.ts'
 import { timeoutOf } from './key-value-store.ts'
 import type { RequestOptions, TicketOptions } from './node-api.ts'
+import type { Submitted } from './submission.ts'
 
 export interface TicketOfficeParts {
   readonly id: NodeId
@@ -77,8 +78,10 @@ export class TicketOffice {
   }
 
   #submit(command: ControlCommand, timeoutMs: number): Promise<Submitted> {
-    const entry = { kind: ENTRY_KIND.control, payload: encodeControl(command) }
-    return this.#parts.forwarder.submit(entry, timeoutMs)
+    return this.#parts.forwarder.submit(
+      (request) => ({ kind: ENTRY_KIND.control, payload: encodeControl(command, request) }),
+      timeoutMs
+    )
   }
 
   /** One deadline for all that an operation waits for; at least 1 ms is left, so that it can fail properly. */

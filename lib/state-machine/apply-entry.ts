@@ -10,7 +10,7 @@ import { EMPTY_CONFIGURATION } from '../raft/configuration.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
-import type { ControlCommand, WriteCommand } from './command.ts'
+import type { ControlCommand, Requested, RequestId, WriteCommand } from './command.ts'
 import { UnknownKindError, decodeControl, decodeWrite } from './encoding.ts'
 import { EMPTY_STATE_HASH } from './state-hash.ts'
 import type { Applied } from './state-machine.ts'
@@ -18,8 +18,8 @@ import type { Applied } from './state-machine.ts'
 export type DecodedEntry =
   | { readonly kind: 'empty' }
   | { readonly kind: 'configuration'; readonly configuration: Configuration }
-  | { readonly kind: 'write'; readonly command: WriteCommand }
-  | { readonly kind: 'control'; readonly command: ControlCommand }
+  | { readonly kind: 'write'; readonly command: Requested<WriteCommand> }
+  | { readonly kind: 'control'; readonly command: Requested<ControlCommand> }
   /** bytes that no version writes: refused, and the same on every node */
   | { readonly kind: 'malformed'; readonly error: ErrorDetail }
 
@@ -39,6 +39,12 @@ export function decodeEntry(entry: Entry): DecodedEntry {
     }
     return { kind: 'malformed', error: { code: 'INVALID_REQUEST', message } }
   }
+}
+
+/** The request that an entry carries; null when it has none. */
+export function requestOf(decoded: DecodedEntry): RequestId | null {
+  const hasCommand = decoded.kind === 'write' || decoded.kind === 'control'
+  return hasCommand ? decoded.command.request : null
 }
 
 /** Where a state machine that has applied nothing is. */

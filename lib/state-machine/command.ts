@@ -2,7 +2,25 @@
 
 import type { Address } from '../address.ts'
 import type { NodeId } from '../node-id.ts'
+import type { Index } from '../raft/entry.ts'
 import type { Revision } from './state-machine.ts'
+
+/** Names a command, so that it is carried out once, however often it comes (sessions.ts). */
+export interface RequestId {
+  /** CLIENT_ID_BYTES random bytes */
+  readonly clientId: Uint8Array
+  /** an index that was applied somewhere before the client's first request */
+  readonly since: Index
+  /** 1, 2, 3 …: one per command of the client, in any order, with gaps */
+  readonly sequence: number
+  /** the client has the answers of all requests below this one, or does not wait for them any more; at most `sequence` */
+  readonly answeredBelow: number
+}
+
+export const CLIENT_ID_BYTES = 16
+
+/** A command as an entry holds it; null: it is carried out whenever it comes. */
+export type Requested<Command> = Command & { readonly request: RequestId | null }
 
 /** A client's write: all changes or none. At most MAX_SETMULTI_KEYS, no key twice. */
 export interface WriteCommand {

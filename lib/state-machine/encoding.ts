@@ -1,15 +1,22 @@
 // The bytes of write and control entries, and of the trust records in the database. Format 1.
 //
-//   write   = version u8 (1) ‖ kind u8 ‖ body
+//   write   = version u8 (1) ‖ request ‖ kind u8 ‖ body
 //     kind 0  changes: count, then per change
 //             kind u8 (0 put, 1 delete) ‖ condition ‖ key ‖ [value, if put]
 //             condition = 0 none | 1 absent | 2 revision, then the revision
-//   control = version u8 (1) ‖ kind u8 ‖ body
+//   control = version u8 (1) ‖ request ‖ kind u8 ‖ body
 //     kind 0  found         id ‖ publicKey ‖ name ‖ version ‖ addresses ‖ sealedSecret
 //     kind 1  createInvite  publicKey ‖ proofKey ‖ topic ‖ role ‖ ttlMs ‖ uses ‖ createdBy
 //     kind 2  revokeInvite  publicKey
 //     kind 3  admit         invitePublicKey ‖ publicKey ‖ name ‖ version ‖ addresses ‖ epoch ‖ sealedSecret
 //     kind 4  describe      id ‖ name ‖ version ‖ addresses
+//
+//   request = u8 0, or u8 1 ‖ clientId 16 B ‖ since ‖ sequence ‖ answeredBelow
+//
+//   result  = kind u8 ‖ body: 0 none | 1 written: revision ‖ count ‖ previousRevision each
+//             | 2 inviteCreated | 3 inviteRevoked | 4 admitted: id ‖ isNew u8 | 5 described
+//             | 6 refused: code ‖ message ‖ hint (empty: none) ‖ fields as JSON (empty: none)
+//   session = clientId ‖ bornIndex ‖ usedIndex ‖ usedMs ‖ lowWater ‖ count ‖ sequence and result each
 //
 //   node    = id ‖ publicKey ‖ name ‖ version ‖ addresses ‖ role ‖ epoch ‖ sealedSecret
 //             ‖ invitePublicKey or null ‖ admittedIndex
@@ -22,13 +29,15 @@
 // a node that meets one stops there and says so, because skipping it would make it differ from others.
 
 import c from 'compact-encoding'
-import { present } from '../assert.ts'
+import { assert, present } from '../assert.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import type { Encoder } from '../encoding.ts'
 import { addressEncoding, boundedArray, boundedBytes, boundedText } from '../encoding.ts'
-import { boundedUint, choice, decode, encode, fixedBytes } from '../encoding.ts'
-import { nullable, record, tagged, versioned } from '../encoding.ts'
-import { ProtocolError } from '../errors.ts'
+import { boundedUint, bytesOf, checked, choice, decode, encode, fixedBytes } from '../encoding.ts'
+import { isRecord, mapped, nullable, record, strictBoolean, tagged } from '../encoding.ts'
+import { versioned } from '../encoding.ts'
+import type { ErrorDetail } from '../errors.ts'
+import { isErrorCode, ProtocolError } from '../errors.ts'
 import {
   MAX_CHANGES_PER_ENTRY,
   MAX_INDEX,
@@ -37,13 +46,18 @@ import {
   MAX_KEY_SIZE,
   MAX_MEMBER_ADDRESSES,
   MAX_NAME_SIZE,
+  MAX_RESULT_BYTES,
   MAX_SEALED_SECRET_SIZE,
+  MAX_SESSION_RESULTS,
   MAX_VALUE_SIZE,
   MAX_VERSION_SIZE
 } from '../limits.ts'
 import { MAX_NODE_ID } from '../node-id.ts'
-import type { Change, Condition, ControlCommand, WriteCommand } from './command.ts'
-import type { Invite, NodeRecord } from './state-machine.ts'
+import type { Change, Condition, ControlCommand, RequestId } from './command.ts'
+import type { Requested, WriteCommand } from './command.ts'
+import { CLIENT_ID_BYTES } from './command.ts'
+import type { Session } from './sessions.ts'
+import type { ApplyResult, ChangeResult, Invite, NodeRecord } from './state-machine.ts'
 
 /** Well-formed as far as this version can read, but of a kind that only a newer one knows. */
 export class UnknownKindError extends ProtocolError {
@@ -57,8 +71,8 @@ export class UnknownKindError extends ProtocolError {
 }
 
 /** The payload of an entry of kind `write`. */
-export function encodeWrite(command: WriteCommand): Uint8Array {
-  return encode(writeEncoding, command)
+export function encodeWrite(command: WriteCommand, request: RequestId | null = null): Uint8Array {
+  return encode(writeEncoding, { ...command, request })
 }
 
 /**
@@ -66,17 +80,20 @@ export function encodeWrite(command: WriteCommand): Uint8Array {
  * @throws UnknownKindError for what a newer version wrote
  * @throws ProtocolError for anything else that `encodeWrite` does not make
  */
-export function decodeWrite(payload: Uint8Array): WriteCommand {
+export function decodeWrite(payload: Uint8Array): Requested<WriteCommand> {
   return decode(writeEncoding, payload)
 }
 
 /** The payload of an entry of kind `control`. */
-export function encodeControl(command: ControlCommand): Uint8Array {
-  return encode(controlEncoding, command)
+export function encodeControl(
+  command: ControlCommand,
+  request: RequestId | null = null
+): Uint8Array {
+  return encode(controlEncoding, { ...command, request })
 }
 
 /** Throws as `decodeWrite` does; nothing in the result is a view of `payload`. */
-export function decodeControl(payload: Uint8Array): ControlCommand {
+export function decodeControl(payload: Uint8Array): Requested<ControlCommand> {
   return decode(controlEncoding, payload)
 }
 
@@ -100,24 +117,55 @@ function boundedView(max: number): Encoder<Uint8Array> {
   }
 }
 
+const index = boundedUint(MAX_INDEX)
+const count = boundedUint(Number.MAX_SAFE_INTEGER)
+const clientId = fixedBytes(CLIENT_ID_BYTES)
+
+const requestEncoding = nullable(
+  checked(
+    record<RequestId>({ clientId, since: index, sequence: count, answeredBelow: count }),
+    ({ sequence, answeredBelow }) => {
+      if (sequence === 0) return 'the first request has number 1'
+      return answeredBelow > sequence ? 'a request is not answered before it is made' : null
+    }
+  )
+)
+
+/** A command behind its request. */
+function requested<Command extends object>(command: Encoder<Command>): Encoder<Requested<Command>> {
+  return {
+    preencode(state, value) {
+      requestEncoding.preencode(state, value.request)
+      command.preencode(state, value)
+    },
+    encode(state, value) {
+      requestEncoding.encode(state, value.request)
+      command.encode(state, value)
+    },
+    decode(state) {
+      const request = requestEncoding.decode(state)
+      return { ...command.decode(state), request }
+    }
+  }
+}
+
 const keyEncoding = boundedView(MAX_KEY_SIZE)
 const valueEncoding = boundedView(MAX_VALUE_SIZE)
 const conditionKind = choice('condition kind', ['none', 'absent', 'revision'], newer)
-const revision = boundedUint(MAX_INDEX)
 
 const conditionEncoding: Encoder<Condition | null> = {
   preencode(state, condition) {
     conditionKind.preencode(state, condition?.kind ?? 'none')
-    if (condition?.kind === 'revision') revision.preencode(state, condition.revision)
+    if (condition?.kind === 'revision') index.preencode(state, condition.revision)
   },
   encode(state, condition) {
     conditionKind.encode(state, condition?.kind ?? 'none')
-    if (condition?.kind === 'revision') revision.encode(state, condition.revision)
+    if (condition?.kind === 'revision') index.encode(state, condition.revision)
   },
   decode(state) {
     const kind = conditionKind.decode(state)
     if (kind === 'none') return null
-    return kind === 'absent' ? { kind } : { kind, revision: revision.decode(state) }
+    return kind === 'absent' ? { kind } : { kind, revision: index.decode(state) }
   }
 }
 
@@ -133,11 +181,13 @@ const changeEncoding = tagged<Change>(
   newer
 )
 
-const writeEncoding: Encoder<WriteCommand> = versioned(
+const writeEncoding: Encoder<Requested<WriteCommand>> = versioned(
   { what: 'write format', byte: 1, onUnknown: newer },
-  versioned(
-    { what: 'write kind', byte: 0, onUnknown: newer },
-    record<WriteCommand>({ changes: boundedArray(changeEncoding, MAX_CHANGES_PER_ENTRY) })
+  requested(
+    versioned(
+      { what: 'write kind', byte: 0, onUnknown: newer },
+      record<WriteCommand>({ changes: boundedArray(changeEncoding, MAX_CHANGES_PER_ENTRY) })
+    )
   )
 )
 
@@ -151,9 +201,9 @@ const FIELD = {
   sealedSecret: boundedBytes(MAX_SEALED_SECRET_SIZE),
   role: choice('role', ['voter', 'learner'], newer),
   epoch: boundedUint(MAX_INDEX),
-  index: boundedUint(MAX_INDEX),
+  index,
   ttlMs: boundedUint(MAX_INVITE_TTL_MS),
-  timeMs: boundedUint(Number.MAX_SAFE_INTEGER),
+  timeMs: count,
   uses: boundedUint(MAX_INVITE_USES)
 }
 
@@ -192,9 +242,9 @@ const commandEncoding = tagged<ControlCommand>(
   newer
 )
 
-const controlEncoding: Encoder<ControlCommand> = versioned(
+const controlEncoding: Encoder<Requested<ControlCommand>> = versioned(
   { what: 'control format', byte: 1, onUnknown: newer },
-  commandEncoding
+  requested(commandEncoding)
 )
 
 /** How the database keeps a node; no version byte, because the database has a `format`. */
@@ -225,3 +275,112 @@ export const inviteEncoding: Encoder<Invite> = record<Invite>({
     })
   )
 })
+
+const codeText = boundedText(64)
+const MAX_DETAIL_BYTES = 2_048
+assert(4 * MAX_DETAIL_BYTES <= MAX_RESULT_BYTES, 'the texts of a refusal fit a result')
+const detailText = boundedText(MAX_DETAIL_BYTES)
+
+/** Code, message, hint (empty for none), fields as JSON (empty for none). */
+const errorDetail: Encoder<ErrorDetail> = mapped(
+  record({ code: codeText, message: detailText, hint: detailText, json: detailText }),
+  {
+    into: textsOf,
+    from({ code, message, hint, json }) {
+      if (!isErrorCode(code)) throw new ProtocolError('an error of an unknown code')
+      return {
+        code,
+        message,
+        ...(hint === '' ? {} : { hint }),
+        ...(json === '' ? {} : { fields: fieldsOf(json) })
+      }
+    }
+  }
+)
+
+const changeResults = boundedArray(
+  record<ChangeResult>({ previousRevision: index }),
+  MAX_CHANGES_PER_ENTRY
+)
+const nothing = record({})
+
+export const applyResultEncoding = tagged<ApplyResult>('result', {
+  none: { byte: 0, body: nothing },
+  written: { byte: 1, body: record({ revision: index, changes: changeResults }) },
+  inviteCreated: { byte: 2, body: nothing },
+  inviteRevoked: { byte: 3, body: nothing },
+  admitted: {
+    byte: 4,
+    body: record({ id: FIELD.id, isNew: strictBoolean })
+  },
+  described: { byte: 5, body: nothing },
+  refused: { byte: 6, body: record({ error: errorDetail }) }
+})
+
+/** How the database keeps a session. */
+export const sessionEncoding: Encoder<Session> = record<Session>({
+  clientId,
+  bornIndex: index,
+  usedIndex: index,
+  usedMs: count,
+  lowWater: count,
+  results: mapped(
+    boundedArray(
+      record({ sequence: count, result: boundedBytes(MAX_RESULT_BYTES) }),
+      MAX_SESSION_RESULTS
+    ),
+    {
+      into: (results: Session['results']) =>
+        Array.from(results, ([sequence, result]) => ({ sequence, result })),
+      from: (items) => new Map(items.map(({ sequence, result }) => [sequence, result]))
+    }
+  )
+})
+
+/**
+ * Texts that fit. A refusal names keys, and a key with its control characters escaped is long: then
+ * the message is cut, and the longest fields are left out.
+ */
+function textsOf({ code, message, hint = '', fields = {} }: ErrorDetail) {
+  const kept = Object.entries(fields)
+  const isLong = byteLengthOf(kept) > MAX_DETAIL_BYTES
+  if (isLong) kept.sort(([, a], [, b]) => JSON.stringify(a).length - JSON.stringify(b).length)
+  while (byteLengthOf(kept) > MAX_DETAIL_BYTES) kept.pop()
+  const json = kept.length === 0 ? '' : JSON.stringify(Object.fromEntries(kept))
+  return { code, message: cut(message), hint: cut(hint), json }
+}
+
+function byteLengthOf(fields: readonly (readonly [string, unknown])[]): number {
+  return bytesOf(JSON.stringify(Object.fromEntries(fields))).byteLength
+}
+
+function cut(text: string): string {
+  const isLong = bytesOf(text).byteLength > MAX_DETAIL_BYTES
+  // a quarter: UTF-8 takes at most three bytes for one unit of a string
+  return isLong ? `${text.slice(0, MAX_DETAIL_BYTES / 4)}…` : text
+}
+
+type Fields = NonNullable<ErrorDetail['fields']>
+
+function fieldsOf(text: string): Fields {
+  const value = parseJson(text)
+  if (!isRecord(value)) throw new ProtocolError('error fields are an object')
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => {
+      if (isPlain(field)) return [name, field]
+      throw new ProtocolError('error fields are plain values')
+    })
+  )
+}
+
+function isPlain(value: unknown): value is Fields[string] {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new ProtocolError('error fields are JSON', { cause: error })
+  }
+}

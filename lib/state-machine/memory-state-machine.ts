@@ -1,5 +1,8 @@
 // The state machine in memory: rows in an array sorted by key. For the simulator, tests, and clusters
 // that need no disk. It holds all values, and everything of `apply` happens in one deferred call.
+//
+// A `MemoryStateDisk` outlives it, as SQLite's file does: it holds the state as of some entry, all of it
+// or none, and what was applied since is not there after a crash.
 
 import b4a from 'b4a'
 import { assert, unreachable } from '../assert.ts'
@@ -7,9 +10,12 @@ import { StorageError } from '../errors.ts'
 import { MAX_BATCH_SIZE, MAX_SCAN_BYTES, MAX_SCAN_LIMIT } from '../limits.ts'
 import type { Entry, EntryId } from '../raft/entry.ts'
 import { appliedAfter, appliedAtGenesis, decodeEntry, gapAfter } from './apply-entry.ts'
+import { requestOf } from './apply-entry.ts'
 import type { DecodedEntry } from './apply-entry.ts'
 import { prefixEnd, successorOf } from './byte-order.ts'
 import type { WriteCommand } from './command.ts'
+import { SessionTable } from './sessions.ts'
+import type { StoredSessions } from './sessions.ts'
 import { rowHash, stateHashAfter } from './state-hash.ts'
 import type { Applied, ApplyResult, KeyValue, ScanPage } from './state-machine.ts'
 import type { Revision, ScanRequest, StateMachine, TrustState } from './state-machine.ts'
@@ -22,25 +28,56 @@ export interface MemoryStateMachineOptions {
   /** Calls `fn` once, later, never before it returns. */
   readonly defer: (fn: () => void) => void
   readonly onFailed: (error: StorageError) => void
+  /** what an earlier machine left, and where this one leaves what it has applied */
+  readonly disk?: MemoryStateDisk
+  /** asked after each apply: whether the disk catches up now; always when absent */
+  readonly shouldCheckpoint?: () => boolean
+}
+
+/** What is durable. Only its machine changes it. */
+export class MemoryStateDisk {
+  /** null until the first checkpoint */
+  image: StateImage | null = null
+}
+
+/** The whole state as of `applied.index`; nothing in it ever changes. */
+interface StateImage {
+  readonly genesisHash: Uint8Array
+  readonly applied: Applied
+  readonly trust: TrustState
+  readonly rows: readonly Row[]
+  readonly sessions: StoredSessions
 }
 
 export class MemoryStateMachine implements StateMachine {
   readonly #options: MemoryStateMachineOptions
   /** ascending by key, no key twice */
-  readonly #rows: Row[] = []
+  readonly #rows: Row[]
+  readonly #sessions: SessionTable
   #applied: Applied
-  #trust: TrustState = EMPTY_TRUST
+  #trust: TrustState
   #isApplying = false
   #isFailed = false
   #isClosed = false
 
-  private constructor(options: MemoryStateMachineOptions) {
+  private constructor(options: MemoryStateMachineOptions, image: StateImage | null) {
     this.#options = options
-    this.#applied = appliedAtGenesis(options.genesis)
+    this.#applied = image?.applied ?? appliedAtGenesis(options.genesis)
+    this.#trust = image?.trust ?? EMPTY_TRUST
+    this.#rows = [...(image?.rows ?? [])]
+    this.#sessions = new SessionTable(image?.sessions)
   }
 
+  /** Opens what is on the disk, or begins at the genesis. @throws StorageError WRONG_CLUSTER */
   static open(options: MemoryStateMachineOptions): MemoryStateMachine {
-    return new MemoryStateMachine(options)
+    const image = options.disk?.image ?? null
+    if (image !== null && !b4a.equals(image.genesisHash, options.genesis.hash)) {
+      throw new StorageError({
+        code: 'WRONG_CLUSTER',
+        message: 'the state on this disk belongs to another cluster'
+      })
+    }
+    return new MemoryStateMachine(options, image)
   }
 
   applied(): Applied {
@@ -106,15 +143,39 @@ export class MemoryStateMachine implements StateMachine {
     } finally {
       this.#isApplying = false
     }
+    this.#maybeCheckpoint()
     onApplied(results)
+  }
+
+  #maybeCheckpoint(): boolean {
+    const { disk, genesis, shouldCheckpoint } = this.#options
+    if (disk === undefined || shouldCheckpoint?.() === false) return false
+    disk.image = {
+      genesisHash: genesis.hash,
+      applied: this.#applied,
+      trust: this.#trust,
+      rows: [...this.#rows],
+      sessions: this.#sessions.stored()
+    }
+    return true
   }
 
   #applyEntry(entry: Entry): ApplyResult {
     const decoded = decodeEntry(entry)
     const before = this.#applied.stateHash
-    const { result, stateHash } = this.#carryOut(entry, decoded, before)
+    const { result, stateHash } = this.#carryOutOnce(entry, decoded, before)
     this.#applied = appliedAfter(this.#applied, { entry, decoded }, stateHash)
     return result
+  }
+
+  #carryOutOnce(entry: Entry, decoded: DecodedEntry, stateHash: Uint8Array): Outcome {
+    const request = requestOf(decoded)
+    if (request === null) return this.#carryOut(entry, decoded, stateHash)
+    const answer = this.#sessions.begin(request, entry)
+    if (answer !== null) return { result: answer, stateHash }
+    const outcome = this.#carryOut(entry, decoded, stateHash)
+    this.#sessions.end(request, outcome.result)
+    return outcome
   }
 
   #carryOut(entry: Entry, decoded: DecodedEntry, stateHash: Uint8Array): Outcome {

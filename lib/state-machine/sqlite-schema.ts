@@ -7,6 +7,7 @@
 //              from that id. `hash` is the row's term of the state hash.
 //   meta       one row: how far the machine is, written in every transaction that applies entries.
 //   nodes, invites   the trust state, one record each.
+//   sessions   one record each, by the entry that began it.
 //
 // `application_id` says that the file is ours, `user_version` is the format record.
 
@@ -17,7 +18,8 @@ import { StorageError } from '../errors.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
 import type { EntryId } from '../raft/entry.ts'
 import { appliedAtGenesis } from './apply-entry.ts'
-import { inviteEncoding, nodeRecordEncoding } from './encoding.ts'
+import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import type { StoredSessions } from './sessions.ts'
 import type { Connection } from './sqlite-connection.ts'
 import type { Applied, TrustState } from './state-machine.ts'
 import { EMPTY_TRUST } from './trust.ts'
@@ -51,10 +53,12 @@ const SCHEMA = `
     configuration_index INTEGER NOT NULL,
     state_hash BLOB NOT NULL,
     epoch INTEGER NOT NULL,
-    next_node_id INTEGER NOT NULL
+    next_node_id INTEGER NOT NULL,
+    forgotten_session_index INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE nodes (id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   CREATE TABLE invites (created_index INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+  CREATE TABLE sessions (born_index INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${FORMAT};
 `
@@ -125,6 +129,17 @@ export function readProgress(connection: Connection): Progress {
   }
 }
 
+/** @throws ProtocolError when a record is not what was written */
+export function readSessions(connection: Connection): StoredSessions {
+  const pluck = <T>(sql: string) => connection.prepare<[], T>(sql).pluck()
+  const records = pluck<Buffer>('SELECT record FROM sessions').all()
+  const forgotten = pluck<number>('SELECT forgotten_session_index FROM meta').get()
+  return {
+    sessions: records.map((each) => decode(sessionEncoding, bytes(each))),
+    forgottenIndex: present(forgotten, 'the meta row')
+  }
+}
+
 /** What SQLite gives back, as a plain array of bytes. */
 export function bytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
@@ -148,7 +163,7 @@ function createSchema(connection: Connection, genesis: EntryId): void {
   connection.exec('BEGIN IMMEDIATE')
   connection.exec(SCHEMA)
   connection
-    .prepare('INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)')
+    .prepare('INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0)')
     .run(
       hash,
       index,

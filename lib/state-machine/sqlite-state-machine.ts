@@ -20,14 +20,15 @@ import {
   MAX_WAL_BYTES
 } from '../limits.ts'
 import type { Entry, EntryId } from '../raft/entry.ts'
-import { appliedAfter, decodeEntry, gapAfter } from './apply-entry.ts'
+import { appliedAfter, decodeEntry, gapAfter, requestOf } from './apply-entry.ts'
 import type { DecodedEntry } from './apply-entry.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { WriteCommand } from './command.ts'
-import type { Connection } from './sqlite-connection.ts'
+import type { Connection, WalState } from './sqlite-connection.ts'
 import { openReader, openWriter } from './sqlite-connection.ts'
 import type { Progress } from './sqlite-schema.ts'
-import { prepareFormat, readProgress } from './sqlite-schema.ts'
+import { prepareFormat, readProgress, readSessions } from './sqlite-schema.ts'
+import { SessionTable } from './sessions.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
@@ -54,8 +55,12 @@ export class SqliteStateMachine implements StateMachine {
   readonly #writer: SqliteWriter
   readonly #reader: SqliteReader
   readonly #checkpointer: Checkpointer
+  /** what is applied, also what is not committed yet: nothing is applied after a transaction that failed */
+  readonly #sessions: SessionTable
   /** what is committed */
   #progress: Progress
+  /** as of the last commit, or later */
+  #wal: WalState
   /** the apply in progress */
   #job: Job | null = null
   /** Called when the running checkpoint has ended. */
@@ -67,7 +72,9 @@ export class SqliteStateMachine implements StateMachine {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
     this.#progress = readProgress(parts.reader)
+    this.#sessions = new SessionTable(readSessions(parts.reader))
     this.#writer = new SqliteWriter(parts.writer)
+    this.#wal = this.#writer.wal()
     this.#reader = new SqliteReader(parts.reader)
     this.#checkpointer = new Checkpointer({
       path: options.path,
@@ -200,18 +207,43 @@ export class SqliteStateMachine implements StateMachine {
         failure = error
         break
       }
-      const outcome = yield* this.#applyEntry(entry, decoded, progress)
+      const outcome = yield* this.#applyOnce(entry, decoded, progress)
       progress = outcome.progress
       results.push(outcome.result)
       byteCount += entry.payload.byteLength
       next++
     }
     yield 'slice'
+    yield* this.#writeSessions()
     this.#writer.commit(this.#progress, progress)
     this.#progress = progress
     if (failure !== null) throw failure
     this.#maybeCheckpoint()
     return next
+  }
+
+  *#applyOnce(entry: Entry, decoded: DecodedEntry, before: Progress): Steps<Outcome> {
+    const request = requestOf(decoded)
+    if (request === null) return yield* this.#applyEntry(entry, decoded, before)
+    const answer = this.#sessions.begin(request, entry)
+    if (answer !== null) {
+      const applied = appliedAfter(before.applied, { entry, decoded }, before.applied.stateHash)
+      return { result: answer, progress: { ...before, applied } }
+    }
+    const outcome = yield* this.#applyEntry(entry, decoded, before)
+    this.#sessions.end(request, outcome.result)
+    return outcome
+  }
+
+  /** One row per session that took part, however many of its requests there were. */
+  *#writeSessions(): Steps {
+    const { changed, gone } = this.#sessions.takeChanges()
+    for (const bornIndex of gone) this.#writer.dropSession(bornIndex)
+    if (gone.length > 0) this.#writer.writeForgotten(this.#sessions.forgottenIndex)
+    for (const session of changed) {
+      this.#writer.writeSession(session)
+      yield 'slice'
+    }
   }
 
   *#applyEntry(entry: Entry, decoded: DecodedEntry, before: Progress): Steps<Outcome> {
@@ -257,11 +289,15 @@ export class SqliteStateMachine implements StateMachine {
   }
 
   #maybeCheckpoint(): void {
-    if (this.#writer.wal().pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#checkpointer.maybeStart()
+    this.#wal = this.#writer.wal()
+    if (this.#wal.pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#checkpointer.maybeStart()
   }
 
   #isWalFull(): boolean {
-    const { byteCount, pendingByteCount } = this.#writer.wal()
+    // only commits make it longer; looking costs as much as writing a row
+    if (this.#wal.byteCount < MAX_WAL_BYTES) return false
+    this.#wal = this.#writer.wal()
+    const { byteCount, pendingByteCount } = this.#wal
     return byteCount >= MAX_WAL_BYTES && pendingByteCount > 0
   }
 

@@ -4,7 +4,9 @@
 import { encode } from '../encoding.ts'
 import { REVISION_STRIDE } from '../limits.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
-import { inviteEncoding, nodeRecordEncoding } from './encoding.ts'
+import type { Index } from '../raft/entry.ts'
+import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import type { Session } from './sessions.ts'
 import type { Connection, WalState } from './sqlite-connection.ts'
 import { prepareCheckpoint } from './sqlite-connection.ts'
 import type { Progress } from './sqlite-schema.ts'
@@ -67,6 +69,18 @@ export class SqliteWriter {
     if (hash === null) deleteKey.run(key)
     else if (previous === null) insertKey.run(key, id, createRevision, version, hash)
     else updateKey.run(id, version, hash, key)
+  }
+
+  writeSession(session: Session): void {
+    this.#statements.putSession.run(session.bornIndex, encode(sessionEncoding, session))
+  }
+
+  dropSession(bornIndex: Index): void {
+    this.#statements.dropSession.run(bornIndex)
+  }
+
+  writeForgotten(index: Index): void {
+    this.#statements.updateForgotten.run(index)
   }
 
   close(): void {
@@ -159,7 +173,12 @@ function prepareStatements(connection: Connection) {
     putInvite: connection.prepare<[number, Uint8Array]>(
       'INSERT OR REPLACE INTO invites VALUES (?, ?)'
     ),
-    dropInvite: connection.prepare<[number]>('DELETE FROM invites WHERE created_index = ?')
+    dropInvite: connection.prepare<[number]>('DELETE FROM invites WHERE created_index = ?'),
+    putSession: connection.prepare<[number, Uint8Array]>(
+      'INSERT OR REPLACE INTO sessions VALUES (?, ?)'
+    ),
+    dropSession: connection.prepare<[number]>('DELETE FROM sessions WHERE born_index = ?'),
+    updateForgotten: connection.prepare<[number]>('UPDATE meta SET forgotten_session_index = ?')
   }
 }
 

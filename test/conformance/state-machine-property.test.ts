@@ -9,7 +9,12 @@ import test from 'brittle'
 import { present } from '../../lib/assert.ts'
 import { MAX_CLOSED_INVITE_AGE_MS } from '../../lib/limits.ts'
 import type { Entry } from '../../lib/raft/entry.ts'
-import type { Change, Condition, ControlCommand } from '../../lib/state-machine/command.ts'
+import type {
+  Change,
+  Condition,
+  ControlCommand,
+  RequestId
+} from '../../lib/state-machine/command.ts'
 import { MemoryStateMachine } from '../../lib/state-machine/memory-state-machine.ts'
 import type { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type { ApplyResult, StateMachine } from '../../lib/state-machine/state-machine.ts'
@@ -24,12 +29,20 @@ import {
   del,
   found
 } from '../state-machine/samples.ts'
-import { key32, openSqlite, put, rethrow } from '../state-machine/samples.ts'
+import { key32, openSqlite, put, requestOf, rethrow } from '../state-machine/samples.ts'
 
 /** What the next entry is, and how many milliseconds of log time pass before it. */
 type Step =
-  | { readonly kind: 'write'; readonly changes: readonly Change[] }
-  | { readonly kind: 'control'; readonly command: ControlCommand }
+  | {
+      readonly kind: 'write'
+      readonly changes: readonly Change[]
+      readonly request: RequestId | null
+    }
+  | {
+      readonly kind: 'control'
+      readonly command: ControlCommand
+      readonly request: RequestId | null
+    }
   | { readonly kind: 'empty' | 'configuration' }
   | { readonly kind: 'garbage'; readonly bytes: Uint8Array }
 
@@ -70,14 +83,27 @@ const control: fc.Arbitrary<ControlCommand> = fc.oneof(
     .map((id) => ({ kind: 'describe', id, name: `n${id}`, version: '1', addresses: [] }) as const),
   fc.constant(found())
 )
+/** of few clients with few numbers, so that they come again */
+const request = fc.option(
+  fc
+    .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 6 }), fc.nat(5), fc.nat(12))
+    .map(([client, sequence, behind, since]) =>
+      requestOf(client, sequence, { since, answeredBelow: Math.max(0, sequence - behind) })
+    )
+)
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc
-      .array(change, { maxLength: 4 })
-      .map((changes) => ({ kind: 'write', changes }) as const)
+      .tuple(fc.array(change, { maxLength: 4 }), request)
+      .map(([changes, id]) => ({ kind: 'write', changes, request: id }) as const)
   },
-  { weight: 5, arbitrary: control.map((command) => ({ kind: 'control', command }) as const) },
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(control, request)
+      .map(([command, id]) => ({ kind: 'control', command, request: id }) as const)
+  },
   {
     weight: 1,
     arbitrary: fc.constantFrom({ kind: 'empty' } as const, { kind: 'configuration' } as const)
@@ -86,7 +112,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc
       .uint8Array({ maxLength: 6 })
-      .map((bytes) => ({ kind: 'garbage', bytes: Uint8Array.of(1, 0, 1, 0, 0, ...bytes) }) as const)
+      .map(
+        (bytes) => ({ kind: 'garbage', bytes: Uint8Array.of(1, 0, 0, 1, 0, 0, ...bytes) }) as const
+      )
   }
 )
 /** now and then so long that closed invites are forgotten */
@@ -149,8 +177,11 @@ function entriesOf(given: History): readonly Entry[] {
 }
 
 function entryOf(log: LogMaker, next: Step): Entry {
-  if (next.kind === 'write') return log.write(...next.changes)
-  if (next.kind === 'control') return log.control(next.command)
+  if (next.kind === 'write') {
+    const { request: id, changes } = next
+    return id === null ? log.write(...changes) : log.request(id, ...changes)
+  }
+  if (next.kind === 'control') return log.control(next.command, next.request)
   if (next.kind === 'garbage') return log.entry(2, next.bytes)
   if (next.kind === 'empty') return log.empty()
   const member = {

@@ -127,8 +127,8 @@ check('what apply relies on is checked again and refused', async (t, machine) =>
     log.write(),
     log.write(put('', 'x')),
     log.write(put('a', 'x'), del('a')),
-    log.entry(2, Uint8Array.of(1, 0, 9)),
-    log.entry(3, Uint8Array.of(1, 2, 1, 2, 3))
+    log.entry(2, Uint8Array.of(1, 0, 0, 9)),
+    log.entry(3, Uint8Array.of(1, 0, 2, 1, 2, 3))
   ])
   const codes = results.map((result) => result.kind === 'refused' && result.error.code)
   t.alike(codes, [
@@ -246,10 +246,10 @@ for (const implementation of implementations) {
   for (const [what, kind, payload] of [
     ['entry kind 16', 16, []],
     ['write format 2', 2, [2, 0, 0]],
-    ['write kind 1', 2, [1, 1, 0]],
-    ['change kind 2', 2, [1, 0, 1, 2, 0, 1, 97]],
-    ['condition kind 3', 2, [1, 0, 1, 0, 3, 1, 97]],
-    ['control kind 5', 3, [1, 5]]
+    ['write kind 1', 2, [1, 0, 1, 0]],
+    ['change kind 2', 2, [1, 0, 0, 1, 2, 0, 1, 97]],
+    ['condition kind 3', 2, [1, 0, 0, 1, 0, 3, 1, 97]],
+    ['control kind 5', 3, [1, 0, 5]]
   ] as const) {
     test(`${name}: ${what} is of a newer version: the machine stops before it`, async (t) => {
       const failures: StorageError[] = []

@@ -6,9 +6,8 @@ import { MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_READS } from '../../lib/limits.
 import type { Proposal } from '../../lib/replica/proposals.ts'
 import type { LeaderAnswer } from '../../lib/service/encoding.ts'
 import { Desk, doneFrom, fateOf } from './leader.ts'
-import { writeOf } from './samples.ts'
+import { put } from './samples.ts'
 
-const put = (key: string) => ({ kind: 2, payload: writeOf(key) })
 const ready = (index: number): LeaderAnswer => ({
   kind: 'readAnswer',
   outcome: { kind: 'ready', index }
@@ -35,44 +34,6 @@ test('a follower forwards to the leader, and a leader proposes itself', async (t
   await desk.time.run(0)
   t.is(near.value?.index, 8)
   t.is(desk.time.pendingCount, 0, 'no timer stays')
-})
-
-test('what was sent is never sent again: lost is unknown', async (t) => {
-  const desk = new Desk()
-  desk.follow(1, 3)
-  const lost = fateOf(desk.forwarder.submit(put('k'), 5_000))
-  desk.wire.last.end({ kind: 'lost' })
-  await desk.time.run(10_000)
-  t.is(lost.code, 'OUTCOME_UNKNOWN')
-  t.is(desk.wire.asked.length, 1)
-})
-
-test('a term change ends what is under way as unknown, and takes what has not left to the next leader', async (t) => {
-  const desk = new Desk()
-  desk.follow(1, 3)
-  const sent = Array.from({ length: MAX_FORWARDS_UNDER_WAY }, () =>
-    fateOf(desk.forwarder.submit(put('sent'), 5_000))
-  )
-  const waiting = fateOf(desk.forwarder.submit(put('waiting'), 5_000))
-  const { request: first } = desk.wire.at(0)
-  desk.follow(3, 4)
-  await desk.time.run(1)
-  for (const { code } of sent) t.is(code, 'OUTCOME_UNKNOWN')
-  t.alike(desk.wire.keys.slice(MAX_FORWARDS_UNDER_WAY), ['waiting'])
-  t.is(desk.wire.last.to, 3)
-  desk.wire.at(0).answer(doneFrom({ ...desk.wire.at(0), request: first }, 1))
-  desk.wire.last.answer(doneFrom(desk.wire.last, 9))
-  await desk.time.run(0)
-  t.is(waiting.value?.index, 9)
-})
-
-test('the loss of the leader alone ends what is under way', async (t) => {
-  const desk = new Desk()
-  desk.follow(1, 3)
-  const sent = fateOf(desk.forwarder.submit(put('k'), 5_000))
-  desk.follow(null, 3)
-  await desk.time.run(0)
-  t.is(sent.code, 'OUTCOME_UNKNOWN')
 })
 
 test('the same leader in the same term keeps what is under way', async (t) => {
@@ -273,7 +234,7 @@ test('a node takes so many writes and reads at a time, in number and in bytes', 
   t.is(again.code, null, 'there is room again')
 
   const other = new Desk()
-  const large = { kind: 2, payload: new Uint8Array(MAX_ENTRY_BYTES) }
+  const large = () => ({ kind: 2, payload: new Uint8Array(MAX_ENTRY_BYTES) })
   const fitting = Math.floor(MAX_PENDING_PROPOSAL_BYTES / MAX_ENTRY_BYTES)
   const fates = Array.from({ length: fitting + 1 }, () =>
     fateOf(other.forwarder.submit(large, 5_000))
@@ -287,7 +248,7 @@ test('the bytes that writes hold are counted exactly, and given back however a w
   const desk = new Desk()
   desk.follow(2, 3)
   const submit = (byteCount: number) =>
-    fateOf(desk.forwarder.submit({ kind: 2, payload: new Uint8Array(byteCount) }, 5_000))
+    fateOf(desk.forwarder.submit(() => ({ kind: 2, payload: new Uint8Array(byteCount) }), 5_000))
   const half = MAX_PENDING_PROPOSAL_BYTES / 2
   const ends: readonly ((proposal: Proposal) => void)[] = [
     ({ onOutcome }) => onOutcome({ kind: 'done', index: 7, result: { kind: 'none' } }),

@@ -7,6 +7,7 @@ import { AspenError } from '../../lib/errors.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Status } from '../../lib/raft/effects.ts'
 import type { Index } from '../../lib/raft/entry.ts'
+import { SeededRandom } from '../../lib/random.ts'
 import type { Outcome, Proposal } from '../../lib/replica/proposals.ts'
 import type { OnRead } from '../../lib/replica/waiting-reads.ts'
 import type { LeaderAnswer, LeaderRequest } from '../../lib/service/encoding.ts'
@@ -141,7 +142,14 @@ export class Desk {
   constructor() {
     const { time, replica, wire } = this
     const { request } = wire
-    this.forwarder = new Forwarder({ id: 2, clock: time, timers: time, replica, request })
+    this.forwarder = new Forwarder({
+      id: 2,
+      clock: time,
+      timers: time,
+      random: new SeededRandom(1),
+      replica,
+      request
+    })
   }
 
   /** This node now hears that `leader` leads; itself is 2. */

@@ -1,17 +1,22 @@
 // One request and answer of each kind, for the golden file and the tests.
 
 import { textOf } from '../../lib/encoding.ts'
+import type { RequestId } from '../../lib/state-machine/command.ts'
 import { decodeWrite, encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
 import type { LeaderAnswer, LeaderRequest } from '../../lib/service/encoding.ts'
 
-export function writeOf(key: string, value = new Uint8Array(1)): Uint8Array {
+export function writeOf(
+  key: string,
+  value = new Uint8Array(1),
+  request: RequestId | null = null
+): Uint8Array {
   const change = {
     kind: 'put',
     key: new TextEncoder().encode(key),
     value,
     condition: null
   } as const
-  return encodeWrite({ changes: [change] })
+  return encodeWrite({ changes: [change] }, request)
 }
 
 const revoke = encodeControl({ kind: 'revokeInvite', publicKey: new Uint8Array(32).fill(9) })
@@ -90,4 +95,9 @@ export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
 export function textOfKey(payload: Uint8Array): string {
   const key = decodeWrite(payload).changes[0]?.key
   return key === undefined ? '' : (textOf(key) ?? '')
+}
+
+/** What `submit` takes: a write of one key. */
+export function put(key: string) {
+  return (request: RequestId) => ({ kind: 2, payload: writeOf(key, new Uint8Array(1), request) })
 }

@@ -12,17 +12,21 @@ import {
   MAX_NAME_SIZE,
   MAX_VALUE_SIZE
 } from '../../lib/limits.ts'
-import type { ControlCommand, WriteCommand } from '../../lib/state-machine/command.ts'
+import type { ControlCommand, RequestId, WriteCommand } from '../../lib/state-machine/command.ts'
 import {
   UnknownKindError,
+  applyResultEncoding,
   decodeControl,
   decodeWrite,
   encodeControl,
   encodeWrite,
   inviteEncoding,
-  nodeRecordEncoding
+  nodeRecordEncoding,
+  sessionEncoding
 } from '../../lib/state-machine/encoding.ts'
+import type { Session } from '../../lib/state-machine/sessions.ts'
 import { rowHash } from '../../lib/state-machine/state-hash.ts'
+import type { ApplyResult } from '../../lib/state-machine/state-machine.ts'
 import { admit, asBytes, createInvite, del, found, key32, put } from './samples.ts'
 
 const GOLDEN = 'test/golden/state-machine-1.json'
@@ -47,6 +51,45 @@ const CONTROLS: Record<string, ControlCommand> = {
     version: '',
     addresses: []
   }
+}
+
+const REQUESTS: Record<string, RequestId> = {
+  first: { clientId: new Uint8Array(16).fill(5), since: 0, sequence: 1, answeredBelow: 1 },
+  later: {
+    clientId: new Uint8Array(16).fill(6),
+    since: 70_000,
+    sequence: 5_000_000_000,
+    answeredBelow: 4_999_999_990
+  }
+}
+
+const RESULTS: readonly ApplyResult[] = [
+  { kind: 'none' },
+  {
+    kind: 'written',
+    revision: 70_000,
+    changes: [{ previousRevision: 0 }, { previousRevision: 9 }]
+  },
+  { kind: 'inviteCreated' },
+  { kind: 'inviteRevoked' },
+  { kind: 'admitted', id: 3, isNew: true },
+  { kind: 'described' },
+  {
+    kind: 'refused',
+    error: { code: 'CONDITION_FAILED', message: 'no', hint: 'read', fields: { revision: 4 } }
+  }
+]
+
+const SESSION: Session = {
+  clientId: new Uint8Array(16).fill(5),
+  bornIndex: 7,
+  usedIndex: 70_000,
+  usedMs: 1_700_000_000_000,
+  lowWater: 300,
+  results: new Map([
+    [301, Uint8Array.of(0)],
+    [300, Uint8Array.of(1, 8, 0)]
+  ])
 }
 
 const ROW = {
@@ -96,7 +139,15 @@ function formatNow(): unknown {
     usesLeft: 0,
     closed: { reason: 'usedUp', atMs: 1_700_000_000_500 }
   } as const
+  const requests = Object.entries(REQUESTS).map(([name, request]) => [
+    name,
+    hexOf(encodeWrite({ changes: [put('a', 'b')] }, request))
+  ])
+  const results = RESULTS.map((result) => [result.kind, hexOf(encode(applyResultEncoding, result))])
   return {
+    request: Object.fromEntries(requests),
+    result: Object.fromEntries(results),
+    session: hexOf(encode(sessionEncoding, SESSION)),
     write: Object.fromEntries(writes),
     control: Object.fromEntries(controls),
     node: hexOf(encode(nodeRecordEncoding, node)),
@@ -108,9 +159,21 @@ function formatNow(): unknown {
 }
 
 test('every command comes back from its bytes', (t) => {
-  for (const command of Object.values(WRITES)) t.alike(decodeWrite(encodeWrite(command)), command)
-  for (const command of Object.values(CONTROLS))
-    t.alike(decodeControl(encodeControl(command)), command)
+  for (const request of [null, ...Object.values(REQUESTS)]) {
+    for (const command of Object.values(WRITES))
+      t.alike(decodeWrite(encodeWrite(command, request)), { ...command, request })
+    for (const command of Object.values(CONTROLS))
+      t.alike(decodeControl(encodeControl(command, request)), { ...command, request })
+  }
+})
+
+test('a request that no client makes is refused', (t) => {
+  const bytes = (sequence: number, answeredBelow: number): Uint8Array =>
+    Uint8Array.of(1, 1, ...new Uint8Array(16), 5, sequence, answeredBelow, 0, 0)
+  t.is(decodeWrite(bytes(2, 2)).request?.sequence, 2)
+  malformed(t, () => decodeWrite(bytes(0, 0)), 'numbers begin at 1')
+  malformed(t, () => decodeWrite(bytes(2, 3)), 'answered before it is made')
+  malformed(t, () => decodeWrite(bytes(2, 2).subarray(0, 10)), 'half an id')
 })
 
 test('a decoded write is a view of its bytes, a decoded control command is not', (t) => {
@@ -124,12 +187,13 @@ test('a decoded write is a view of its bytes, a decoded control command is not',
 
 test('what only a newer version writes is told apart from what nobody writes', (t) => {
   unknown(t, () => decodeWrite(Uint8Array.of(2)), 'write format 2')
-  unknown(t, () => decodeWrite(Uint8Array.of(1, 4)), 'write kind 4')
-  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 1, 2)), 'change kind 2')
-  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 1, 0, 3)), 'condition kind 3')
+  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 4)), 'write kind 4')
+  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 2)), 'change kind 2')
+  unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 0, 3)), 'condition kind 3')
   unknown(t, () => decodeControl(Uint8Array.of(0, 0)), 'control format 0')
-  unknown(t, () => decodeControl(Uint8Array.of(1, 5)), 'control kind 5')
-  for (const bytes of [[], [1], [1, 0], [1, 0, 1], [1, 0, 0, 0], [1, 0, 1, 1, 0, 2, 97]]) {
+  unknown(t, () => decodeControl(Uint8Array.of(1, 0, 5)), 'control kind 5')
+  const truncated = [[], [1], [1, 0], [1, 0, 0], [1, 0, 0, 1], [1, 0, 0, 1, 1, 0, 2, 97]]
+  for (const bytes of [...truncated, [1, 2], [1, 0, 0, 0, 0]]) {
     malformed(t, () => decodeWrite(Uint8Array.from(bytes)), bytes.join(' '))
   }
 })
@@ -140,12 +204,12 @@ test('decoding is bounded: changes, keys, values, texts', (t) => {
   })
   t.is(decodeWrite(many).changes.length, MAX_CHANGES_PER_ENTRY)
   const tooMany = many.slice()
-  new DataView(tooMany.buffer).setUint16(3, MAX_CHANGES_PER_ENTRY + 1, true)
+  new DataView(tooMany.buffer).setUint16(4, MAX_CHANGES_PER_ENTRY + 1, true)
   malformed(t, () => decodeWrite(tooMany), 'one change too many')
   malformed(t, () => decodeWrite(keyOf(MAX_KEY_SIZE + 1)), 'a key too long')
   malformed(
     t,
-    () => decodeWrite(Uint8Array.of(1, 0, 1, 0, 0, 1, 97, 254, 1, 0, 16, 0)),
+    () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 0, 0, 1, 97, 254, 1, 0, 16, 0)),
     'a value too long'
   )
   t.is(MAX_VALUE_SIZE, 0x10_0000)
@@ -157,12 +221,12 @@ test('decoding is bounded: changes, keys, values, texts', (t) => {
     addresses: []
   } as const
   const bytes = encodeControl(describe)
-  t.alike(decodeControl(bytes), describe)
-  bytes[3] = MAX_NAME_SIZE + 1
+  t.alike(decodeControl(bytes), { ...describe, request: null })
+  bytes[4] = MAX_NAME_SIZE + 1
   malformed(t, () => decodeControl(bytes), 'a name too long')
   malformed(
     t,
-    () => decodeControl(Uint8Array.of(1, 4, 1, 1, 0xff, 0, 0)),
+    () => decodeControl(Uint8Array.of(1, 0, 4, 1, 1, 0xff, 0, 0)),
     'a name that is not UTF-8'
   )
 })
@@ -171,8 +235,8 @@ test('any bytes decode or are refused, and nothing else happens', (t) => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
   t.comment(`seed ${seed}`)
   const seeds = [
-    ...Object.values(WRITES).map(encodeWrite),
-    ...Object.values(CONTROLS).map(encodeControl)
+    ...Object.values(WRITES).map((command) => encodeWrite(command, REQUESTS['first'])),
+    ...Object.values(CONTROLS).map((command) => encodeControl(command))
   ]
   const damaged = fc
     .tuple(fc.constantFrom(...seeds), fc.nat(), fc.nat(255), fc.nat())
@@ -194,6 +258,12 @@ test('any bytes decode or are refused, and nothing else happens', (t) => {
   t.pass()
 })
 
+test('results and sessions come back from their bytes', (t) => {
+  for (const result of RESULTS)
+    t.alike(decode(applyResultEncoding, encode(applyResultEncoding, result)), result)
+  t.alike(decode(sessionEncoding, encode(sessionEncoding, SESSION)), SESSION)
+})
+
 test('records of nodes and invites are as long as they say', (t) => {
   malformed(t, () => decode(nodeRecordEncoding, new Uint8Array(10)), 'a node')
   malformed(t, () => decode(inviteEncoding, new Uint8Array(10)), 'an invite')
@@ -201,7 +271,7 @@ test('records of nodes and invites are as long as they say', (t) => {
 
 /** A put whose key claims `size` bytes. */
 function keyOf(size: number): Uint8Array {
-  return Uint8Array.of(1, 0, 1, 0, 0, 253, size & 0xff, size >> 8, ...new Uint8Array(size), 0)
+  return Uint8Array.of(1, 0, 0, 1, 0, 0, 253, size & 0xff, size >> 8, ...new Uint8Array(size), 0)
 }
 
 function unknown(t: Assert, fn: () => unknown, what: string): void {

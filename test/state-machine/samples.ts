@@ -7,7 +7,12 @@ import type { Configuration } from '../../lib/raft/configuration.ts'
 import { configurationEncoding } from '../../lib/raft/encoding.ts'
 import type { Entry, EntryId } from '../../lib/raft/entry.ts'
 import { ENTRY_KIND, chained, genesis } from '../../lib/raft/entry.ts'
-import type { Change, Condition, ControlCommand } from '../../lib/state-machine/command.ts'
+import type {
+  Change,
+  Condition,
+  ControlCommand,
+  RequestId
+} from '../../lib/state-machine/command.ts'
 import { encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
 import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type { ApplyResult, KeyValue, StateMachine } from '../../lib/state-machine/state-machine.ts'
@@ -37,8 +42,13 @@ export class LogMaker {
     return this.entry(ENTRY_KIND.write, encodeWrite({ changes }))
   }
 
-  control(command: ControlCommand): Entry {
-    return this.entry(ENTRY_KIND.control, encodeControl(command))
+  /** A write of a client's. */
+  request(request: RequestId, ...changes: readonly Change[]): Entry {
+    return this.entry(ENTRY_KIND.write, encodeWrite({ changes }, request))
+  }
+
+  control(command: ControlCommand, request: RequestId | null = null): Entry {
+    return this.entry(ENTRY_KIND.control, encodeControl(command, request))
   }
 
   configuration(configuration: Configuration): Entry {
@@ -65,6 +75,17 @@ export function asBytes(value: string | Uint8Array): Uint8Array {
 /** 32 bytes that all are `value`. */
 export function key32(value: number): Uint8Array {
   return new Uint8Array(32).fill(value)
+}
+
+/** Request `sequence` of client `n`, which began at the genesis and waits for every answer. */
+export function requestOf(
+  n: number,
+  sequence: number,
+  rest: { since?: number; answeredBelow?: number } = {}
+): RequestId {
+  const clientId = new Uint8Array(16)
+  new DataView(clientId.buffer).setUint32(0, n)
+  return { clientId, since: 0, sequence, answeredBelow: 1, ...rest }
 }
 
 export function found(id = 1): ControlCommand {

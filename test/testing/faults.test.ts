@@ -137,6 +137,69 @@ test('through random cuts and deaths nothing acknowledged is lost and nothing re
   }
 })
 
+test('writes under way to a leader that dies are all done, each once', async (t) => {
+  let resentCount = 0
+  for (const [seed, delayMs] of [
+    [21, 0.2],
+    [22, 1],
+    [23, 5]
+  ] as const) {
+    const cluster = await threeVoters(seed, delayMs)
+    const { time } = cluster
+    const leader = leaderOf(cluster)
+    const [one, two] = othersOf(cluster, leader)
+    const writes: Write[] = []
+    for (let count = 0; count < 200; count++) {
+      time.start(count / 4, () => {
+        writes.push(begin(one, `one${count}`), begin(two, `two${count}`))
+      })
+    }
+    await time.run(30)
+    await cluster.crash(leader.name)
+    await time.run(10_000)
+    t.is(writes.length, 400)
+    const hard = writes.filter(({ end }) => end !== 'done')
+    t.alike(hard, [], `seed ${seed}`)
+    t.alike(await mismatchesOf(cluster, writes), [], `seed ${seed}`)
+    // an entry without an effect of its own: a second copy of a command
+    const { applied_index: applied } = one.assembly.service.status()
+    resentCount += applied - new Set(writes.map(({ revision }) => revision)).size
+    await cluster.close()
+  }
+  t.comment(`${resentCount} entries were no first copies`)
+})
+
+test('one key written by every node while leaders die has as many versions as writes are done', async (t) => {
+  for (const seed of [31, 32]) {
+    const cluster = await threeVoters(seed)
+    const { time } = cluster
+    const writes: Promise<unknown>[] = []
+    for (let round = 0; round < 4; round++) {
+      const leader = leaderOf(cluster)
+      for (let count = 0; count < 40; count++) {
+        time.start(count / 2, () => {
+          for (const node of othersOf(cluster, leader)) writes.push(putOne(node))
+        })
+      }
+      await time.run(10)
+      await cluster.crash(leader.name)
+      await time.run(8_000)
+      await time.settled(cluster.restart(leader.name), LONG_MS)
+      await time.run(2_000)
+    }
+    t.is(writes.length, 4 * 40 * 2)
+    await time.settled(Promise.all(writes), LONG_MS)
+    t.is(await versionOf(cluster, leaderOf(cluster), 'n'), writes.length, `seed ${seed}`)
+    await cluster.close()
+  }
+})
+
+/** Always the same key. */
+function putOne({ assembly }: MemoryNode): Promise<unknown> {
+  const change = { kind: 'put', key: bytesOf('n'), value: bytesOf('n'), condition: null } as const
+  return assembly.service.kv.write({ changes: [change] }, { timeoutMs: 30_000 })
+}
+
 test('others notice a crash by silence, a goodbye at once', async (t) => {
   const isLinked = (node: MemoryNode, id: number): boolean =>
     node.assembly.service.members().members.some((row) => row.id === id && row.linked)
