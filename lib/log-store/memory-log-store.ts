@@ -56,10 +56,43 @@ export class MemoryLogDisk {
   /** records of which a bit was flipped, until they are written again */
   readonly #damagedEntries = new Map<Index, Uint8Array>()
   readonly #damagedStates = new Map<0 | 1, Uint8Array>()
-  /** entries that were verified once, with the hash that they follow: without damage they stay so */
-  readonly #verified = new WeakMap<Entry, Uint8Array>()
   /** writes that were on their way when the power went */
   #unfinished: readonly UnfinishedWrite[] = []
+
+  /** What the next open would find, without the damage. */
+  get entries(): readonly Entry[] {
+    this.recover()
+    return this.content?.entries ?? []
+  }
+
+  get hardState(): HardState | null {
+    this.recover()
+    return this.content?.hardState ?? null
+  }
+
+  get lastIndex(): Index {
+    const { length } = this.entries
+    return (this.content?.base.index ?? 0) + length
+  }
+
+  /** Names what is stored at `index`, the base included; null when that is nothing. */
+  idAt(index: Index): EntryId | null {
+    if (this.content === null || index > this.lastIndex) return null
+    const { base, entries } = this.content
+    const found = index === base.index ? base : entries[index - base.index - 1]
+    return found === undefined ? null : nameOf(found)
+  }
+
+  /** Another disk with the same on it, damage included. */
+  copy(): MemoryLogDisk {
+    this.recover()
+    const copy = new MemoryLogDisk()
+    if (this.content === null) return copy
+    copy.content = { ...this.content, entries: [...this.content.entries] }
+    for (const [index, record] of this.#damagedEntries) copy.#damagedEntries.set(index, record)
+    for (const [number, record] of this.#damagedStates) copy.#damagedStates.set(number, record)
+    return copy
+  }
 
   /**
    * Flips one bit of the record at `place`, of any one when left out. Returns where; null on an empty
@@ -155,9 +188,9 @@ export class MemoryLogDisk {
     const position = index - base.index - 1
     const entry = present(entries[position], `entry ${index}`)
     const previousHash = (entries[position - 1] ?? base).hash
-    if (this.#verified.get(entry) !== previousHash) {
+    if (verified.get(entry) !== previousHash) {
       readRecord(this.#recordAt({ kind: 'entry', index }), index)
-      this.#verified.set(entry, previousHash)
+      verified.set(entry, previousHash)
     }
     return { entry, previousHash }
   }
@@ -245,6 +278,11 @@ export class MemoryLogStore implements LogStore {
     return this.#tail.last
   }
 
+  /** Writes in progress; after a failure, those of which nobody knows what became of them. */
+  get pendingCount(): number {
+    return this.#pending.length
+  }
+
   write(write: LogWrite, onDurable: () => void): void {
     assert(this.#onIdle === null && this.#status !== 'closed', 'the log store is open')
     if (this.#status === 'failed') return
@@ -317,6 +355,9 @@ export class MemoryLogStore implements LogStore {
     if (this.#pending.length === 0) this.#onIdle?.()
   }
 }
+
+/** Entries that were verified once, with the hash that they follow: without damage they stay good. */
+const verified = new WeakMap<Entry, Uint8Array>()
 
 const NO_RECORDS: LogRecords = {
   states: [{ kind: 'missing' }, { kind: 'missing' }],

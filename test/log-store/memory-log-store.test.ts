@@ -46,7 +46,7 @@ test('a failure is told once, and then nothing more is called', (t) => {
   t.absent(store.entries(1, 2, 1e9).length)
 })
 
-/** Three writes that are durable, then four in progress: the second of them truncates, the last has no entry. */
+/** Three entries that are durable, and four writes in progress: two truncate, the last has no entry. */
 function inProgress() {
   const { disk, deferred, store } = prepare()
   const old = entriesAfter(GENESIS, { count: 5 })
@@ -87,6 +87,28 @@ test('of the writes in progress a crash keeps as many as it is told, each whole,
   }
 })
 
+test('a disk shows what the next open would find, and a copy of it goes its own way', (t) => {
+  const { disk, store, found } = inProgress()
+  t.is(disk.lastIndex, 3)
+  store.crash({ kept: 2, isTorn: true })
+  const { entries, term } = present(found[2], 'what is found')
+  t.alike(disk.entries.map(plain), entries.map(plain))
+  t.is(disk.hardState?.term, term)
+  t.is(disk.lastIndex, 5)
+  t.alike(disk.idAt(5)?.hash, entries[4]?.hash)
+  t.alike([disk.idAt(0), disk.idAt(6)], [GENESIS, null])
+  const copy = disk.copy()
+  copy.flip(new SeededRandom(1), { kind: 'entry', index: 2 })
+  const again = copy.copy()
+  for (const one of [copy, again]) t.is(openFailure(one)?.code, 'CORRUPTED')
+  const other = prepare(disk)
+  other.store.write({ ...NOTHING, truncateFrom: 1 }, () => {})
+  other.deferred[0]?.()
+  t.alike([disk.lastIndex, copy.lastIndex, again.lastIndex], [0, 5, 5])
+  const empty = new MemoryLogDisk().copy()
+  t.alike([empty.entries, empty.hardState, empty.lastIndex, empty.idAt(0)], [[], null, 0, null])
+})
+
 test('after what a crash kept the log goes on', async (t) => {
   const { disk, store, found } = inProgress()
   store.crash({ kept: 2, isTorn: true })
@@ -103,7 +125,9 @@ test('after what a crash kept the log goes on', async (t) => {
 
 test('of the writes that a failed disk did not acknowledge, too, a crash may keep some', (t) => {
   const { disk, store, found } = inProgress()
+  t.is(store.pendingCount, 4)
   store.fail(new StorageError({ code: 'IO_ERROR', message: 'no' }))
+  t.is(store.pendingCount, 4)
   store.crash({ kept: 1 })
   const again = prepare(disk)
   t.alike(again.store.entries(1, 9, 1e9).map(plain), found[1]?.entries.map(plain))
