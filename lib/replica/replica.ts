@@ -255,8 +255,8 @@ export class Replica {
       this.#isStepping = false
     }
     this.#reads.answer(this.appliedIndex)
-    this.#maybeApply()
     this.#maybeProposeNext()
+    this.#maybeApply()
   }
 
   /** Writes and messages, in the order of the contract. */
@@ -330,11 +330,17 @@ export class Replica {
 
   #maybeApply(): void {
     if (this.#isApplying || this.#state === 'ended') return
-    const applied = this.appliedIndex
-    const { commitIndex } = this.#status
-    if (applied >= commitIndex) return
-    const to = Math.min(commitIndex, applied + MAX_BATCH_SIZE) + 1
+    if (this.appliedIndex >= this.#status.commitIndex) return
     this.#isApplying = true
+    // a write in progress is waited for by others: it begins before work of this node's own
+    if (this.#durableToken < this.#writtenToken) this.#parts.timers.soon(() => this.#apply())
+    else this.#apply()
+  }
+
+  #apply(): void {
+    if (this.#state === 'ended') return
+    const applied = this.appliedIndex
+    const to = Math.min(this.#status.commitIndex, applied + MAX_BATCH_SIZE) + 1
     try {
       const entries = this.#parts.core.entries(applied + 1, to, MAX_APPLY_BYTES)
       assert(entries[0]?.index === applied + 1, 'committed entries are there to be applied')
