@@ -143,6 +143,8 @@ export class MemoryStateMachine implements StateMachine {
     } finally {
       this.#isApplying = false
     }
+    // sessions are stored whole here: which of them changed is of no use
+    this.#sessions.takeChanges()
     this.#maybeCheckpoint()
     onApplied(results)
   }
