@@ -90,10 +90,14 @@ test('a ticket comes as an argument, from stdin, from a file, or from the enviro
 
 test('what is no ticket, or a damaged one, is refused with its own code before anything is done', async (t) => {
   const dataDir = join(await t.tmp(), 'node')
-  for (const command of [['ticket', 'show'], ['join']]) {
+  const commands = [
+    [['ticket', 'show'], []],
+    [['join'], ['--data-dir', dataDir]]
+  ] as const
+  for (const [command, place] of commands) {
     const codes: unknown[] = []
     for (const input of ['hello', `${text.slice(0, -1)}b`, 'aspen1', `aspen1${'q'.repeat(400)}`]) {
-      const ran = await runCli([...command, input, '--json', '--data-dir', dataDir])
+      const ran = await runCli([...command, input, '--json', ...place])
       t.is(ran.code, 2, input)
       codes.push(JSON.parse(ran.stdout).error.code)
     }
