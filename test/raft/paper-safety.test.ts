@@ -218,6 +218,35 @@ test('§5.4.3 all servers apply the same entries in the same order, over changes
   for (const id of VOTERS) t.alike(committed(cluster, id), applied)
 })
 
+// The paper has no such case: leader completeness excludes it. A leader that asks for it is broken, or of
+// another history, and the node ends instead.
+test('§5.4.3 what a server may have applied is never replaced, whoever leads', (t) => {
+  for (const index of [2, 3]) {
+    const cluster = follower([1, 1, 1])
+    cluster.message(1, 2, appendAfter(stored(cluster, 4), { term: 1, commitIndex: 3 }))
+    const previous = stored(cluster, index - 1)
+    const message = appendAfter(previous, { term: 2, entries: entriesAfter(previous, [2]) })
+    const effects = cluster.message(1, 3, message)
+    const hardState = { term: 2, votedFor: null, commitIndex: 3 }
+    t.alike(effects, {
+      ...nothing(3, effects.deadlineMs),
+      write: { token: 1, hardState, truncateFrom: null, entries: [] },
+      diverged: { leader: 3, index }
+    })
+  }
+  // the entry after it may be replaced
+  const cluster = follower([1, 1, 1])
+  cluster.message(1, 2, appendAfter(stored(cluster, 4), { term: 1, commitIndex: 3 }))
+  const previous = stored(cluster, 3)
+  const fresh = entriesAfter(previous, [2])
+  const { write, diverged } = cluster.message(
+    1,
+    3,
+    appendAfter(previous, { term: 2, entries: fresh })
+  )
+  t.alike([write?.truncateFrom, write?.entries, diverged], [4, fresh, null])
+})
+
 test('§5.5 requests to a crashed follower are repeated without end, and succeed when it is back', (t) => {
   const cluster = five()
   cluster.crash(5)
