@@ -2,11 +2,12 @@
 // temporary folder and must end as a failure with the right last line and exit code.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
+import { LONG_FILES } from './runner/parts.ts'
 
 const RUNNER = join(import.meta.dirname, 'runner.js')
 const SKIP = join(import.meta.dirname, 'skip.js')
@@ -124,6 +125,103 @@ test('a part that does not exist fails, and so does an empty folder', (t) => {
   t.is(result.code, 1)
   t.is(run(t, {}).lastLine, '0 passed, 1 failed')
 })
+
+test('files of a part run beside each other, as many as the table or --jobs says', (t) => {
+  const meeting = (names: readonly string[], waitMs = 20_000): Record<string, string> =>
+    Object.fromEntries(names.map((name) => [`e2e/${name}.test.js`, meets(name, names, waitMs)]))
+  const four = ['a', 'b', 'c', 'd']
+  const limit = ['--limit', '25']
+  t.is(run(t, meeting(['a', 'b', 'c']), ['e2e', ...limit]).lastLine, '3 passed, 0 failed')
+  t.is(run(t, meeting(four), ['e2e', '--jobs', '4', ...limit]).lastLine, '4 passed, 0 failed')
+  t.is(run(t, meeting(['a', 'b'], 300), ['e2e', '--jobs', '1']).lastLine, '1 passed, 1 failed')
+})
+
+test('files that measure run alone, whatever --jobs says, and so do parts', (t) => {
+  const alone = `${BRITTLE}import { rmSync, writeFileSync } from 'node:fs'
+    test('alone', async (t) => {
+      const lock = import.meta.dirname + '/../lock'
+      writeFileSync(lock, '', { flag: 'wx' })
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      rmSync(lock)
+      t.pass()
+    })`
+  const files = { 'bench/a.test.js': alone, 'bench/b.test.js': alone, 'e2e/c.test.js': alone }
+  t.is(run(t, files, ['bench', 'e2e', '--jobs', '3']).lastLine, '3 passed, 0 failed')
+})
+
+test('what files print beside each other comes out in one piece each', (t) => {
+  const body = (name: string): string => `${BRITTLE}test('slow', async (t) => {
+      for (let count = 0; count < 20; count++) {
+        console.log('${name} says ' + count)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      t.fail()
+    })`
+  const names = ['a', 'b', 'c']
+  const files = names.map((name) => [`e2e/${name}.test.js`, body(name)] as const)
+  const { lines, lastLine } = run(t, Object.fromEntries(files), ['e2e'])
+  t.is(lastLine, '0 passed, 3 failed')
+  const said = lines.flatMap((line) => / {6}\| (\w) says \d+$/.exec(line)?.[1] ?? [])
+  t.is(said.length, 60, 'everything is there')
+  t.is(said.filter((name, at) => name !== said[at - 1]).length, 3, said.join(''))
+})
+
+test('one that crashes and one that hangs take nothing from the one beside them', (t) => {
+  const result = run(
+    t,
+    {
+      'e2e/crash.test.js': `${BRITTLE}test('bad', () => process.kill(process.pid, 'SIGKILL'))`,
+      'e2e/empty.test.js': '',
+      'e2e/good.test.js': `${BRITTLE}import { isSkipped } from ${JSON.stringify(SKIP)}
+        Object.defineProperty(process, 'platform', { value: 'win32' })
+        test('needs signals', (t) => { if (isSkipped(t, 'unix')) return; t.fail() })
+        test('one', async (t) => {
+          await new Promise((resolve) => setTimeout(resolve, 1_000))
+          t.pass()
+        })`,
+      'e2e/hang.test.js': `${BRITTLE}test('good', (t) => t.pass())\nsetInterval(() => {}, 1e9)`
+    },
+    ['e2e']
+  )
+  t.is(result.lastLine, '1 passed, 3 failed')
+  t.is(result.code, 1)
+  t.ok(result.lines.includes('skipped: 1'))
+  for (const failure of [
+    'failed: e2e/crash.test.js: died of SIGKILL',
+    'failed: e2e/empty.test.js: ended with exit code 0 and no summary: it threw, or holds no test',
+    'failed: e2e/hang.test.js: killed: still running after 3 s'
+  ]) {
+    t.ok(result.lines.includes(failure), failure)
+  }
+})
+
+test('the files that take longest begin first, and there are such files', (t) => {
+  for (const name of LONG_FILES) {
+    t.ok(existsSync(join(import.meta.dirname, `${name}.test.js`)), name)
+  }
+  const pass = `${BRITTLE}test('one', (t) => t.pass())`
+  const [first, second] = LONG_FILES.filter((name) => name.startsWith('e2e/'))
+  const names = ['e2e/a', String(second), String(first)]
+  const files = Object.fromEntries(names.map((name) => [`${name}.test.js`, pass]))
+  const { lines } = run(t, files, ['e2e', '--jobs', '1'])
+  const order = lines.flatMap((line) => /^ok {4}(\S+)\.test\.js/.exec(line)?.[1] ?? [])
+  t.alike(order, [first, second, 'e2e/a'])
+})
+
+/** A test that passes when all of `names` have begun before it ends. */
+function meets(name: string, names: readonly string[], waitMs: number): string {
+  return `${BRITTLE}import { existsSync, writeFileSync } from 'node:fs'
+    test('meets', { timeout: 60_000 }, async (t) => {
+      const here = (name) => import.meta.dirname + '/' + name + ' is here'
+      writeFileSync(here('${name}'), '')
+      const others = ${JSON.stringify(names)}
+      const endMs = Date.now() + ${waitMs}
+      while (Date.now() < endMs && !others.every((other) => existsSync(here(other)))) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      t.ok(others.every((other) => existsSync(here(other))))
+    })`
+}
 
 /** Whether the process is gone, or dead and only waits for somebody to ask how it ended. */
 function hasEnded(pid: number): boolean {

@@ -1,23 +1,23 @@
-// Runs the test suite: `node dist/test/runner.js [part…]`. One process per file, two at a time,
-// because brittle dies without a summary on a throw and must not take other files with it. A file
-// that is empty, crashes, hangs or ends without a summary counts as failed. The last line is
-// always `N passed, N failed`. The parts are in runner/parts.ts; how a test says that it could
-// not run, in skip.ts.
+// Runs the test suite: `node dist/test/runner.js [part…]`. One process per file, because brittle
+// dies without a summary on a throw and must not take other files with it; several at a time, and
+// what is to be said about a file is printed in one piece when it has ended. A file that is empty,
+// crashes, hangs or ends without a summary counts as failed. The last line is always
+// `N passed, N failed`. The parts are in runner/parts.ts; how a test says that it could not run,
+// in skip.ts.
 //
-//   --jobs N      files at a time (2)
+//   --jobs N      files at a time, in place of the table's
 //   --limit S     seconds that each file may take, in place of the table's
 //   --root DIR    where the compiled test files are (this file's folder)
 
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { selectFiles } from './runner/parts.ts'
-import type { TestFile } from './runner/parts.ts'
+import type { Batch } from './runner/parts.ts'
 import { killAll, runFile } from './runner/run-file.ts'
 import type { FileResult } from './runner/run-file.ts'
 
 interface Settings {
   readonly root: string
-  readonly jobs: number
   readonly limitMs: number | null
 }
 
@@ -31,35 +31,27 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       root: { type: 'string', default: import.meta.dirname },
-      jobs: { type: 'string', default: '2' },
+      jobs: { type: 'string' },
       limit: { type: 'string' }
     }
   })
   const settings: Settings = {
     root: values.root,
-    jobs: Math.max(1, Number(values.jobs) || 1),
     limitMs: values.limit === undefined ? null : Number(values.limit) * 1_000
   }
+  const jobs = values.jobs === undefined ? null : Math.max(1, Number(values.jobs) || 1)
   const isFull = process.env['ASPEN_FULL'] === '1'
-  const { files, unknownParts } = selectFiles(settings.root, positionals, isFull)
+  const { batches, unknownParts } = selectFiles(settings.root, positionals, { isFull, jobs })
   for (const part of unknownParts) console.log(`no test file belongs to the part ${part}`)
-  const together = files.filter((file) => !file.isAlone)
-  const alone = files.filter((file) => file.isAlone)
-  const finished = [
-    ...(await runFiles(together, settings.jobs, settings)),
-    ...(await runFiles(alone, 1, settings))
-  ]
-  const emptyCount = files.length === 0 && unknownParts.length === 0 ? 1 : 0
+  const finished: Finished[] = []
+  for (const batch of batches) finished.push(...(await runBatch(batch, settings)))
+  const emptyCount = batches.length === 0 && unknownParts.length === 0 ? 1 : 0
   if (emptyCount === 1) console.log('there is no test file at all')
   printSummary(finished, unknownParts.length + emptyCount)
 }
 
-/** Runs `files`, `jobs` at a time, and prints a line for each as it ends. */
-async function runFiles(
-  files: readonly TestFile[],
-  jobs: number,
-  settings: Settings
-): Promise<Finished[]> {
+/** Runs the files of a batch and prints what there is to say about each as it ends. */
+async function runBatch({ files, jobs }: Batch, settings: Settings): Promise<Finished[]> {
   const waiting = [...files]
   const finished: Finished[] = []
   const work = async (): Promise<void> => {

@@ -7,12 +7,12 @@ import { Lab, waitFor } from './lab.ts'
 const LIMIT = { timeout: 180_000 }
 const NAMES = ['alder', 'birch', 'cedar']
 
+const lab = await Lab.open()
+
 test(
   'create, join, join: every node answers kv, the leader dies, and it returns',
   LIMIT,
   async (t) => {
-    const lab = await Lab.open()
-    t.teardown(() => lab.close(), { force: true })
     await lab.cluster(NAMES)
     await lab.voters('alder', 3)
 
@@ -46,10 +46,6 @@ test(
 )
 
 test('SIGTERM of the leader hands over: writes elsewhere go on at once', LIMIT, async (t) => {
-  const lab = await Lab.open()
-  t.teardown(() => lab.close(), { force: true })
-  await lab.cluster(NAMES)
-  await lab.voters('alder', 3)
   const leader = await lab.leader(NAMES)
   const [other = 'alder'] = NAMES.filter((name) => name !== leader)
   const client = lab.client(other)
@@ -80,9 +76,7 @@ test('SIGTERM of the leader hands over: writes elsewhere go on at once', LIMIT, 
 })
 
 test('values are raw bytes both ways', LIMIT, async (t) => {
-  const lab = await Lab.open()
-  t.teardown(() => lab.close(), { force: true })
-  await lab.cluster(['alder'])
+  await lab.run('alder', ['start'])
   const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
   await lab.run('alder', ['kv', 'put', 'raw', '-'], { stdin: bytes })
   const client = lab.client('alder')
@@ -92,6 +86,7 @@ test('values are raw bytes both ways', LIMIT, async (t) => {
   await lab.run('alder', ['kv', 'put', 'text', 'für Ärzte'])
   t.is(await lab.run('alder', ['kv', 'get', 'text']), 'für Ärzte')
   t.is(textOf(bytes), null)
+  await lab.close()
 })
 
 function elapsed(sinceMs: number): string {

@@ -8,6 +8,7 @@ import { MAX_HTTP_BODY_BYTES } from '../../lib/limits.ts'
 import type { Place } from './http.ts'
 import { ask, portOf, socketOf } from './http.ts'
 import { Lab } from './lab.ts'
+import { freePorts } from './ports.ts'
 
 const LIMIT = { timeout: 180_000 }
 const ROUTES = [
@@ -198,7 +199,7 @@ test('the token and the socket are their owner’s, and last', LIMIT, async (t) 
   await lab.run('birch', ['stop'])
   t.absent(await isAnswering(tcp))
   // a port of its own: those from 7070 on may be taken by another node meanwhile
-  const port = 20_000 + Math.floor(Math.random() * 10_000)
+  const [port = 0] = await freePorts(1)
   await lab.run('birch', ['start', '--http-port', String(port)])
   await lab.run('birch', ['stop'])
   await lab.run('birch', ['start'])

@@ -120,8 +120,8 @@ test('joins that are killed half-way resume, each with one id', LIMIT, async (t)
   const list = await ticketRows('birch')
   t.is(list.find((row) => row['id'] === made['id'])?.['uses_left'], 0, 'one use for each')
   for (const at of [0, 1, 2, 3, 4]) {
-    await lab.run(`hazel${at}`, ['kv', 'put', `hazel${at}`, 'in', '--timeout', '20s'])
-    await lab.run(`hazel${at}`, ['stop'])
+    await lab.put(`hazel${at}`, `hazel${at}`, 'in')
+    await lab.cut(`hazel${at}`)
   }
 })
 
@@ -136,10 +136,10 @@ test('creates that are killed half-way resume, as the cluster that was begun', L
     const isMember = stateIn(dir) === 'member'
     const begun = await lab.json(name, [isMember ? 'start' : 'create'])
     if (id !== null) t.is(clusterOf(begun).id, id, stage)
-    await lab.run(name, ['kv', 'put', 'a', 'b', '--timeout', '20s'])
+    await lab.put(name, 'a', 'b')
     const made = await lab.json(name, ['ticket', 'create'])
     t.is(hexOf(decodeTicket(String(made['ticket'])).clusterId), clusterOf(begun).id)
-    await lab.run(name, ['stop'])
+    await lab.cut(name)
   }
 })
 
@@ -235,7 +235,7 @@ test(
     const id = nodeOf(joined).id
     // a place becomes free: 3 → 2 voters alive, and the growth rule would take a learner if it could
     for (let count = 0; count < 20; count++) {
-      await lab.run('larch', ['kv', 'put', `larch/${count}`, 'x', '--timeout', '20s'])
+      await lab.put('larch', `larch/${count}`, 'x')
     }
     const status = await lab.status('larch')
     t.is(status.role, 'learner')

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { COMMANDS, flagsOf } from '../../lib/cli/command-specs.ts'
 import { Client } from '../../lib/client/client.ts'
+import { bytesOf } from '../../lib/encoding.ts'
 import type { Status } from '../../lib/service/documents.ts'
 import { outputOf } from './output.ts'
 import { isAlive, processesIn, signalAll } from './processes.ts'
@@ -34,6 +35,9 @@ export interface CommandOptions {
 export const PROGRAM = fileURLToPath(new URL('../../bin/aspen.js', import.meta.url))
 const WARDEN = fileURLToPath(new URL('./warden.js', import.meta.url))
 const COMMAND_LIMIT_MS = 90_000
+const PUT_TIMEOUT_MS = 20_000
+/** Asking a node how it is takes time from what it is waited for. */
+const POLL_MS = 50
 
 export class Lab {
   readonly root: string
@@ -154,11 +158,13 @@ export class Lab {
     return this.#keep(child)
   }
 
-  /** A cluster of these machines; resolves when all have joined. Returns the ticket. */
+  /** A cluster of these machines; resolves when all have joined, the others at once. Returns the ticket. */
   async cluster(names: readonly string[], args: readonly string[] = []): Promise<string> {
     const [first = 'a', ...others] = names
     const ticket = (await this.run(first, ['create', '--name', first, '--quiet', ...args])).trim()
-    for (const name of others) await this.run(name, ['join', ticket, '--name', name, ...args])
+    await Promise.all(
+      others.map((name) => this.run(name, ['join', ticket, '--name', name, ...args]))
+    )
     return ticket
   }
 
@@ -166,6 +172,16 @@ export class Lab {
     const client = this.client(machine)
     try {
       return await client.status()
+    } finally {
+      client.close()
+    }
+  }
+
+  /** `kv put` without a process of its own, for what is not about the command. */
+  async put(machine: string, key: string, value: string): Promise<void> {
+    const client = this.client(machine)
+    try {
+      await client.kv.put(bytesOf(key), bytesOf(value), { timeoutMs: PUT_TIMEOUT_MS })
     } finally {
       client.close()
     }
@@ -261,7 +277,7 @@ export async function waitFor(
   const endMs = performance.now() + limitMs
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms for ${what}`)
-    await sleep(20)
+    await sleep(POLL_MS)
   }
 }
 

@@ -12,6 +12,8 @@ const LIMIT = { timeout: 240_000 }
 const NAMES = ['alder', 'birch', 'cedar']
 /** For the start of two processes on a busy machine. */
 const MARGIN_MS = 8_000
+/** A start that waited for the others would take its whole timeout, which is half a minute. */
+const START_LIMIT_MS = 20_000
 
 const lab = await Lab.open()
 const ticket = await lab.cluster(NAMES)
@@ -63,10 +65,13 @@ test(
       ['ticket', 'create'],
       ['ticket', 'list']
     ]
-    for (const args of commands) {
-      const refusal = await refused(survivor, [...args, ...timeout], { lab })
+    const refusals = await Promise.all(
+      commands.map((args) => refused(survivor, [...args, ...timeout], { lab }))
+    )
+    for (const [at, refusal] of refusals.entries()) {
       isUnavailable(t, refusal)
-      t.ok(refusal.tookMs < 1_000 + MARGIN_MS, `${args.join(' ')}: ${refusal.tookMs.toFixed(0)} ms`)
+      const ms = refusal.tookMs.toFixed(0)
+      t.ok(refusal.tookMs < 1_000 + MARGIN_MS, `${commands[at]?.join(' ')}: ${ms} ms`)
     }
   }
 )
@@ -121,7 +126,7 @@ test('the last node stops and starts without waiting for the others', LIMIT, asy
   t.is(stopped.code, 0, stopped.stderr)
   const started = await lab.aspen(survivor, ['start'])
   t.is(started.code, 0, started.stderr)
-  t.ok(started.tookMs < MARGIN_MS, `${started.tookMs.toFixed(0)} ms`)
+  t.ok(started.tookMs < START_LIMIT_MS, `${started.tookMs.toFixed(0)} ms`)
   t.is(await lab.run(survivor, ['kv', 'get', 'kept', '--stale']), 'yes')
   isUnavailable(t, await refused(survivor, ['kv', 'get', 'kept', '--timeout', '1s'], { lab }))
 })
