@@ -222,7 +222,7 @@ export class Assembly {
       timers,
       send: (to, message) => this.#transport.send(to, message),
       onStatus: (status) => this.#onStatus(status),
-      onSecondLeader: (found) => this.#statusLog.tellSecondLeader(found),
+      onSecondLeader: (claim) => this.#statusLog.tellSecondLeader(claim),
       onApplied: (entries, results) => this.#onApplied(entries, results),
       onFailed: this.#parts.onFailed
     })
@@ -267,8 +267,10 @@ export class Assembly {
         onLinkUp: (id) => this.#onLinkUp(id),
         onLinkDown: (id) => this.#onLinkDown(id),
         onJoin: (request, answer) => admission.onJoin(request, answer),
-        // there is one epoch, and every node has its secret from its admission: nothing in it is news
-        onWelcome: () => {},
+        // this version knows one epoch, whose secret every node has from its admission, so that there is no
+        // welcome with news in it; one that comes anyway is dropped, and said
+        onWelcome: ({ epoch }) =>
+          events.warn({ event: 'link.welcome', epoch }, 'a member is in an epoch unknown here'),
         onRefused: (_by, { code, message }) => events.warn({ event: 'link.refused', code }, message)
       }
     }

@@ -7,6 +7,7 @@ import { DEFAULT_TARGET_VOTERS } from '../../lib/limits.ts'
 import { MemoryLogDisk, MemoryLogStore } from '../../lib/log-store/memory-log-store.ts'
 import type { OpenedLog } from '../../lib/log-store/log-store.ts'
 import { Assembly } from '../../lib/node/assembly.ts'
+import type { AssemblyParts } from '../../lib/node/assembly.ts'
 import { awaitFounded, FOUNDER_ID, foundLog } from '../../lib/node/founding.ts'
 import { genesis } from '../../lib/raft/entry.ts'
 import { TIMING } from '../../lib/raft/timing.ts'
@@ -30,6 +31,9 @@ export interface Founding {
   isOver: boolean
 }
 
+/** Parts of the assembly that a test watches. */
+type Instruments = Partial<Pick<AssemblyParts, 'events' | 'makeTransport'>>
+
 export class Founder {
   readonly #cluster = new MemoryCluster({ seed: 1 })
   readonly time = this.#cluster.time
@@ -38,6 +42,11 @@ export class Founder {
   /** false: writes never become durable */
   isDiskAlive = true
   readonly #random = new SeededRandom(1)
+  readonly #instruments: Instruments
+
+  constructor(instruments: Instruments = {}) {
+    this.#instruments = instruments
+  }
 
   openLog(): OpenedLog<MemoryLogStore> {
     const { disk, time } = this
@@ -107,7 +116,8 @@ export class Founder {
       onAddress: () => {},
       onFailed,
       dataDir: '/alder',
-      pid: 1
+      pid: 1,
+      ...this.#instruments
     })
   }
 }
