@@ -7,7 +7,7 @@ import { handOver } from '../../lib/node/hand-over.ts'
 import type { HandOverParts } from '../../lib/node/hand-over.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
-import type { MemoryNode } from '../../lib/testing/memory-cluster.ts'
+import type { Process } from '../../lib/testing/machine.ts'
 import type { LinkStatus } from '../../lib/transport/transport.ts'
 
 const LONG_MS = 60_000
@@ -17,8 +17,8 @@ const RTT_MS = 2 * DELAY_MS
 
 interface Scene {
   readonly cluster: MemoryCluster
-  readonly leader: MemoryNode
-  readonly others: readonly MemoryNode[]
+  readonly leader: Process
+  readonly others: readonly Process[]
 }
 
 async function threeVoters(seed: number): Promise<Scene> {
@@ -36,7 +36,7 @@ async function threeVoters(seed: number): Promise<Scene> {
   return { cluster, leader, others: cluster.nodes().filter((node) => node !== leader) }
 }
 
-function idOf(node: MemoryNode): NodeId {
+function idOf(node: Process): NodeId {
   return node.assembly.service.status().node.id
 }
 
@@ -62,7 +62,7 @@ interface GoOptions {
 }
 
 /** Hands over what `node` leads. @returns who was asked to take over, and how long it took */
-async function go({ cluster }: Scene, node: MemoryNode, { reach, onBegin, replica }: GoOptions) {
+async function go({ cluster }: Scene, node: Process, { reach, onBegin, replica }: GoOptions) {
   const { time } = cluster
   const targets: NodeId[] = []
   const beganMs = time.nowMs()
@@ -83,7 +83,7 @@ async function go({ cluster }: Scene, node: MemoryNode, { reach, onBegin, replic
 }
 
 /** A put, and how it ends. */
-function put(node: MemoryNode, key: string): { end: string | null } {
+function put(node: Process, key: string): { end: string | null } {
   const write: { end: string | null } = { end: null }
   const change = { kind: 'put', key: bytesOf(key), value: bytesOf(key), condition: null } as const
   node.assembly.service.kv.write({ changes: [change] }).then(

@@ -6,7 +6,7 @@ import { bytesOf, textOf } from '../../lib/encoding.ts'
 import { AspenError, CODES, StorageError } from '../../lib/errors.ts'
 import { SeededRandom, randomBelow } from '../../lib/random.ts'
 import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
-import type { MemoryNode } from '../../lib/testing/memory-cluster.ts'
+import type { Process } from '../../lib/testing/machine.ts'
 
 const LONG_MS = 60_000
 const NAMES = ['a', 'b', 'c']
@@ -24,13 +24,13 @@ async function threeVoters(seed: number, delayMs = 1): Promise<MemoryCluster> {
   return cluster
 }
 
-function leaderOf(cluster: MemoryCluster): MemoryNode {
+function leaderOf(cluster: MemoryCluster): Process {
   const leader = cluster.leader()
   if (leader === null) throw new Error('somebody leads')
   return leader
 }
 
-function othersOf(cluster: MemoryCluster, node: MemoryNode): readonly [MemoryNode, MemoryNode] {
+function othersOf(cluster: MemoryCluster, node: Process): readonly [Process, Process] {
   const [first, second] = cluster.nodes().filter((one) => one !== node)
   if (first === undefined || second === undefined) throw new Error('there are two others')
   return [first, second]
@@ -45,7 +45,7 @@ interface Write {
 }
 
 /** A put of a key of its own. */
-function begin(node: MemoryNode, key: string): Write {
+function begin(node: Process, key: string): Write {
   const write: Write = { key, end: 'under way', revision: 0 }
   const change = { kind: 'put', key: bytesOf(key), value: bytesOf(key), condition: null } as const
   node.assembly.service.kv.write({ changes: [change] }).then(
@@ -61,7 +61,7 @@ function begin(node: MemoryNode, key: string): Write {
   return write
 }
 
-async function versionOf(cluster: MemoryCluster, node: MemoryNode, key: string): Promise<number> {
+async function versionOf(cluster: MemoryCluster, node: Process, key: string): Promise<number> {
   const got = await cluster.time.settled(node.assembly.service.kv.get(bytesOf(key)), LONG_MS)
   return got.item?.version ?? 0
 }
@@ -123,7 +123,7 @@ test('through random cuts and deaths nothing acknowledged is lost and nothing re
       await cluster.time.run(randomBelow(random, 5))
       const kind = randomBelow(random, 3)
       if (kind === 0) cluster.cut(victim, other)
-      else await cluster.crash(victim)
+      else cluster.crash(victim)
       for (const node of cluster.nodes()) writes.push(begin(node, `${round}+${node.name}`))
       await cluster.time.run(randomBelow(random, 6_000))
       cluster.heal(victim, other)
@@ -155,7 +155,7 @@ test('writes under way to a leader that dies are all done, each once', async (t)
       })
     }
     await time.run(30)
-    await cluster.crash(leader.name)
+    cluster.crash(leader.name)
     await time.run(10_000)
     t.is(writes.length, 400)
     const hard = writes.filter(({ end }) => end !== 'done')
@@ -182,7 +182,7 @@ test('one key written by every node while leaders die has as many versions as wr
         })
       }
       await time.run(10)
-      await cluster.crash(leader.name)
+      cluster.crash(leader.name)
       await time.run(8_000)
       await time.settled(cluster.restart(leader.name), LONG_MS)
       await time.run(2_000)
@@ -195,18 +195,18 @@ test('one key written by every node while leaders die has as many versions as wr
 })
 
 /** Always the same key. */
-function putOne({ assembly }: MemoryNode): Promise<unknown> {
+function putOne({ assembly }: Process): Promise<unknown> {
   const change = { kind: 'put', key: bytesOf('n'), value: bytesOf('n'), condition: null } as const
   return assembly.service.kv.write({ changes: [change] }, { timeoutMs: 30_000 })
 }
 
 test('others notice a crash by silence, a goodbye at once', async (t) => {
-  const isLinked = (node: MemoryNode, id: number): boolean =>
+  const isLinked = (node: Process, id: number): boolean =>
     node.assembly.service.members().members.some((row) => row.id === id && row.linked)
   const [crashed, stopped] = [await threeVoters(1), await threeVoters(1)]
   const follower = othersOf(crashed, leaderOf(crashed))[0].name
   const id = crashed.node(follower).assembly.service.status().node.id
-  await crashed.crash(follower)
+  crashed.crash(follower)
   await stopped.stop(follower)
   for (const cluster of [crashed, stopped]) await cluster.time.run(100)
   t.ok(isLinked(leaderOf(crashed), id))

@@ -4,7 +4,7 @@ import test from 'brittle'
 import { bytesOf, textOf } from '../../lib/encoding.ts'
 import { AspenError } from '../../lib/errors.ts'
 import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
-import type { MemoryNode } from '../../lib/testing/memory-cluster.ts'
+import type { Process } from '../../lib/testing/machine.ts'
 
 const LONG_MS = 60_000
 
@@ -23,18 +23,18 @@ interface Pair {
   readonly value: string
 }
 
-async function putOn(cluster: MemoryCluster, node: MemoryNode, { key, value }: Pair) {
+async function putOn(cluster: MemoryCluster, node: Process, { key, value }: Pair) {
   const change = { kind: 'put', key: bytesOf(key), value: bytesOf(value), condition: null } as const
   const { kv } = node.assembly.service
   return await cluster.time.settled(kv.write({ changes: [change] }), LONG_MS)
 }
 
-async function getOn(cluster: MemoryCluster, node: MemoryNode, key: string) {
+async function getOn(cluster: MemoryCluster, node: Process, key: string) {
   const got = await cluster.time.settled(node.assembly.service.kv.get(bytesOf(key)), LONG_MS)
   return got.item === null ? null : textOf(got.item.value)
 }
 
-function votersSeenBy(node: MemoryNode): readonly number[] {
+function votersSeenBy(node: Process): readonly number[] {
   return node.assembly.service.status().voters
 }
 
@@ -87,7 +87,7 @@ test('when the leader crashes another leads, and the crashed one catches up when
   await cluster.time.runUntil(() => votersSeenBy(cluster.node('a')).length === 3, LONG_MS)
   await cluster.time.run(1_000)
   await putOn(cluster, cluster.node('a'), { key: 'before', value: '1' })
-  await cluster.crash('a')
+  cluster.crash('a')
   t.is(await getOn(cluster, cluster.node('b'), 'before'), '1')
   await putOn(cluster, cluster.node('c'), { key: 'after', value: '2' })
   const a = await cluster.time.settled(cluster.restart('a'), LONG_MS)
@@ -99,7 +99,7 @@ test('a cluster that crashes as a whole forms again by itself', async (t) => {
   const cluster = await clusterOf(['a', 'b', 'c'])
   await cluster.time.runUntil(() => votersSeenBy(cluster.node('a')).length === 3, LONG_MS)
   await putOn(cluster, cluster.node('b'), { key: 'k', value: 'kept' })
-  for (const name of ['a', 'b', 'c']) await cluster.crash(name)
+  for (const name of ['a', 'b', 'c']) cluster.crash(name)
   for (const name of ['a', 'b', 'c']) await cluster.time.settled(cluster.restart(name), LONG_MS)
   t.is(await getOn(cluster, cluster.node('c'), 'k'), 'kept')
   await cluster.close()
@@ -110,8 +110,8 @@ test('without a quorum a write and a linearizable read are refused, a stale read
   await cluster.time.runUntil(() => votersSeenBy(cluster.node('c')).length === 3, LONG_MS)
   await putOn(cluster, cluster.node('c'), { key: 'k', value: 'v' })
   await getOn(cluster, cluster.node('c'), 'k')
-  await cluster.crash('a')
-  await cluster.crash('b')
+  cluster.crash('a')
+  cluster.crash('b')
   await cluster.time.run(10_000)
   const c = cluster.node('c')
   const { kv } = c.assembly.service

@@ -1,0 +1,343 @@
+// What must hold of the consensus cores of a cluster in every run, checked after every step. The
+// numbers are those of the invariants of a simulated run: lib/testing/README.md. What is kept here
+// survives crashes: it is the world's memory, not a node's. An oracle looks at evidence (what is on
+// which disk when something is said), not only at consequences, which show up much later or never.
+
+import b4a from 'b4a'
+import { assert, present } from '../assert.ts'
+import type { NodeId } from '../node-id.ts'
+import type { Configuration } from '../raft/configuration.ts'
+import type { Effects, Event, HardState, Status, Write } from '../raft/effects.ts'
+import { decodeConfiguration } from '../raft/encoding.ts'
+import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
+import type { Message } from '../raft/message.ts'
+import type { Rarity } from './coverage.ts'
+
+/** A broken invariant: the run has failed. */
+export class Violation extends Error {
+  override readonly name = 'Violation'
+  readonly invariant: string
+
+  constructor(invariant: string, message: string) {
+    super(`${invariant}: ${message}`)
+    this.invariant = invariant
+  }
+}
+
+/** @throws Violation unless `holds` */
+export function hold(holds: boolean, invariant: string, message: string): asserts holds {
+  if (!holds) throw new Violation(invariant, message)
+}
+
+/** What is on a disk at this moment, whether its node runs or not. */
+export interface DurableLog {
+  readonly hardState: HardState | null
+  readonly lastIndex: Index
+  idAt(index: Index): EntryId | null
+}
+
+/** A core, and what is known of it from outside. */
+export interface ObservedCore {
+  readonly id: NodeId
+  readonly boot: number
+  /** committed or not; null for none */
+  idAt(index: Index): EntryId | null
+}
+
+export interface Step {
+  readonly core: ObservedCore
+  readonly event: Event
+  readonly before: Status
+  readonly after: Status
+  readonly effects: Effects
+}
+
+export interface CoreOraclesParts {
+  /** the disk of a member that was ever seen */
+  readonly durable: (id: NodeId) => DurableLog
+  readonly count: (rarity: Rarity, by?: number) => void
+}
+
+export class CoreOracles {
+  readonly #parts: CoreOraclesParts
+  /** term → who led it (I1) */
+  readonly #leaders = new Map<Term, NodeId>()
+  /** by index: term → hash, which covers everything before (I2) */
+  readonly #hashes: Map<Term, Uint8Array>[] = []
+  /** hash by index: what any node ever committed (I3, I4) */
+  readonly #committed: Uint8Array[] = []
+  /** voter and term → candidate, over all incarnations (I7) */
+  readonly #votes = new Map<string, NodeId>()
+  readonly #shownTerms = new Map<NodeId, Term>()
+  /** each node's log as its steps made it, durable or not (I9) */
+  readonly #mirrors = new Map<NodeId, Mirror>()
+  /** up to where the leader of a term has shown a node to agree with it (I6) */
+  readonly #proven = new Map<NodeId, { readonly term: Term; readonly index: Index }>()
+  readonly #durableTerms = new Map<NodeId, Term>()
+  /** reads not answered yet → what was committed when they came */
+  readonly #reads = new Map<string, Index>()
+
+  constructor(parts: CoreOraclesParts) {
+    this.#parts = parts
+  }
+
+  /** Entries that were committed anywhere. */
+  get committedCount(): number {
+    return this.#committed.length
+  }
+
+  /** A node starts, with what its disk keeps. */
+  onOpen(id: NodeId, entries: readonly Entry[], hardState: HardState | null): void {
+    const mirror = new Mirror()
+    for (const entry of entries) {
+      this.#checkEntry(entry)
+      mirror.append(entry)
+    }
+    const term = hardState?.term ?? 0
+    const known = this.#durableTerms.get(id) ?? 0
+    hold(term >= known, 'I8', `the durable term of node ${id} fell from ${known} to ${term}`)
+    this.#mirrors.set(id, mirror)
+    this.#proven.delete(id)
+  }
+
+  /** A read is asked before its step, so that what the step commits does not count. */
+  beforeStep(core: ObservedCore, event: Event): void {
+    if (event.kind === 'read') this.#reads.set(readName(core, event.ref), this.#committed.length)
+  }
+
+  afterStep(step: Step): void {
+    const { core, event, before, after, effects } = step
+    hold(effects.diverged === null, 'I2', `the log of node ${core.id} diverged`)
+    if (effects.write !== null) this.#checkWrite(core, before, effects.write)
+    if (after.role === 'leader') this.#checkLeader(step)
+    hold(after.commitIndex >= before.commitIndex, 'I8', `the commit index of ${core.id} fell`)
+    hold(after.term >= before.term, 'I8', `the term of node ${core.id} fell`)
+    hold(effects.commitIndex === after.commitIndex, 'I10', 'effects name the commit index')
+    this.#learnProof(step)
+    if (after.commitIndex > before.commitIndex) this.#checkCommit(step)
+    this.#checkConfiguration(core, after)
+    if (event.kind === 'message' && event.message.kind === 'preVote') checkUnchanged(step)
+    for (const { ref, index } of effects.reads) this.#checkRead(core, ref, index)
+  }
+
+  /** At the moment when a message leaves (I7). */
+  onSend(from: NodeId, to: NodeId, message: Message): void {
+    if (message.kind === 'preVote') return
+    const term = message.kind === 'preVoteAnswer' ? message.ownTerm : message.term
+    const shown = this.#shownTerms.get(from) ?? 0
+    hold(term >= shown, 'I7', `node ${from} showed term ${shown}, now ${term}`)
+    const durable = this.#parts.durable(from)
+    const kept = durable.hardState?.term ?? 0
+    hold(term <= kept, 'I7', `node ${from} shows term ${term}, on its disk is ${kept}`)
+    this.#shownTerms.set(from, term)
+    if (message.kind === 'vote') this.#checkVote(from, term, from)
+    if (message.kind === 'voteAnswer' && message.isGranted) this.#checkVote(from, term, to)
+    if (message.kind === 'appendAnswer') this.#checkAnswer(from, message.result, durable)
+    if (message.kind === 'append') checkContiguous(message)
+  }
+
+  /** The process of a node has died; what it did not make durable is gone. */
+  onCrash(id: NodeId): void {
+    this.#durableTerms.set(id, this.#parts.durable(id).hardState?.term ?? 0)
+  }
+
+  #checkEntry({ index, term, hash }: EntryId): void {
+    const terms = (this.#hashes[index] ??= new Map<Term, Uint8Array>())
+    const known = terms.get(term)
+    if (known === undefined) terms.set(term, hash)
+    else hold(b4a.equals(known, hash), 'I2', `two entries ${index} of term ${term}`)
+  }
+
+  #checkWrite(core: ObservedCore, before: Status, write: Write): void {
+    const { id } = core
+    const mirror = present(this.#mirrors.get(id), 'a mirror')
+    const durable = this.#parts.durable(id).hardState
+    if (write.hardState !== null && durable !== null) {
+      const { term, commitIndex } = write.hardState
+      hold(term >= durable.term, 'I8', `the written term of node ${id} falls`)
+      hold(commitIndex >= durable.commitIndex, 'I8', `the written commit index of ${id} falls`)
+    }
+    if (write.truncateFrom !== null) {
+      const { truncateFrom } = write
+      const isUncommitted =
+        truncateFrom > before.commitIndex && truncateFrom > (durable?.commitIndex ?? 0)
+      hold(isUncommitted, 'I8', `node ${id} truncates committed entries from ${truncateFrom}`)
+      mirror.truncateFrom(truncateFrom)
+      this.#parts.count('truncations')
+    }
+    for (const entry of write.entries) {
+      this.#checkEntry(entry)
+      hold(entry.index === mirror.lastIndex + 1, 'I7', `a gap before entry ${entry.index}`)
+      mirror.append(entry)
+    }
+  }
+
+  #checkLeader({ core, before, after }: Step): void {
+    const known = this.#leaders.get(after.term)
+    if (known === core.id) return
+    hold(known === undefined, 'I1', `${known} and ${core.id} lead term ${after.term}`)
+    this.#leaders.set(after.term, core.id)
+    this.#parts.count('elections')
+    if (isJoint(before.configuration)) this.#parts.count('jointElections')
+    const last = this.#committed.length
+    if (last === 0) return
+    const id = core.idAt(last)
+    const isThere = id !== null && b4a.equals(id.hash, present(this.#committed[last - 1], 'a hash'))
+    hold(isThere, 'I3', `the leader of term ${after.term} misses committed entry ${last}`)
+  }
+
+  /** What this node tells the leader of its term to hold, it has compared with it. */
+  #learnProof({ core, event, after, effects }: Step): void {
+    const { id } = core
+    const { term } = after
+    const known = this.#proven.get(id)
+    let index = known?.term === term ? known.index : 0
+    if (event.kind === 'message' && event.message.kind === 'append') {
+      for (const { to, message } of [...effects.messages, ...effects.gated]) {
+        const isAnswer = to === event.from && message.kind === 'appendAnswer'
+        if (!isAnswer || message.term !== term || message.result.kind !== 'matched') continue
+        index = Math.max(index, message.result.matchIndex)
+      }
+    }
+    if (known?.term !== term || known.index !== index) this.#proven.set(id, { term, index })
+  }
+
+  #checkCommit({ core, before, after }: Step): void {
+    for (let index = before.commitIndex + 1; index <= after.commitIndex; index++) {
+      const id = core.idAt(index)
+      hold(id !== null, 'I4', `node ${core.id} commits entry ${index}, which it does not hold`)
+      const known = (this.#committed[index - 1] ??= id.hash)
+      hold(b4a.equals(known, id.hash), 'I4', `two committed entries ${index}`)
+    }
+    const isOwn = before.role === 'leader' && before.term === after.term
+    if (isOwn) this.#checkQuorum(core, before, after.commitIndex)
+    else if (after.role !== 'leader') this.#checkProof(core, after)
+  }
+
+  #checkQuorum(core: ObservedCore, before: Status, commitIndex: Index): void {
+    const id = present(core.idAt(commitIndex) ?? undefined, 'a committed entry')
+    hold(id.term === before.term, 'I5', `entry ${commitIndex} of term ${id.term} was counted`)
+    for (const set of [votersIn(before.configuration), before.configuration.outgoing]) {
+      if (set.length === 0) continue
+      const holders = set.filter((voter) => {
+        const stored = this.#parts.durable(voter).idAt(commitIndex)
+        return stored !== null && b4a.equals(stored.hash, id.hash)
+      })
+      const isQuorum = holders.length * 2 > set.length
+      hold(isQuorum, 'I5', `${holders.length} of ${set.join()} hold committed ${commitIndex}`)
+    }
+  }
+
+  #checkProof(core: ObservedCore, after: Status): void {
+    const proven = this.#proven.get(core.id)?.index ?? 0
+    const isProven = after.commitIndex <= proven
+    hold(isProven, 'I6', `node ${core.id} commits ${after.commitIndex}, compared up to ${proven}`)
+  }
+
+  #checkConfiguration(core: ObservedCore, after: Status): void {
+    const mirror = present(this.#mirrors.get(core.id), 'a mirror')
+    if (mirror.checkedIndex === after.configurationIndex && !mirror.isChanged) return
+    mirror.isChanged = false
+    mirror.checkedIndex = after.configurationIndex
+    const [previous, last] = mirror.configurations.slice(-2)
+    const newest = last ?? previous
+    hold((newest?.index ?? 0) === after.configurationIndex, 'I9', 'the last one in the log is used')
+    if (previous === undefined || last === undefined) return
+    if (isJoint(last.configuration)) this.#parts.count('jointChanges')
+    const isNeighbour = follows(previous.configuration, last.configuration)
+    hold(isNeighbour, 'I9', `quorums before and after entry ${last.index} need not intersect`)
+  }
+
+  #checkRead(core: ObservedCore, ref: number, index: Index): void {
+    const name = readName(core, ref)
+    const floor = present(this.#reads.get(name), 'an asked read')
+    this.#reads.delete(name)
+    hold(index >= floor, 'E2', `a read at ${index} misses what was committed before it: ${floor}`)
+    this.#parts.count('linearizableReads')
+  }
+
+  #checkAnswer(
+    from: NodeId,
+    result: (Message & { kind: 'appendAnswer' })['result'],
+    durable: DurableLog
+  ): void {
+    if (result.kind === 'rejected') {
+      this.#parts.count('rejectedAppends')
+      return
+    }
+    const { matchIndex } = result
+    const { lastIndex } = durable
+    hold(lastIndex >= matchIndex, 'I7', `${from} acknowledges ${matchIndex}, durable ${lastIndex}`)
+  }
+
+  #checkVote(voter: NodeId, term: Term, candidate: NodeId): void {
+    const key = `${voter}/${term}`
+    const known = this.#votes.get(key) ?? candidate
+    hold(known === candidate, 'I7', `${voter} votes for ${known} and ${candidate} in ${term}`)
+    const durable = this.#parts.durable(voter).hardState
+    const isDurable = durable !== null && (durable.term > term || durable.votedFor === candidate)
+    hold(isDurable, 'I7', `the vote of ${voter} in term ${term} is not on its disk`)
+    this.#votes.set(key, candidate)
+  }
+}
+
+/** A log as the steps of its core made it. */
+class Mirror {
+  lastIndex: Index = 0
+  readonly configurations: { readonly index: Index; readonly configuration: Configuration }[] = []
+  /** since it was compared with the core's */
+  isChanged = true
+  checkedIndex: Index = 0
+
+  append({ index, kind, payload }: Entry): void {
+    this.lastIndex = index
+    if (kind !== ENTRY_KIND.configuration) return
+    this.configurations.push({ index, configuration: decodeConfiguration(payload) })
+    this.isChanged = true
+  }
+
+  truncateFrom(index: Index): void {
+    this.lastIndex = index - 1
+    while ((this.configurations.at(-1)?.index ?? 0) >= index) this.configurations.pop()
+    this.isChanged = true
+  }
+}
+
+/** Being asked whether one would vote changes nothing (I11). */
+function checkUnchanged({ core, before, after, effects }: Step): void {
+  const isSame =
+    effects.write === null &&
+    before.term === after.term &&
+    before.role === after.role &&
+    before.leader === after.leader &&
+    before.commitIndex === after.commitIndex
+  hold(isSame, 'I11', `a pre-vote changed node ${core.id}`)
+}
+
+function checkContiguous({ previousIndex, entries }: Message & { kind: 'append' }): void {
+  entries.forEach(({ index }, position) => {
+    assert(Number.isSafeInteger(index), 'an index')
+    hold(index === previousIndex + 1 + position, 'I7', 'an append is contiguous')
+  })
+}
+
+function readName({ id, boot }: ObservedCore, ref: number): string {
+  return `${id}/${boot}/${ref}`
+}
+
+/** Written out again: an oracle that shares the code under test shares its faults. */
+function votersIn({ members }: Configuration): readonly NodeId[] {
+  return members.filter(({ role }) => role === 'voter').map(({ id }) => id)
+}
+
+function isJoint({ outgoing }: Configuration): boolean {
+  return outgoing.length > 0
+}
+
+/** Whether any quorum of `before` and any of `after` share a voter. */
+function follows(before: Configuration, after: Configuration): boolean {
+  const isSame = (a: readonly NodeId[], b: readonly NodeId[]): boolean => a.join() === b.join()
+  if (isJoint(after)) return !isJoint(before) && isSame(after.outgoing, votersIn(before))
+  return isSame(votersIn(before), votersIn(after))
+}

@@ -1,0 +1,63 @@
+// How often each rare event happened in a batch of runs. A batch in which no log was ever truncated
+// has proved nothing about truncation: for each event there is a floor.
+
+/** What is counted; the floor is per thousand runs of the default mix, far below what is usual. */
+export const COVERAGE_FLOORS = {
+  /** a node became leader of a term */
+  elections: 1_000,
+  /** entries were removed from the end of a log */
+  truncations: 20,
+  /** a configuration change went through its joint phase */
+  jointChanges: 50,
+  /** a leader was elected while a joint configuration was in use */
+  jointElections: 1,
+  transfers: 10,
+  /** a process died with writes that it had not been told to be durable */
+  lostWrites: 50,
+  /** of these, some were on the disk after all */
+  keptWrites: 10,
+  tornWrites: 5,
+  crashes: 500,
+  /** a process died at an exact point: around a write, a send, an apply */
+  boundaryCrashes: 50,
+  restarts: 500,
+  pauses: 50,
+  clockJumps: 20,
+  cuts: 200,
+  resets: 50,
+  lostMessages: 500,
+  repeatedMessages: 500,
+  lateMessages: 200,
+  diskStalls: 20,
+  diskFailures: 5,
+  bitFlips: 5,
+  wipes: 5,
+  joins: 50,
+  appends: 10_000,
+  rejectedAppends: 50,
+  linearizableReads: 1_000,
+  doneWrites: 5_000,
+  refusedWrites: 50,
+  unknownWrites: 50
+} as const
+
+export type Rarity = keyof typeof COVERAGE_FLOORS
+
+export class Coverage {
+  readonly #counts = new Map<Rarity, number>()
+
+  count(rarity: Rarity, by = 1): void {
+    this.#counts.set(rarity, (this.#counts.get(rarity) ?? 0) + by)
+  }
+
+  /** All counts in the order of the table, zeros included. */
+  entries(): readonly (readonly [Rarity, number])[] {
+    return RARITIES.map((rarity) => [rarity, this.#counts.get(rarity) ?? 0] as const)
+  }
+}
+
+export const RARITIES = Object.keys(COVERAGE_FLOORS).filter(isRarity)
+
+function isRarity(name: string): name is Rarity {
+  return Object.hasOwn(COVERAGE_FLOORS, name)
+}

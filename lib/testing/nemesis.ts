@@ -1,0 +1,338 @@
+// Who does the harm in a simulated run: each kind of fault comes at random times, from a stream of
+// chance of its own, and mostly goes away by itself. It keeps one promise: the nodes that can still
+// be healed are a quorum of the configuration, so that the run can end well.
+
+import type { Address } from '../address.ts'
+import { StorageError } from '../errors.ts'
+import type { NodeId } from '../node-id.ts'
+import { isJoint, learnersOf, memberOf, votersOf } from '../raft/configuration.ts'
+import { Dice } from './dice.ts'
+import type { Machine, Process } from './machine.ts'
+import type { SimulationOptions } from './swarm.ts'
+import type { World } from './world.ts'
+
+/** Machines that a run may have in all, those that are gone included. */
+const MAX_MACHINES = 12
+
+export class Nemesis {
+  readonly #world: World
+  readonly #options: SimulationOptions
+  /** directed pairs that are cut, and how many cuts say so */
+  readonly #cuts = new Map<string, { from: Address; to: Address; count: number }>()
+  /** machines whose disk has a flipped bit, found yet or not */
+  readonly #flipped = new Set<Machine>()
+  /** how far each wall clock was set */
+  readonly #jumps = new Map<Process, number>()
+  readonly #downForMs: Dice
+  readonly #joining = new Set<Machine>()
+
+  constructor(world: World) {
+    this.#world = world
+    this.#options = world.options
+    this.#downForMs = Dice.of(world.options.seed, 'down')
+    world.onKilled = (machine) => this.#restartLater(machine)
+  }
+
+  start(): void {
+    const { network, disk, process, membership } = this.#options
+    this.#every(network.cutMeanMs, 'cut', (dice) => this.#cut(dice))
+    this.#every(network.resetMeanMs, 'reset', (dice) => this.#reset(dice))
+    this.#every(process.crashMeanMs, 'kill', (dice) => this.#kill(dice))
+    this.#every(process.crashAllMeanMs, 'kill all', () => this.#killAll())
+    this.#every(process.pauseMeanMs, 'pause', (dice) => this.#pause(dice))
+    this.#every(process.clockJumpMeanMs, 'jump', (dice) => this.#jump(dice))
+    this.#every(disk.stallMeanMs, 'stall', (dice) => this.#stall(dice))
+    this.#every(disk.failMeanMs, 'fail', (dice) => this.#failDisk(dice))
+    this.#every(disk.flipMeanMs, 'flip', (dice) => this.#flip(dice))
+    this.#every(disk.wipeMeanMs, 'wipe', (dice) => this.#wipe(dice))
+    this.#every(membership.changeMeanMs, 'change', (dice) => this.#change(dice))
+    this.#every(membership.transferMeanMs, 'transfer', (dice) => this.#transfer(dice))
+    this.#every(membership.joinMeanMs, 'join', (dice) => void this.#join(dice))
+  }
+
+  /** Machines on their way into the cluster. */
+  get joiningCount(): number {
+    return this.#joining.size
+  }
+
+  /** All faults end: what is cut is joined, who sleeps wakes, and whoever can run is started. */
+  heal(): void {
+    const world = this.#world
+    world.note('heal')
+    world.calmDown()
+    for (const { from, to } of this.#cuts.values()) world.hub.heal(from, to)
+    this.#cuts.clear()
+    for (const { time } of world.running()) time.resume()
+    for (const [process, byMs] of this.#jumps) process.time.jumpWall(-byMs)
+    for (const machine of world.machines) this.#restartSoon(machine, 1)
+  }
+
+  #every(meanMs: number | null, axis: string, act: (dice: Dice) => void): void {
+    if (meanMs === null) return
+    const dice = Dice.of(this.#options.seed, axis)
+    const later = (): void => {
+      this.#world.time.start(dice.exponential(meanMs), () => {
+        if (!this.#world.isFaulty) return
+        act(dice)
+        later()
+      })
+    }
+    later()
+  }
+
+  #one(dice: Dice): Process | null {
+    const running = this.#world.running()
+    return running.length === 0 ? null : dice.pick(running)
+  }
+
+  // --- network ---
+
+  #cut(dice: Dice): void {
+    const world = this.#world
+    const pairs = cutPairs(
+      dice,
+      world.machines.map(({ address }) => address)
+    )
+    if (pairs.length === 0) return
+    world.note(`cut ${pairs.length} ways`)
+    world.coverage.count('cuts')
+    for (const [from, to] of pairs) this.#count(from, to, 1)
+    world.time.start(dice.exponential(this.#options.network.cutForMs), () => {
+      if (!world.isFaulty) return
+      for (const [from, to] of pairs) this.#count(from, to, -1)
+    })
+  }
+
+  #count(from: Address, to: Address, by: 1 | -1): void {
+    const name = `${from.host}>${to.host}`
+    const cut = this.#cuts.get(name) ?? { from, to, count: 0 }
+    cut.count += by
+    if (cut.count > 0) this.#cuts.set(name, cut)
+    else this.#cuts.delete(name)
+    if (by === 1 && cut.count === 1) this.#world.hub.cut(from, to)
+    if (by === -1 && cut.count === 0) this.#world.hub.heal(from, to)
+  }
+
+  #reset(dice: Dice): void {
+    const [a, b] = dice.shuffle(this.#world.machines)
+    if (a === undefined || b === undefined) return
+    this.#world.note(`reset ${a.name} ${b.name}`)
+    this.#world.coverage.count('resets')
+    this.#world.hub.reset(a.address, b.address)
+  }
+
+  // --- processes ---
+
+  #kill(dice: Dice): void {
+    const process = this.#one(dice)
+    if (process !== null) this.#world.kill(process)
+  }
+
+  #killAll(): void {
+    for (const process of this.#world.running()) this.#world.kill(process)
+  }
+
+  #restartLater(machine: Machine): void {
+    this.#restartSoon(machine, this.#downForMs.exponential(this.#options.process.downForMs))
+  }
+
+  #restartSoon(machine: Machine, delayMs: number): void {
+    const world = this.#world
+    world.time.start(Math.max(1, delayMs), () => {
+      const isAdmitted = machine.clusterId !== null && !this.#joining.has(machine)
+      if (machine.process !== null || world.lost.has(machine) || !isAdmitted) return
+      void world.start(machine)
+    })
+  }
+
+  #pause(dice: Dice): void {
+    const process = this.#one(dice)
+    if (process === null || process.time.isPaused) return
+    const isSuspend = dice.chance(0.3)
+    const forMs = dice.exponential(this.#options.process.pauseForMs)
+    this.#world.note(`pause ${process.name}`)
+    this.#world.coverage.count('pauses')
+    process.time.pause()
+    this.#world.time.start(forMs, () => {
+      if (process.isDead || !process.time.isPaused) return
+      this.#world.note(`resume ${process.name}`)
+      if (isSuspend) process.time.skip(dice.scale(1, 60_000))
+      process.time.resume()
+    })
+  }
+
+  #jump(dice: Dice): void {
+    const process = this.#one(dice)
+    if (process === null) return
+    this.#world.coverage.count('clockJumps')
+    const byMs = dice.scale(1, 20 * 60_000) * (dice.chance(0.5) ? 1 : -1)
+    this.#world.note(`jump ${process.name} ${byMs.toFixed(0)}`)
+    process.time.jumpWall(byMs)
+    this.#jumps.set(process, (this.#jumps.get(process) ?? 0) + byMs)
+  }
+
+  // --- disks ---
+
+  #stall(dice: Dice): void {
+    const process = this.#one(dice)
+    if (process === null) return
+    this.#world.note(`stall ${process.name}`)
+    this.#world.stallDisk(process.machine, dice.exponential(this.#options.disk.stallForMs))
+  }
+
+  #failDisk(dice: Dice): void {
+    const process = this.#one(dice)
+    if (process === null) return
+    this.#world.harmed.add(process.machine)
+    this.#world.coverage.count('diskFailures')
+    const code = dice.pick(['IO_ERROR', 'NO_SPACE'] as const)
+    process.log.fail(new StorageError({ code, message: 'planted' }))
+  }
+
+  #flip(dice: Dice): void {
+    const machine = dice.pick(this.#world.machines)
+    if (this.#joining.has(machine) || machine.clusterId === null || !this.#mayLose(machine)) return
+    this.#world.harmed.add(machine)
+    this.#flipped.add(machine)
+    this.#world.note(`flip ${machine.name}`)
+    this.#world.coverage.count('bitFlips')
+    machine.logDisk.flip(dice.random)
+  }
+
+  #wipe(dice: Dice): void {
+    const machine = dice.pick(this.#world.machines)
+    if (this.#joining.has(machine) || !this.#mayLose(machine)) return
+    this.#world.note(`wipe ${machine.name}`)
+    this.#world.coverage.count('wipes')
+    this.#world.lost.add(machine)
+    if (machine.process !== null) this.#world.kill(machine.process)
+    void this.#join(dice)
+  }
+
+  /**
+   * Whether a quorum of every configuration that may be in use could still be healed without it: all
+   * others run or can, they agree on one configuration, and it is not a joint one.
+   */
+  #mayLose(machine: Machine): boolean {
+    const world = this.#world
+    if (world.lost.has(machine) || this.#flipped.has(machine)) return false
+    const statuses = world.running().map((process) => process.assembly.replica.status)
+    const [first] = statuses
+    const gone = new Set([...world.lost, ...this.#flipped, machine])
+    const expected = world.machines.filter((one) => !gone.has(one) && one !== machine)
+    const isComplete = expected.every((one) => one.process !== null || this.#joining.has(one))
+    if (first === undefined || !isComplete) return false
+    const index = first.configurationIndex
+    const isAgreed = statuses.every((status) => {
+      return status.configurationIndex === index && status.commitIndex >= index
+    })
+    if (!isAgreed || isJoint(first.configuration)) return false
+    return this.#isHealable(votersOf(first.configuration), gone)
+  }
+
+  #isHealable(voters: readonly NodeId[], gone: ReadonlySet<Machine>): boolean {
+    const left = voters.filter((id) => {
+      const machine = this.#world.machineOf(id)
+      return machine !== undefined && !gone.has(machine)
+    })
+    return left.length * 2 > voters.length
+  }
+
+  // --- membership ---
+
+  #change(dice: Dice): void {
+    const leader = this.#world.leader()
+    if (leader === null) return
+    const { configuration } = leader.assembly.replica.status
+    const some = (ids: readonly NodeId[]): NodeId[] => ids.filter(() => dice.chance(0.3))
+    const gone = new Set([...this.#world.lost, ...this.#flipped])
+    const isGone = (id: NodeId): boolean => {
+      const machine = this.#world.machineOf(id)
+      return machine === undefined || gone.has(machine)
+    }
+    const voters = votersOf(configuration)
+    // an operator demotes what will not come back
+    const demote = [...new Set([...some(voters), ...voters.filter(isGone)])]
+    const promote = some(learnersOf(configuration)).filter((id) => !isGone(id))
+    const after = [...voters.filter((id) => !demote.includes(id)), ...promote]
+    if (after.length === 0 || !this.#isHealable(after, gone)) return
+    this.#world.note(`change +${promote.join()} -${demote.join()}`)
+    const { replica } = leader.assembly
+    replica.change({ add: [], promote, demote, remove: [] }, () => {})
+  }
+
+  #transfer(dice: Dice): void {
+    const leader = this.#world.leader()
+    if (leader === null) return
+    this.#world.coverage.count('transfers')
+    if (dice.chance(0.5)) {
+      void leader.assembly.handOver()
+      return
+    }
+    const { replica } = leader.assembly
+    const { configuration } = replica.status
+    const target = dice.pick(configuration.members).id
+    if (target === leader.machine.id || memberOf(configuration, target) === undefined) return
+    replica.transfer(target, () => {})
+  }
+
+  async #join(dice: Dice): Promise<void> {
+    const world = this.#world
+    const host = this.#one(dice)
+    if (host === null || world.machines.length >= MAX_MACHINES || this.#joining.size > 0) return
+    const machine = world.addMachine()
+    this.#joining.add(machine)
+    world.note(`join ${machine.name}`)
+    try {
+      const ticket = await this.#ticketFrom(host)
+      if (ticket === null) world.lost.add(machine)
+      else await machine.requestAdmission(ticket)
+      if (ticket === null) return
+      if (await world.start(machine)) world.coverage.count('joins')
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error)) throw error
+      // nobody answered, or the one who was asked died: it never became a member, or never hears of it
+      world.note(`not joined ${machine.name} ${String(error.code)}`)
+      if (machine.clusterId === null) world.lost.add(machine)
+    } finally {
+      this.#joining.delete(machine)
+    }
+  }
+
+  /** Null when the host dies before it answers. */
+  async #ticketFrom(host: Process): Promise<string | null> {
+    const death = new Promise<null>((resolve) => {
+      this.#world.onDeath(host, () => resolve(null))
+    })
+    const created = host.assembly.service.createTicket().then(({ ticket }) => ticket)
+    return await Promise.race([created, death])
+  }
+}
+
+/** Directed pairs to cut: one node alone, two halves, one direction, a random graph, a chain, a star. */
+function cutPairs(dice: Dice, addresses: readonly Address[]): [Address, Address][] {
+  const nodes = dice.shuffle(addresses)
+  const all = nodes.flatMap((from) =>
+    nodes.filter((to) => to !== from).map((to): [Address, Address] => [from, to])
+  )
+  const placeOf = (address: Address): number => nodes.indexOf(address)
+  const half = Math.floor(nodes.length / 2)
+  const isSplit = (from: Address, to: Address): boolean =>
+    placeOf(from) < half !== placeOf(to) < half
+  switch (dice.below(7)) {
+    case 0:
+      return all.filter(([from, to]) => placeOf(from) === 0 || placeOf(to) === 0)
+    case 1:
+      return all.filter(([from, to]) => isSplit(from, to))
+    case 2:
+      return all.filter(([from]) => placeOf(from) === 0)
+    case 3:
+      return all.filter(([, to]) => placeOf(to) === 0)
+    case 4:
+      return all.filter(() => dice.chance(0.3))
+    case 5:
+      return all.filter(([from, to]) => Math.abs(placeOf(from) - placeOf(to)) > 1)
+    default:
+      return all.filter(([from, to]) => placeOf(from) !== 0 && placeOf(to) !== 0)
+  }
+}

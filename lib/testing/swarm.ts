@@ -1,0 +1,190 @@
+// What a run is like, drawn from its seed: how many nodes, which faults and how many of them, what
+// the clients do. Most runs have some axes of faults turned off and others far up: a mix of everything
+// at once hides more than it finds ("swarm testing", Groce et al., 2012).
+
+import type { TimingProfile } from '../raft/timing.ts'
+import { Dice } from './dice.ts'
+
+/** Chances are 0 to 1; a mean is the milliseconds between two events of a kind, null for never. */
+export interface SimulationOptions {
+  readonly seed: number
+  readonly nodeCount: number
+  readonly targetVoters: number
+  readonly timing: TimingProfile
+  /** virtual milliseconds with faults; then all is healed and must come to an end */
+  readonly faultyMs: number
+  readonly network: NetworkFaults
+  readonly disk: DiskFaults
+  readonly process: ProcessFaults
+  readonly membership: MembershipFaults
+  readonly load: Load
+}
+
+export interface NetworkFaults {
+  /** one way */
+  readonly delayMs: number
+  readonly jitterMs: number
+  /** of consensus messages, beside what the streams carry */
+  readonly lossChance: number
+  readonly repeatChance: number
+  readonly lateChance: number
+  /** a late message comes up to so much later */
+  readonly lateMs: number
+  readonly cutMeanMs: number | null
+  readonly cutForMs: number
+  readonly resetMeanMs: number | null
+}
+
+export interface DiskFaults {
+  readonly writeMs: number
+  readonly jitterMs: number
+  readonly stallMeanMs: number | null
+  readonly stallForMs: number
+  readonly failMeanMs: number | null
+  readonly flipMeanMs: number | null
+  readonly wipeMeanMs: number | null
+  /** what is applied reaches the state machine's file */
+  readonly checkpointChance: number
+}
+
+export interface ProcessFaults {
+  readonly crashMeanMs: number | null
+  readonly crashAllMeanMs: number | null
+  readonly boundaryCrashChance: number
+  readonly downForMs: number
+  readonly pauseMeanMs: number | null
+  readonly pauseForMs: number
+  /** clocks run this much faster or slower: 0.3 is 0.7 to 1.3 */
+  readonly clockDrift: number
+  readonly clockJumpMeanMs: number | null
+}
+
+export interface MembershipFaults {
+  readonly changeMeanMs: number | null
+  readonly transferMeanMs: number | null
+  readonly joinMeanMs: number | null
+}
+
+export interface Load {
+  readonly clientCount: number
+  readonly keyCount: number
+  readonly thinkMs: number
+  readonly timeoutMs: number
+  readonly readShare: number
+  readonly staleShare: number
+  readonly conditionalShare: number
+  readonly deleteShare: number
+  readonly batchShare: number
+  readonly maxValueBytes: number
+}
+
+/** The options of a seed. */
+export function drawOptions(seed: number): SimulationOptions {
+  const dice = Dice.of(seed, 'options')
+  const isCalm = dice.chance(0.04)
+  const draw = new Drawing(dice, isCalm)
+  const timing = dice.pick<TimingProfile>(['lan', 'lan', 'lan', 'default', 'wan'])
+  const scale = { lan: 1, default: 2.5, wan: 5 }[timing]
+  return {
+    seed,
+    nodeCount: dice.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
+    targetVoters: dice.pick([3, 3, 5, 5, 7]),
+    timing,
+    // many short lives find more than a few long ones; some things take long
+    faultyMs: dice.between(3_000, 9_000) * scale * (dice.chance(0.04) ? 5 : 1),
+    network: draw.network(scale),
+    disk: draw.disk(scale),
+    process: draw.process(scale),
+    membership: draw.membership(scale),
+    load: draw.load(scale)
+  }
+}
+
+class Drawing {
+  readonly #dice: Dice
+  readonly #isCalm: boolean
+
+  constructor(dice: Dice, isCalm: boolean) {
+    this.#dice = dice
+    this.#isCalm = isCalm
+  }
+
+  network(scale: number): NetworkFaults {
+    const dice = this.#dice
+    const delayMs = dice.scale(0.2, 60)
+    return {
+      delayMs,
+      jitterMs: dice.chance(0.3) ? 0 : delayMs * dice.scale(0.1, 4),
+      lossChance: this.#chance(0.5, 0.001, 0.3),
+      repeatChance: this.#chance(0.5, 0.001, 0.3),
+      lateChance: this.#chance(0.5, 0.001, 0.2),
+      lateMs: dice.scale(100, 10_000) * scale,
+      cutMeanMs: this.#mean(0.6, 500 * scale, 10_000 * scale),
+      cutForMs: dice.scale(100, 6_000) * scale,
+      resetMeanMs: this.#mean(0.4, 200 * scale, 5_000 * scale)
+    }
+  }
+
+  disk(scale: number): DiskFaults {
+    const dice = this.#dice
+    const writeMs = dice.scale(0.1, 20)
+    return {
+      writeMs,
+      jitterMs: dice.chance(0.3) ? 0 : writeMs * dice.scale(0.1, 10),
+      stallMeanMs: this.#mean(0.3, 2_000 * scale, 20_000 * scale),
+      stallForMs: dice.scale(200, 5_000) * scale,
+      failMeanMs: this.#mean(0.2, 3_000 * scale, 20_000 * scale),
+      flipMeanMs: this.#mean(0.15, 4_000 * scale, 20_000 * scale),
+      wipeMeanMs: this.#mean(0.15, 4_000 * scale, 20_000 * scale),
+      checkpointChance: dice.pick([0.02, 0.2, 1])
+    }
+  }
+
+  process(scale: number): ProcessFaults {
+    const dice = this.#dice
+    return {
+      crashMeanMs: this.#mean(0.6, 500 * scale, 10_000 * scale),
+      crashAllMeanMs: this.#mean(0.2, 4_000 * scale, 20_000 * scale),
+      boundaryCrashChance: this.#chance(0.4, 0.000_1, 0.01),
+      downForMs: dice.scale(10, 5_000) * scale,
+      pauseMeanMs: this.#mean(0.4, 1_000 * scale, 10_000 * scale),
+      pauseForMs: dice.scale(50, 8_000) * scale,
+      clockDrift: this.#isCalm || dice.chance(0.5) ? 0 : dice.between(0.01, 0.5),
+      clockJumpMeanMs: this.#mean(0.3, 1_000 * scale, 10_000 * scale)
+    }
+  }
+
+  membership(scale: number): MembershipFaults {
+    return {
+      changeMeanMs: this.#mean(0.4, 500 * scale, 8_000 * scale),
+      transferMeanMs: this.#mean(0.4, 500 * scale, 8_000 * scale),
+      joinMeanMs: this.#mean(0.2, 2_000 * scale, 15_000 * scale)
+    }
+  }
+
+  load(scale: number): Load {
+    const dice = this.#dice
+    return {
+      clientCount: 1 + dice.below(8),
+      keyCount: 1 + dice.below(6),
+      thinkMs: dice.scale(20, 1_000) * scale,
+      timeoutMs: dice.scale(200, 5_000) * scale,
+      readShare: dice.between(0.1, 0.7),
+      staleShare: dice.between(0, 0.3),
+      conditionalShare: dice.between(0, 0.5),
+      deleteShare: dice.between(0, 0.3),
+      batchShare: dice.between(0, 0.2),
+      maxValueBytes: dice.pick([16, 16, 200, 20_000])
+    }
+  }
+
+  #chance(share: number, from: number, to: number): number {
+    const [isOn, chance] = [this.#dice.chance(share), this.#dice.scale(from, to)]
+    return isOn && !this.#isCalm ? chance : 0
+  }
+
+  #mean(share: number, from: number, to: number): number | null {
+    const [isOn, mean] = [this.#dice.chance(share), this.#dice.scale(from, to)]
+    return isOn && !this.#isCalm ? mean : null
+  }
+}

@@ -1,0 +1,251 @@
+// The ports of a simulated node, watched: each call passes the oracles and the points at which the
+// process may die, then goes to the real thing. After the death of its process a port does nothing:
+// what still unwinds has no effect on anything.
+
+import type { Address } from '../address.ts'
+import type { LogStore } from '../log-store/log-store.ts'
+import type { NodeId } from '../node-id.ts'
+import type { RaftOptions, Restored } from '../raft/core.ts'
+import type { Effects, Event, Now, Status, Write } from '../raft/effects.ts'
+import type { Entry, EntryId, Index } from '../raft/entry.ts'
+import type { Message } from '../raft/message.ts'
+import { Raft } from '../raft/raft.ts'
+import type { ConsensusCore } from '../replica/consensus-core.ts'
+import type {
+  Applied,
+  ApplyResult,
+  KeyValue,
+  ScanPage,
+  ScanRequest,
+  StateMachine,
+  TrustState
+} from '../state-machine/state-machine.ts'
+import { Links } from '../transport/links.ts'
+import type { LinksOptions } from '../transport/links.ts'
+import type {
+  LinkStatus,
+  Peer,
+  RequestAnswer,
+  Transport,
+  TransportHandlers
+} from '../transport/transport.ts'
+import type { ObservedCore } from './core-oracles.ts'
+import type { Process } from './machine.ts'
+import type { World } from './world.ts'
+
+interface WatchedCoreParts {
+  readonly world: World
+  readonly process: Process
+  readonly options: RaftOptions
+  readonly restored: Restored
+}
+
+/** The real core; the oracles see each step. */
+export class WatchedCore implements ConsensusCore, ObservedCore {
+  readonly id: NodeId
+  readonly boot: number
+  readonly #world: World
+  readonly #process: Process
+  readonly #raft: Raft
+  #status: Status
+
+  constructor({ world, process, options, restored }: WatchedCoreParts) {
+    this.id = options.id
+    this.boot = options.boot
+    this.#world = world
+    this.#process = process
+    this.#raft = new Raft(options, restored)
+    this.#status = this.#raft.status()
+    const { logDisk } = process.machine
+    world.oracles.onOpen(options.id, logDisk.entries, logDisk.hardState)
+  }
+
+  step(event: Event, now: Now): Effects {
+    const { oracles } = this.#world
+    oracles.beforeStep(this, event)
+    const before = this.#status
+    const effects = this.#raft.step(event, now)
+    const after = this.#raft.status()
+    this.#status = after
+    this.#note(event, effects, after)
+    oracles.afterStep({ core: this, event, before, after, effects })
+    return effects
+  }
+
+  entries(from: Index, to: Index, maxBytes: number): readonly Entry[] {
+    return this.#raft.entries(from, to, maxBytes)
+  }
+
+  status(): Status {
+    return this.#status
+  }
+
+  idAt(index: Index): EntryId | null {
+    const id = this.#raft.idAt(index)
+    return typeof id === 'object' ? id : null
+  }
+
+  #note(event: Event, { write, messages, gated }: Effects, after: Status): void {
+    const { role, term, lastIndex, commitIndex } = after
+    const written = write === null ? '' : ` w${write.token}+${write.entries.length}`
+    const sent = `${messages.length}/${gated.length}`
+    this.#world.note(
+      `${this.#process.name} ${textOf(event)} → ${role} ${term} ${lastIndex}/${commitIndex}${written} ${sent}`
+    )
+  }
+}
+
+function textOf(event: Event): string {
+  if (event.kind === 'message') return `${event.message.kind} of ${event.from}`
+  if (event.kind === 'durable') return `durable ${event.token}`
+  if (event.kind === 'propose') return `propose ${event.entries.length}`
+  return event.kind
+}
+
+export class WatchedLog implements LogStore {
+  readonly #world: World
+  readonly #process: Process
+  readonly #log: LogStore
+  readonly boot: number
+  readonly storageEpoch: Uint8Array
+
+  constructor(world: World, process: Process, log: LogStore) {
+    this.#world = world
+    this.#process = process
+    this.#log = log
+    this.boot = log.boot
+    this.storageEpoch = log.storageEpoch
+  }
+
+  get base(): EntryId {
+    return this.#log.base
+  }
+
+  get last(): EntryId {
+    return this.#log.last
+  }
+
+  write(write: Omit<Write, 'token'>, onDurable: () => void): void {
+    const [world, process] = [this.#world, this.#process]
+    world.boundary(process, 'write')
+    if (process.isDead) return
+    this.#log.write(write, () => {
+      world.boundary(process, 'durable')
+      if (!process.isDead) onDurable()
+    })
+    world.boundary(process, 'written')
+  }
+
+  entries(from: Index, to: Index, maxBytes: number): readonly Entry[] {
+    return this.#log.entries(from, to, maxBytes)
+  }
+
+  idAt(index: Index): EntryId | 'compacted' | 'missing' {
+    return this.#log.idAt(index)
+  }
+
+  close(): Promise<void> {
+    return this.#log.close()
+  }
+}
+
+export class WatchedStateMachine implements StateMachine {
+  readonly #world: World
+  readonly #process: Process
+  readonly #stateMachine: StateMachine
+
+  constructor(world: World, process: Process, stateMachine: StateMachine) {
+    this.#world = world
+    this.#process = process
+    this.#stateMachine = stateMachine
+  }
+
+  applied(): Applied {
+    return this.#stateMachine.applied()
+  }
+
+  trust(): TrustState {
+    return this.#stateMachine.trust()
+  }
+
+  apply(entries: readonly Entry[], onApplied: (results: readonly ApplyResult[]) => void): void {
+    const [world, process] = [this.#world, this.#process]
+    world.boundary(process, 'apply')
+    if (process.isDead) return
+    this.#stateMachine.apply(entries, (results) => {
+      world.boundary(process, 'applied')
+      if (process.isDead) return
+      world.onApplied(process, this.#stateMachine.applied())
+      onApplied(results)
+    })
+  }
+
+  get(key: Uint8Array): KeyValue | null {
+    return this.#stateMachine.get(key)
+  }
+
+  scan(request: ScanRequest): ScanPage {
+    return this.#stateMachine.scan(request)
+  }
+
+  close(): Promise<void> {
+    return this.#stateMachine.close()
+  }
+}
+
+/** The real links; consensus messages go through the post, which may lose, repeat and delay them. */
+export class WatchedTransport implements Transport {
+  readonly handlers: TransportHandlers
+  readonly #world: World
+  readonly #process: Process
+  readonly #links: Transport
+
+  constructor(world: World, process: Process, options: LinksOptions) {
+    this.handlers = options.handlers
+    this.#world = world
+    this.#process = process
+    this.#links = new Links(options)
+    world.post.open(process, options.handlers)
+  }
+
+  send(to: NodeId, message: Message): void {
+    const [world, process] = [this.#world, this.#process]
+    world.boundary(process, 'send')
+    if (process.isDead) return
+    world.oracles.onSend(process.machine.id, to, message)
+    world.post.send({ process, links: this.#links, to, message })
+    world.boundary(process, 'sent')
+  }
+
+  request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
+    if (!this.#process.isDead) this.#links.request(to, payload, onAnswer)
+  }
+
+  open(): Promise<void> {
+    return this.#links.open()
+  }
+
+  setPeers(peers: readonly Peer[]): void {
+    this.#links.setPeers(peers)
+  }
+
+  setTopics(topics: readonly Uint8Array[]): void {
+    this.#links.setTopics(topics)
+  }
+
+  links(): readonly LinkStatus[] {
+    return this.#links.links()
+  }
+
+  addresses(): readonly Address[] {
+    return this.#links.addresses()
+  }
+
+  discovery(): { readonly isOnline: boolean; readonly isAnnounced: boolean } {
+    return this.#links.discovery()
+  }
+
+  close(): Promise<void> {
+    return this.#links.close()
+  }
+}

@@ -1,0 +1,268 @@
+// A simulated world: machines on one virtual clock, a network between them, instruments on every
+// port that feed the oracles, and the means to do harm. It decides nothing: what happens when is
+// the nemesis' (nemesis.ts) and the clients' (workload.ts).
+
+import b4a from 'b4a'
+import { present } from '../assert.ts'
+import { hexOf } from '../encoding.ts'
+import type { AspenError } from '../errors.ts'
+import type { NodeId } from '../node-id.ts'
+import { TIMING } from '../raft/timing.ts'
+import type { Timing } from '../raft/timing.ts'
+import type { Applied } from '../state-machine/state-machine.ts'
+import { MemoryHub } from '../transport/memory-network.ts'
+import { CoreOracles, hold } from './core-oracles.ts'
+import type { DurableLog } from './core-oracles.ts'
+import { Coverage } from './coverage.ts'
+import { Dice } from './dice.ts'
+import { Machine } from './machine.ts'
+import type { Instruments, Kept, Process } from './machine.ts'
+import { Post } from './post.ts'
+import type { SimulationOptions } from './swarm.ts'
+import { Trace } from './trace.ts'
+import { VirtualTime } from './virtual-time.ts'
+import { WatchedCore, WatchedLog, WatchedStateMachine, WatchedTransport } from './watched.ts'
+
+/** The points around which a process may die: before and after each effect on the world. */
+export type Boundary = 'write' | 'written' | 'durable' | 'send' | 'sent' | 'apply' | 'applied'
+
+export class World {
+  readonly options: SimulationOptions
+  readonly time = new VirtualTime()
+  readonly trace = new Trace()
+  readonly coverage = new Coverage()
+  readonly timing: Timing
+  readonly hub: MemoryHub
+  readonly post: Post
+  readonly oracles: CoreOracles
+  /** every machine that ever was, in order of its making */
+  readonly machines: Machine[] = []
+  /** machines that will never run again: their disk is damaged or gone */
+  readonly lost = new Set<Machine>()
+  readonly #byId = new Map<NodeId, Machine>()
+  /** state hash by applied index (I12) */
+  readonly #stateHashes = new Map<number, Uint8Array>()
+  /** machines whose disk does not answer, until when */
+  readonly #stalledUntilMs = new Map<Machine, number>()
+  readonly #boundaryDice: Dice
+  readonly #crashDice: Dice
+  readonly #networkDice: Dice
+  readonly #clockDice: Dice
+  readonly #deathWatches = new Map<Process, Set<() => void>>()
+  #isFaulty = true
+
+  constructor(options: SimulationOptions) {
+    const { seed } = options
+    this.options = options
+    this.timing = TIMING[options.timing]
+    this.#boundaryDice = Dice.of(seed, 'boundary')
+    this.#crashDice = Dice.of(seed, 'crash')
+    this.#networkDice = Dice.of(seed, 'network')
+    this.#clockDice = Dice.of(seed, 'clock')
+    this.hub = new MemoryHub({
+      clock: this.time,
+      timers: this.time,
+      delayMs: () => this.#delayMs(),
+      linkTimeoutMs: this.timing.linkTimeoutMs
+    })
+    this.post = new Post(this)
+    this.oracles = new CoreOracles({
+      durable: (id) => this.#durable(id),
+      count: (rarity, by) => this.coverage.count(rarity, by)
+    })
+  }
+
+  /** A new machine, or one that goes on from what it kept. */
+  addMachine(kept?: Kept): Machine {
+    const count = this.machines.length + 1
+    const name = `n${count}`
+    const disk = Dice.of(this.options.seed, `disk ${name}`)
+    const machine: Machine = new Machine(
+      {
+        name,
+        address: { host: `10.0.0.${count}`, port: 49_737 },
+        hub: this.hub,
+        time: this.time,
+        random: Dice.of(this.options.seed, `node ${name}`).random,
+        timing: this.timing,
+        targetVoters: this.options.targetVoters,
+        writeMs: () => this.#writeMs(machine, disk),
+        instruments: this.#instruments
+      },
+      kept
+    )
+    this.machines.push(machine)
+    return machine
+  }
+
+  /** Machines with a process on them. */
+  running(): readonly Process[] {
+    return this.machines.flatMap(({ process }) => process ?? [])
+  }
+
+  machineOf(id: NodeId): Machine | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** The process that leads with the highest term. */
+  leader(): Process | null {
+    const leaders = this.running().filter((one) => one.assembly.replica.status.role === 'leader')
+    leaders.sort((a, b) => b.assembly.replica.status.term - a.assembly.replica.status.term)
+    return leaders[0] ?? null
+  }
+
+  note(line: string): void {
+    this.trace.add(`${this.time.nowMs().toFixed(3)} ${line}`)
+  }
+
+  /** Whether faults still happen by themselves. */
+  get isFaulty(): boolean {
+    return this.#isFaulty
+  }
+
+  calmDown(): void {
+    this.#isFaulty = false
+    this.#stalledUntilMs.clear()
+  }
+
+  /** Told of each machine whose process has died; it may start again from then on. */
+  onKilled: (machine: Machine) => void = () => {}
+
+  /** Calls `fn` when the process dies, unless the returned function is called before. */
+  onDeath(process: Process, fn: () => void): () => void {
+    const waiting = this.#deathWatches.get(process) ?? new Set()
+    this.#deathWatches.set(process, waiting.add(fn))
+    return () => waiting.delete(fn)
+  }
+
+  /** The process dies at this point. What was on its way to the disk has reached it in part. */
+  kill(process: Process): void {
+    if (process.isDead) return
+    const { machine } = process
+    const dice = this.#crashDice
+    this.note(`kill ${machine.name}`)
+    this.coverage.count('crashes')
+    process.kill()
+    machine.forget()
+    const pending = process.log.pendingCount
+    const kept = dice.chance(0.5) ? 0 : dice.below(pending + 1)
+    const isTorn = kept < pending && dice.chance(0.3)
+    if (pending > kept) this.coverage.count('lostWrites')
+    if (kept > 0) this.coverage.count('keptWrites')
+    if (isTorn) this.coverage.count('tornWrites')
+    // it may be dying in the middle of a step: the store is still needed by what unwinds
+    this.time.soon(() => {
+      process.log.crash({ kept, isTorn })
+      this.oracles.onCrash(machine.id)
+      for (const fn of this.#deathWatches.get(process) ?? []) fn()
+      this.#deathWatches.delete(process)
+      this.onKilled(machine)
+    })
+  }
+
+  /** A process starts from what its machine's disks keep. Returns whether it does. */
+  async start(machine: Machine): Promise<boolean> {
+    this.#register(machine)
+    try {
+      await machine.start()
+    } catch (error) {
+      this.#onRefusedStart(machine, error)
+      return false
+    }
+    this.coverage.count('restarts')
+    return true
+  }
+
+  /** May the process die here? If it does, nothing after this call has an effect. */
+  boundary(process: Process, at: Boundary): void {
+    const { boundaryCrashChance } = this.options.process
+    if (boundaryCrashChance === 0 || !this.#isFaulty || process.isDead) return
+    if (!this.#boundaryDice.chance(boundaryCrashChance)) return
+    this.note(`boundary ${at} ${process.name}`)
+    this.coverage.count('boundaryCrashes')
+    this.kill(process)
+  }
+
+  stallDisk(machine: Machine, forMs: number): void {
+    this.coverage.count('diskStalls')
+    this.#stalledUntilMs.set(machine, this.time.nowMs() + forMs)
+  }
+
+  /** Two members that have applied the same entries hold the same (I12). */
+  onApplied(process: Process, { index, stateHash }: Applied): void {
+    const known = this.#stateHashes.get(index)
+    if (known === undefined) this.#stateHashes.set(index, stateHash)
+    else hold(b4a.equals(known, stateHash), 'I12', `two states at index ${index}`)
+    this.note(`${process.name} applied ${index} ${hexOf(stateHash.subarray(0, 4))}`)
+  }
+
+  readonly #instruments: Instruments = {
+    makeCore: (process) => (options, restored) => {
+      this.#register(process.machine)
+      return new WatchedCore({ world: this, process, options, restored })
+    },
+    makeTransport: (process) => (options) => new WatchedTransport(this, process, options),
+    log: (process, log) => new WatchedLog(this, process, log),
+    stateMachine: (process, stateMachine) => new WatchedStateMachine(this, process, stateMachine),
+    clock: () => this.#drawClock(),
+    shouldCheckpoint: () => this.#crashDice.chance(this.options.disk.checkpointChance),
+    onFailed: (process, error) => this.#onFailed(process, error)
+  }
+
+  #register(machine: Machine): void {
+    const { id } = machine
+    const known = this.#byId.get(id)
+    hold(known === undefined || known === machine, 'I1', `two machines are node ${id}`)
+    this.#byId.set(id, machine)
+  }
+
+  #durable(id: NodeId): DurableLog {
+    return present(this.#byId.get(id), `the machine of node ${id}`).logDisk
+  }
+
+  /** A store failed while it ran. Only what was done to it may make it fail. */
+  #onFailed(process: Process, error: AspenError): void {
+    this.note(`failed ${process.name} ${error.code}`)
+    const isExpected = EXPECTED_FAILURES.has(error.code) && this.#isHarmed(process.machine)
+    hold(isExpected, 'I13', `${process.name} ended by itself: ${error.code} ${error.message}`)
+    if (error.code === 'CORRUPTED') this.lost.add(process.machine)
+    // what unwinds is the step in which it failed
+    this.kill(process)
+  }
+
+  #onRefusedStart(machine: Machine, error: unknown): void {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : null
+    if (code !== 'CORRUPTED' || !this.#isHarmed(machine)) throw error
+    this.note(`refuses to start ${machine.name} ${code}`)
+    this.lost.add(machine)
+  }
+
+  /** Machines whose disk was made to fail. */
+  readonly harmed = new Set<Machine>()
+
+  #isHarmed(machine: Machine): boolean {
+    return this.harmed.has(machine)
+  }
+
+  #writeMs(machine: Machine, dice: Dice): number {
+    const { writeMs, jitterMs } = this.options.disk
+    const stalledMs = (this.#stalledUntilMs.get(machine) ?? 0) - this.time.nowMs()
+    return Math.max(0, stalledMs) + writeMs + dice.unit() * jitterMs
+  }
+
+  #delayMs(): number {
+    const { delayMs, jitterMs } = this.options.network
+    return delayMs + this.#networkDice.unit() * jitterMs
+  }
+
+  #drawClock() {
+    const { clockDrift } = this.options.process
+    if (clockDrift === 0) return { rate: 1, wallOffsetMs: 0 }
+    const dice = this.#clockDice
+    const rate = dice.between(1 - clockDrift, 1 + clockDrift)
+    return { rate, wallOffsetMs: Math.round(dice.between(-60_000, 60_000)) }
+  }
+}
+
+/** Codes with which a node may end when its disk was harmed. */
+const EXPECTED_FAILURES: ReadonlySet<string> = new Set(['IO_ERROR', 'NO_SPACE', 'CORRUPTED'])
