@@ -75,6 +75,8 @@ export class CoreOracles {
   /** up to where the leader of a term has shown a node to agree with it (I6) */
   readonly #proven = new Map<NodeId, { readonly term: Term; readonly index: Index }>()
   readonly #durableTerms = new Map<NodeId, Term>()
+  /** what each node last acknowledged to the leader of which term: the memory of the amnesia guard */
+  readonly #acknowledged = new Map<NodeId, { readonly term: Term; readonly index: Index }>()
   /** reads not answered yet → what was committed when they came */
   readonly #reads = new Map<string, Index>()
 
@@ -109,6 +111,7 @@ export class CoreOracles {
   afterStep(step: Step): void {
     const { core, event, before, after, effects } = step
     hold(effects.diverged === null, 'I2', `the log of node ${core.id} diverged`)
+    hold(effects.secondLeader === null, 'I1', `node ${core.id} hears two leaders of a term`)
     if (effects.write !== null) this.#checkWrite(core, before, effects.write)
     if (after.role === 'leader') this.#checkLeader(step)
     hold(after.commitIndex >= before.commitIndex, 'I8', `the commit index of ${core.id} fell`)
@@ -117,6 +120,7 @@ export class CoreOracles {
     this.#learnProof(step)
     if (after.commitIndex > before.commitIndex) this.#checkCommit(step)
     this.#checkConfiguration(core, after)
+    this.#checkDisk(core, after)
     if (event.kind === 'message' && event.message.kind === 'preVote') checkUnchanged(step)
     for (const { ref, index } of effects.reads) this.#checkRead(core, ref, index)
   }
@@ -133,7 +137,7 @@ export class CoreOracles {
     this.#shownTerms.set(from, term)
     if (message.kind === 'vote') this.#checkVote(from, term, from)
     if (message.kind === 'voteAnswer' && message.isGranted) this.#checkVote(from, term, to)
-    if (message.kind === 'appendAnswer') this.#checkAnswer(from, message.result, durable)
+    if (message.kind === 'appendAnswer') this.#checkAnswer(from, message, durable)
     if (message.kind === 'append') checkContiguous(message)
   }
 
@@ -259,16 +263,28 @@ export class CoreOracles {
 
   #checkAnswer(
     from: NodeId,
-    result: (Message & { kind: 'appendAnswer' })['result'],
-    durable: DurableLog
+    { term, result }: Message & { kind: 'appendAnswer' },
+    { lastIndex }: DurableLog
   ): void {
     if (result.kind === 'rejected') {
       this.#parts.count('rejectedAppends')
       return
     }
     const { matchIndex } = result
-    const { lastIndex } = durable
     hold(lastIndex >= matchIndex, 'I7', `${from} acknowledges ${matchIndex}, durable ${lastIndex}`)
+    const known = this.#acknowledged.get(from)
+    const index = known?.term === term ? Math.max(known.index, matchIndex) : matchIndex
+    this.#acknowledged.set(from, { term, index })
+  }
+
+  /** What a node says of its disk is so, and never looks as if it had lost what it acknowledged (R17). */
+  #checkDisk({ id }: ObservedCore, { onDisk }: Status): void {
+    const { hardState, lastIndex } = this.#parts.durable(id)
+    const isTrue = onDisk.term === (hardState?.term ?? 0) && onDisk.lastIndex === lastIndex
+    hold(isTrue, 'I8', `node ${id} says ${onDisk.term}/${onDisk.lastIndex} of its disk`)
+    const { term, index } = this.#acknowledged.get(id) ?? { term: 0, index: 0 }
+    const isKept = onDisk.term > term || (onDisk.term === term && onDisk.lastIndex >= index)
+    hold(isKept, 'I8', `node ${id} looks as if it had lost entry ${index} of term ${term}`)
   }
 
   #checkVote(voter: NodeId, term: Term, candidate: NodeId): void {

@@ -39,7 +39,8 @@ export interface ClusterHooks {
   readonly afterStep?: (node: Node, event: Event, effects: Effects) => void
   /** a message leaves: whatever it waited for is durable */
   readonly onSend?: (from: Node, to: NodeId, message: Message) => void
-  readonly onCrash?: (node: Node) => void
+  /** with how many writes that did not reach the disk */
+  readonly onCrash?: (node: Node, lostCount: number) => void
 }
 
 /** One machine: its disk outlives its process. */
@@ -278,10 +279,11 @@ export class Cluster {
   crash(id: NodeId, kept = 0): void {
     const node = this.node(id)
     for (const write of node.writes.slice(0, kept)) node.disk.apply(write)
+    const lostCount = Math.max(0, node.writes.length - kept)
     node.writes = []
     node.gated = []
     node.isUp = false
-    this.hooks.onCrash?.(node)
+    this.hooks.onCrash?.(node, lostCount)
   }
 
   restart(id: NodeId): void {

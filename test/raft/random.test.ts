@@ -149,7 +149,7 @@ function live(seed: number, counts: Map<string, number>): string | null {
     world.heal()
     const disagreement = world.disagreement()
     if (disagreement !== null) return `at the end ${disagreement}`
-    for (const [name, count] of Object.entries(world.oracles.counts)) {
+    for (const [name, count] of world.oracles.counts) {
       counts.set(name, (counts.get(name) ?? 0) + count)
     }
     return null
