@@ -3,6 +3,7 @@
 // is to each of its keys.
 
 import { unreachable } from '../assert.ts'
+import { MAX_INDEX } from '../limits.ts'
 import type { Revision } from '../state-machine/state-machine.ts'
 import { expectedRevision } from './history.ts'
 import type { GetRecord, HistoryChange, HistoryRow } from './history.ts'
@@ -23,7 +24,8 @@ export type KeyOperation =
   | {
       readonly kind: 'failed'
       readonly record: WriteRecord
-      readonly expected: Revision
+      /** null: it had no condition */
+      readonly expected: Revision | null
       readonly found: Revision | null
     }
   | {
@@ -35,16 +37,25 @@ export type KeyOperation =
 
 export interface KeyState {
   readonly value: string
-  /** 0 when the key is absent; UNSEEN when a write that nobody saw put it */
+  /** 0 when the key is absent; UNSEEN when a write that nobody saw put it, at `reached` or later */
   readonly modRevision: Revision
-  readonly createRevision: Revision
+  /** createRevision lies in [createMin, createMax]; both are the same when it is known */
+  readonly createMin: Revision
+  readonly createMax: Revision
   readonly version: number
-  /** the highest revision that the order so far has reached */
+  /** the last operation of the order lies at this revision or later */
   readonly reached: Revision
 }
 
 const UNSEEN = -1
-const ABSENT: KeyState = { value: '', modRevision: 0, createRevision: 0, version: 0, reached: 0 }
+const ABSENT: KeyState = {
+  value: '',
+  modRevision: 0,
+  createMin: 0,
+  createMax: 0,
+  version: 0,
+  reached: 0
+}
 
 export const keyModel: Model<KeyState, KeyOperation> = {
   init: () => ABSENT,
@@ -53,38 +64,40 @@ export const keyModel: Model<KeyState, KeyOperation> = {
       case 'write':
         return afterWrite(state, operation)
       case 'failed':
-        return isFailure(state, operation) ? state : undefined
+        return afterFailed(state, operation)
       case 'get':
         return afterGet(state, operation)
       default:
         return unreachable(operation)
     }
   },
-  keyOf: ({ value, modRevision, createRevision, version, reached }) =>
-    `${modRevision},${createRevision},${version},${reached},${value}`
+  keyOf: ({ value, modRevision, createMin, createMax, version, reached }) =>
+    `${modRevision},${createMin},${createMax},${version},${reached},${value}`
 }
 
 function afterWrite(
   state: KeyState,
-  operation: KeyOperation & { readonly kind: 'write' }
+  { change, revision, previousRevision }: KeyOperation & { readonly kind: 'write' }
 ): KeyState | undefined {
-  const { change, revision, previousRevision } = operation
   const { condition } = change
-  if (revision !== null && revision <= state.reached) return undefined
-  if (previousRevision !== null && !mayBeAt(state, previousRevision)) return undefined
+  const told = previousRevision === null ? state : pinned(state, previousRevision)
   // one that nobody saw and that changes nothing need not be in the order
-  if (condition !== null && !mayBeAt(state, expectedRevision(condition))) return undefined
-  const isAbsent = state.modRevision === 0
-  const reached = revision ?? state.reached
+  const before =
+    condition === null || told === undefined ? told : pinned(told, expectedRevision(condition))
+  if (before === undefined || (revision !== null && revision <= before.reached)) return undefined
+  const isAbsent = before.modRevision === 0
+  const reached = revision ?? before.reached + 1
   if (change.kind === 'delete') {
     return isAbsent && revision === null ? undefined : { ...ABSENT, reached }
   }
-  const modRevision = revision ?? UNSEEN
   return {
     value: change.value,
-    modRevision,
-    createRevision: isAbsent ? modRevision : state.createRevision,
-    version: state.version + 1,
+    modRevision: revision ?? UNSEEN,
+    createMin: isAbsent ? reached : before.createMin,
+    createMax: isAbsent
+      ? (revision ?? MAX_INDEX)
+      : Math.min(before.createMax, (revision ?? MAX_INDEX) - 1),
+    version: before.version + 1,
     reached
   }
 }
@@ -94,29 +107,38 @@ function afterGet(
   { revision, row }: KeyOperation & { readonly kind: 'get' }
 ): KeyState | undefined {
   if (revision < state.reached) return undefined
-  const reached = revision
-  if (row === null) return state.modRevision === 0 ? { ...state, reached } : undefined
+  const after = { ...state, reached: revision }
+  if (row === null) return state.modRevision === 0 ? after : undefined
   const { value, modRevision, createRevision, version } = row
   const isSame =
     value === state.value && modRevision === state.modRevision && version === state.version
-  if (!isSame || modRevision > revision) return undefined
-  if (state.createRevision === UNSEEN && createRevision < modRevision) {
-    return { ...state, createRevision, reached }
-  }
-  return createRevision === state.createRevision ? { ...state, reached } : undefined
+  if (!isSame) return undefined
+  if (createRevision < state.createMin || createRevision > state.createMax) return undefined
+  return { ...after, createMin: createRevision, createMax: createRevision }
 }
 
-/** Whether a condition can have failed in `state`. */
-function isFailure(
+function afterFailed(
   state: KeyState,
   { expected, found }: KeyOperation & { readonly kind: 'failed' }
-): boolean {
-  if (found !== null) return found !== expected && mayBeAt(state, found)
-  return state.modRevision === UNSEEN || state.modRevision !== expected
+): KeyState | undefined {
+  if (expected === null) return undefined
+  if (found === null) return state.modRevision === expected ? undefined : state
+  return found === expected ? undefined : pinned(state, found)
 }
 
-function mayBeAt({ modRevision }: KeyState, revision: Revision): boolean {
-  return modRevision === UNSEEN ? revision > 0 : modRevision === revision
+/** The state when its modRevision is known to be `revision`; undefined when it cannot be. */
+function pinned(state: KeyState, revision: Revision): KeyState | undefined {
+  const { modRevision, createMin, createMax, version, reached } = state
+  if (modRevision !== UNSEEN) return modRevision === revision ? state : undefined
+  if (revision < reached) return undefined
+  const isFirst = version === 1
+  return {
+    ...state,
+    modRevision: revision,
+    createMin: isFirst ? revision : createMin,
+    createMax: isFirst ? revision : Math.min(createMax, revision - 1),
+    reached: revision
+  }
 }
 
 /** The operations by key, each with what it says about that key. */
@@ -168,9 +190,8 @@ function* partsOfFailed(
 ): Iterable<readonly [string, KeyOperation]> {
   const { changes } = record.operation
   for (const { key, condition } of changes) {
-    if (condition === null) continue
     const isMeant = found === null ? changes.length === 1 : found.key === key
-    const expected = expectedRevision(condition)
+    const expected = condition === null ? null : expectedRevision(condition)
     if (isMeant) yield [key, { kind: 'failed', record, expected, found: found?.revision ?? null }]
   }
 }

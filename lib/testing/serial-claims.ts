@@ -16,10 +16,9 @@ export interface Claim {
   readonly key: string
   /** its modRevision; 0 says that it was absent */
   readonly modRevision: Revision
-  /** the claim is about the state right after this revision … */
-  readonly seenAt: Revision
-  /** … or, if not exact, about some state from there until the witness returned */
-  readonly isExact: boolean
+  /** it was so right after some revision in [from, to] */
+  readonly from: Revision
+  readonly to: Revision
   /** null for the final rows */
   readonly record: OperationRecord | null
   readonly returnedAt: number
@@ -57,7 +56,8 @@ export function checkVersion(
   const { puts, deletes } = timeline.countBetween(createRevision, modRevision)
   const openCount = timeline.openCount('put', witness.returnedAt)
   const isFirst = createRevision === modRevision
-  const isPlausible = isFirst === (version === 1) && createRevision <= modRevision
+  const isPlausible =
+    isFirst === (version === 1) && createRevision > 0 && createRevision <= modRevision
   if (isPlausible && deletes === 0 && version >= puts && version <= puts + openCount) return null
   const text = `version ${version} of ${row.key} at revision ${modRevision}, created at ${createRevision}; known in between: ${puts} puts, ${deletes} deletes, and ${openCount} puts are in doubt`
   return violationOf('version count', text, [
@@ -66,33 +66,17 @@ export function checkVersion(
   ])
 }
 
-/** Whether the key may have been at another revision than `expected` while the witness was under way. */
-export function mayHaveDiffered(
-  claim: Omit<Claim, 'modRevision'>,
-  expected: Revision,
-  timeline: Timeline
-): boolean {
-  const { seenAt, returnedAt } = claim
-  if (timeline.openCount('put', returnedAt) > 0) return true
-  if (timeline.openCount('delete', returnedAt) > 0) return true
-  const first = timeline.lastUpTo(seenAt)
-  const firstRevision = first?.change.kind === 'put' ? first.revision : 0
-  if (firstRevision !== expected) return true
-  const other = timeline.findAfter(
-    seenAt,
-    returnedAt,
-    ({ change, revision }) => (change.kind === 'put' ? revision : 0) !== expected
-  )
-  return other !== null
-}
-
 function checkPresence(
   claim: Claim,
   timeline: Timeline,
   placement: Placement
 ): HistoryViolation | null {
-  const { key, modRevision, seenAt, record, returnedAt } = claim
+  const { key, modRevision, from, to, record, returnedAt } = claim
   const placed = timeline.at(modRevision)
+  if (modRevision > to) {
+    const text = `${key} is said to be at revision ${modRevision} as of ${seenText(claim)} already`
+    return violationOf('revision of nobody', text, [placed?.record ?? null, record])
+  }
   if (placed?.change.kind === 'delete') {
     const text = `${key} was deleted at revision ${modRevision}, at which it is said to be`
     return violationOf('revision of nobody', text, [placed.record, record])
@@ -106,21 +90,19 @@ function checkPresence(
     timeline.hiddenPuts.add(modRevision)
   }
   const next = timeline.firstAfter(modRevision)
-  if (next === null || next.revision > seenAt) return null
+  if (next === null || next.revision > from) return null
   const text = `${key} is said to be at revision ${modRevision} as of ${seenText(claim)}, but ${next.revision} is newer`
   return violationOf(claim.check, text, [placed?.record ?? null, next.record, record])
 }
 
 function checkAbsence(claim: Claim, timeline: Timeline): HistoryViolation | null {
-  const { seenAt, isExact, record, returnedAt } = claim
-  const last = timeline.lastUpTo(seenAt)
+  const { from, to, record, returnedAt } = claim
+  const last = timeline.lastUpTo(from)
   if (last === null || last.change.kind === 'delete') return null
-  if (!isExact) {
-    const gone = timeline.findAfter(seenAt, returnedAt, ({ change }) => change.kind === 'delete')
-    if (gone !== null) return null
-  }
-  if (timeline.openCount('delete', returnedAt) > 0) {
-    if (isExact) timeline.hiddenDeletes.add(last.revision)
+  if (timeline.hasDeleteIn(from, to)) return null
+  // between the put and the sighting there must be a revision for a delete
+  if (last.revision < to && timeline.openCount('delete', returnedAt) > 0) {
+    if (from === to) timeline.hiddenDeletes.add(last.revision)
     return null
   }
   const text = `${claim.key} is said to be absent as of ${seenText(claim)}, but was put ${atText(last.revision)} and nobody deleted it`
@@ -128,6 +110,6 @@ function checkAbsence(claim: Claim, timeline: Timeline): HistoryViolation | null
   return violationOf(check, text, [last.record, record])
 }
 
-function seenText({ record, seenAt }: Claim): string {
-  return record === null ? 'the end' : `revision ${seenAt}`
+function seenText({ record, from }: Claim): string {
+  return record === null ? 'the end' : `revision ${from}`
 }

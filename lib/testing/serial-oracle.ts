@@ -26,7 +26,7 @@ import { expectedRevision } from './history.ts'
 import type { FoundRevision, History, HistoryRow, OperationRecord } from './history.ts'
 import type { WriteRecord } from './history.ts'
 import type { Claim } from './serial-claims.ts'
-import { checkClaim, checkHidden, checkVersion, mayHaveDiffered } from './serial-claims.ts'
+import { checkClaim, checkHidden, checkVersion } from './serial-claims.ts'
 import type { Floors } from './serial-order.ts'
 import { checkOrder, floorsOf } from './serial-order.ts'
 import type { Sighting } from './serial-placement.ts'
@@ -46,7 +46,7 @@ export function checkSerials(
   const sightings = sightingsOf(records, finalRows)
   const placement = placeWrites(records, sightings)
   if (!(placement instanceof Placement)) return placement
-  const floors = floorsOf(records)
+  const floors = floorsOf(records, placement)
   return (
     checkOrder(records, placement, floors) ??
     checkConditions({ records, placement, floors }) ??
@@ -95,8 +95,9 @@ function checkFailed(record: WriteRecord, evidence: Evidence): HistoryViolation 
     if (condition === null) return false
     const expected = expectedRevision(condition)
     if (found !== null) return found.key === key && found.revision !== expected
+    const { from, returnedAt } = intervalOf(record, key, evidence.floors)
     const timeline = evidence.placement.timeline(key)
-    return mayHaveDiffered(intervalOf(record, key, evidence.floors), expected, timeline)
+    return timeline.earliest(from, returnedAt, (revision) => revision !== expected) !== null
   })
   if (isJust) return null
   return violationOf('unjust refusal', 'refused although every condition held', [record])
@@ -113,10 +114,17 @@ function* claimsOf({ records, placement, floors }: Evidence): Iterable<Claim> {
     if (operation.kind !== 'get' || outcome.kind !== 'got') continue
     const { revision, row } = outcome
     const returnedAt = record.returnedAt ?? END
-    const exact = { isExact: true, record, returnedAt }
     const { key } = operation
     const modRevision = row?.modRevision ?? 0
-    yield { check: 'lost write', key, modRevision, seenAt: revision, ...exact }
+    yield {
+      check: 'lost write',
+      key,
+      modRevision,
+      from: revision,
+      to: revision,
+      record,
+      returnedAt
+    }
     if (row !== null) yield* claimsOfCreation(row, record, returnedAt)
   }
 }
@@ -133,8 +141,8 @@ function* claimsOfPlaced(record: WriteRecord, revision: Revision | null): Iterab
       check: told === undefined ? 'condition ignored' : 'lost write',
       key,
       modRevision,
-      seenAt: revision - 1,
-      isExact: true,
+      from: revision - 1,
+      to: revision - 1,
       record,
       returnedAt: returnedAt ?? END
     }
@@ -152,9 +160,14 @@ function intervalOf(
   key: string,
   floors: Floors
 ): Omit<Claim, 'modRevision'> {
-  const seenAt = floors.overall.get(record)?.revision ?? 0
-  const returnedAt = record.returnedAt ?? END
-  return { check: 'unjust refusal', key, seenAt, isExact: false, record, returnedAt }
+  return {
+    check: 'unjust refusal',
+    key,
+    from: floors.overall.get(record)?.revision ?? 0,
+    to: END,
+    record,
+    returnedAt: record.returnedAt ?? END
+  }
 }
 
 /** A key is created where it was absent, by a put. */
@@ -164,9 +177,10 @@ function* claimsOfCreation(
   returnedAt: number
 ): Iterable<Claim> {
   const { key, createRevision } = row
-  const claim = { check: 'version count', key, isExact: true, record, returnedAt }
-  yield { ...claim, modRevision: 0, seenAt: createRevision - 1 }
-  yield { ...claim, modRevision: createRevision, seenAt: createRevision }
+  const claim = { check: 'version count', key, record, returnedAt }
+  const before = createRevision - 1
+  yield { ...claim, modRevision: 0, from: before, to: before }
+  yield { ...claim, modRevision: createRevision, from: createRevision, to: createRevision }
 }
 
 function checkClaims(claims: Iterable<Claim>, placement: Placement): HistoryViolation | null {
@@ -183,19 +197,19 @@ function checkFinal(
   placement: Placement
 ): HistoryViolation | null {
   if (finalRows === null) return null
-  const witness = { isExact: true, record: null, returnedAt: END }
+  const last = { check: 'final state', from: END, to: END, record: null, returnedAt: END }
   const claims: Claim[] = []
   const seen = new Set<string>()
   for (const row of finalRows) {
     const { key, modRevision } = row
     assert(!seen.has(key), `one final row for ${key}`)
     seen.add(key)
-    claims.push({ check: 'final state', key, modRevision, seenAt: END, ...witness })
+    claims.push({ ...last, key, modRevision })
     claims.push(...claimsOfCreation(row, null, END))
   }
   for (const [key] of placement.timelines()) {
     if (seen.has(key)) continue
-    claims.push({ check: 'final state', key, modRevision: 0, seenAt: END, ...witness })
+    claims.push({ ...last, key, modRevision: 0 })
   }
   return checkClaims(claims, placement)
 }

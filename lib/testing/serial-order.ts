@@ -4,11 +4,12 @@
 import type { Revision } from '../state-machine/state-machine.ts'
 import type { HistoryViolation } from './history-text.ts'
 import { violationOf } from './history-text.ts'
-import type { OperationRecord } from './history.ts'
+import { expectedRevision } from './history.ts'
+import type { OperationRecord, WriteRecord } from './history.ts'
 import type { Placement } from './serial-placement.ts'
-import { isWrite } from './serial-placement.ts'
+import { END, isWrite } from './serial-placement.ts'
 
-/** The highest revision that somebody had been told, and who. */
+/** The highest revision that somebody's answer proved to be committed, and whose. */
 export interface Floor {
   readonly revision: Revision
   readonly record: OperationRecord | null
@@ -17,11 +18,12 @@ export interface Floor {
 /** What was known when each operation was called. */
 export interface Floors {
   readonly overall: ReadonlyMap<OperationRecord, Floor>
-  /** by reads of the same process */
+  /** by reads of the same process only: what stale reads promise */
   readonly own: ReadonlyMap<OperationRecord, Floor>
 }
 
-export function floorsOf(records: readonly OperationRecord[]): Floors {
+/** Walks through calls and answers in order, and is the wiser after each answer. */
+export function floorsOf(records: readonly OperationRecord[], placement: Placement): Floors {
   const overall = new Map<OperationRecord, Floor>()
   const own = new Map<OperationRecord, Floor>()
   const ownNow = new Map<string, Floor>()
@@ -34,7 +36,7 @@ export function floorsOf(records: readonly OperationRecord[]): Floors {
       own.set(record, ownFloor)
       continue
     }
-    const told = toldBy(record)
+    const told = toldBy(record, overall.get(record)?.revision ?? 0, placement)
     now = raised(now, told, record)
     if (!isWrite(record)) ownNow.set(process, raised(ownFloor, told, record))
   }
@@ -64,7 +66,7 @@ function checkWrite(
   floor: Floor
 ): HistoryViolation | null {
   if (revision === null || revision > floor.revision) return null
-  const text = `a write took effect at revision ${revision}, and ${floor.revision} had been told before its call`
+  const text = `a write took effect at revision ${revision}, and ${floor.revision} was known before its call`
   return violationOf('write order', text, [floor.record, record])
 }
 
@@ -83,7 +85,7 @@ function checkGet(record: OperationRecord, floors: Floors): HistoryViolation | n
     const text = `a stale read at revision ${revision} after its process had shown ${floor.revision}`
     return violationOf('stale read went back', text, [floor.record, record])
   }
-  const text = `a linearizable read at revision ${revision}, and ${floor.revision} had been told before its call`
+  const text = `a linearizable read at revision ${revision}, and ${floor.revision} was known before its call`
   return violationOf('outdated read', text, [floor.record, record])
 }
 
@@ -92,16 +94,41 @@ function raised(floor: Floor, revision: Revision, record: OperationRecord): Floo
 }
 
 /** The revision that an answer proves to be committed. */
-function toldBy({ outcome }: OperationRecord): Revision {
+function toldBy(record: OperationRecord, floor: Revision, placement: Placement): Revision {
+  const { outcome } = record
   if (outcome.kind === 'written' || outcome.kind === 'got') return outcome.revision
-  return outcome.kind === 'conditionFailed' ? (outcome.found?.revision ?? 0) : 0
+  return isWrite(record) ? toldByFailed(record, floor, placement) : 0
+}
+
+/** Where a condition that failed can have failed first. */
+function toldByFailed(record: WriteRecord, floor: Revision, placement: Placement): Revision {
+  const { operation, outcome } = record
+  if (outcome.kind !== 'conditionFailed') return 0
+  const { found } = outcome
+  const position = record.returnedAt ?? END
+  if (found !== null) {
+    const timeline = placement.timeline(found.key)
+    const earliest = timeline.earliest(floor, position, (revision) => revision === found.revision)
+    return Math.max(found.revision, earliest ?? 0)
+  }
+  const positions = operation.changes.map(({ key, condition }) => {
+    if (condition === null) return END
+    const expected = expectedRevision(condition)
+    const isOther = (revision: Revision): boolean => revision !== expected
+    return placement.timeline(key).earliest(floor, position, isOther) ?? END
+  })
+  const earliest = Math.min(...positions)
+  return earliest === END ? 0 : earliest
+}
+
+interface Event {
+  readonly record: OperationRecord
+  readonly isCall: boolean
 }
 
 /** Calls and answers in order; positions are unique, so that sorting is counting. */
-function eventsOf(
-  records: readonly OperationRecord[]
-): readonly { readonly record: OperationRecord; readonly isCall: boolean }[] {
-  const events: { record: OperationRecord; isCall: boolean }[] = []
+function eventsOf(records: readonly OperationRecord[]): readonly Event[] {
+  const events: Event[] = []
   for (const record of records) {
     events[record.calledAt] = { record, isCall: true }
     if (record.returnedAt !== null) events[record.returnedAt] = { record, isCall: false }

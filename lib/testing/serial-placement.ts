@@ -154,18 +154,25 @@ export class Timeline {
     return this.#placed[this.#countUpTo(revision)] ?? null
   }
 
-  /** The first change after `revision` that was called before `position` and that `isWanted`. */
-  findAfter(
-    revision: Revision,
+  /** Whether a known change deleted the key in (from, to]. */
+  hasDeleteIn(from: Revision, to: Revision): boolean {
+    const gone = this.#findAfter(from, ({ change }) => change.kind === 'delete')
+    return gone !== null && gone.revision <= to
+  }
+
+  /**
+   * The first revision from `from` on after which the key can have been at a modRevision (0: absent)
+   * that `isWanted`; null when there is none. With changes in doubt before `position` it can have been
+   * anywhere.
+   */
+  earliest(
+    from: Revision,
     position: number,
-    isWanted: (placed: PlacedChange) => boolean
-  ): PlacedChange | null {
-    for (let index = this.#countUpTo(revision); index < this.#placed.length; index++) {
-      const placed = this.#placed[index]
-      if (placed === undefined) break
-      if (placed.record.calledAt < position && isWanted(placed)) return placed
-    }
-    return null
+    isWanted: (modRevision: Revision) => boolean
+  ): Revision | null {
+    const openCount = this.openCount('put', position) + this.openCount('delete', position)
+    if (openCount > 0 || isWanted(revisionAfter(this.lastUpTo(from)))) return from
+    return this.#findAfter(from, (placed) => isWanted(revisionAfter(placed)))?.revision ?? null
   }
 
   /** Known changes in [from, to]. */
@@ -181,10 +188,23 @@ export class Timeline {
     return countWhile(calls.length, (index) => (calls[index] ?? END) < position)
   }
 
+  #findAfter(revision: Revision, isWanted: (placed: PlacedChange) => boolean): PlacedChange | null {
+    for (let index = this.#countUpTo(revision); index < this.#placed.length; index++) {
+      const placed = this.#placed[index]
+      if (placed !== undefined && isWanted(placed)) return placed
+    }
+    return null
+  }
+
   #countUpTo(revision: Revision): number {
     const placed = this.#placed
     return countWhile(placed.length, (index) => (placed[index]?.revision ?? END) <= revision)
   }
+}
+
+/** The modRevision of a key after its change; 0 when it is absent. */
+function revisionAfter(placed: PlacedChange | null): Revision {
+  return placed?.change.kind === 'put' ? placed.revision : 0
 }
 
 /** Places every write that can be; the violation if a value or a revision cannot be true. */

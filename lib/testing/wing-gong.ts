@@ -39,6 +39,8 @@ export type Verdict<Operation> =
 export const DEFAULT_STEP_BUDGET = 2_000_000
 /** A Map or Set holds no more than this; each step adds at most one entry. */
 const MAX_STEP_BUDGET = 2 ** 24 - 1
+/** Operations in one search; long before, they take too long. */
+const MAX_INTERVALS = 100_000
 
 /**
  * Searches for a legal order. `stepBudget` bounds the steps of the model and with them the cache,
@@ -50,6 +52,7 @@ export function checkIntervals<State, Operation>(
   stepBudget: number = DEFAULT_STEP_BUDGET
 ): Verdict<Operation> {
   assert(stepBudget > 0 && stepBudget <= MAX_STEP_BUDGET, 'a step budget fits the cache')
+  assert(intervals.length <= MAX_INTERVALS, 'a set of operations fits a key of the cache')
   return new Search(model, intervals).run(stepBudget)
 }
 
@@ -69,10 +72,14 @@ interface Event<Operation> extends Link<Operation> {
   previous: Link<Operation> | null
 }
 
+/** The order as a list from its end: remembering one costs nothing. */
 interface Chosen<State, Operation> {
   readonly event: Event<Operation>
   /** the state before it */
   readonly state: State
+  readonly previous: Chosen<State, Operation> | null
+  /** how many the order has with this one */
+  readonly count: number
 }
 
 class Search<State, Operation> {
@@ -81,18 +88,21 @@ class Search<State, Operation> {
   readonly #head: Link<Operation>
   /** operations that must be in the order */
   readonly #closedCount: number
-  readonly #bits: Uint32Array
+  /** the operations in the order, one bit each; 16, because a set as text has 16 in a unit */
+  readonly #bits: Uint16Array
   /** sets of chosen operations with the state that they led to */
   readonly #seen = new Set<string>()
-  readonly #order: Chosen<State, Operation>[] = []
+  #last: Chosen<State, Operation> | null = null
   #closedChosen = 0
-  #best: { readonly prefix: readonly Operation[]; readonly stuck: Operation } | null = null
+  /** the longest order so far, and the operation that could not follow it */
+  #best: Chosen<State, Operation> | null = null
+  #stuck: Operation | null = null
 
   constructor(model: Model<State, Operation>, intervals: readonly Interval<Operation>[]) {
     this.#model = model
     this.#head = listOf(intervals)
     this.#closedCount = intervals.filter(({ returnedAt }) => returnedAt !== null).length
-    this.#bits = new Uint32Array(Math.ceil(intervals.length / 32))
+    this.#bits = new Uint16Array(Math.ceil(intervals.length / 16))
   }
 
   run(stepBudget: number): Verdict<Operation> {
@@ -103,10 +113,10 @@ class Search<State, Operation> {
       const at = present(event, 'a return that is not in the order')
       if (!at.isCall) {
         this.#note(at)
-        const last = this.#order.pop()
-        if (last === undefined) return { kind: 'illegal', stepCount, ...present(this.#best, 'why') }
+        const last = this.#last
+        if (last === null) return { kind: 'illegal', stepCount, ...this.#why() }
         state = last.state
-        this.#takeBack(last.event)
+        this.#takeBack(last)
         event = last.event.next
         continue
       }
@@ -126,13 +136,14 @@ class Search<State, Operation> {
   /** Puts a call next in the order, unless the same set has led to the same state before. */
   #choose(event: Event<Operation>, before: State, after: State): boolean {
     this.#flip(event.bit)
-    const key = `${bitsText(this.#bits)}${this.#model.keyOf(after)}`
+    const key = String.fromCharCode(...this.#bits) + this.#model.keyOf(after)
     if (this.#seen.has(key)) {
       this.#flip(event.bit)
       return false
     }
     this.#seen.add(key)
-    this.#order.push({ event, state: before })
+    const count = (this.#last?.count ?? 0) + 1
+    this.#last = { event, state: before, previous: this.#last, count }
     unlink(event)
     if (event.end !== null) {
       unlink(event.end)
@@ -141,7 +152,8 @@ class Search<State, Operation> {
     return true
   }
 
-  #takeBack(event: Event<Operation>): void {
+  #takeBack({ event, previous }: Chosen<State, Operation>): void {
+    this.#last = previous
     this.#flip(event.bit)
     if (event.end !== null) {
       relink(event.end)
@@ -151,13 +163,21 @@ class Search<State, Operation> {
   }
 
   #flip(bit: number): void {
-    this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) ^ (1 << (bit & 31))
+    this.#bits[bit >>> 4] = (this.#bits[bit >>> 4] ?? 0) ^ (1 << (bit & 15))
   }
 
-  /** No order so far goes beyond `stuck`: remember the longest. */
   #note({ operation }: Event<Operation>): void {
-    if (this.#best !== null && this.#best.prefix.length >= this.#order.length) return
-    this.#best = { prefix: this.#order.map(({ event }) => event.operation), stuck: operation }
+    if (this.#stuck !== null && (this.#best?.count ?? 0) >= (this.#last?.count ?? 0)) return
+    this.#best = this.#last
+    this.#stuck = operation
+  }
+
+  #why(): { readonly prefix: readonly Operation[]; readonly stuck: Operation } {
+    const prefix: Operation[] = []
+    for (let chosen = this.#best; chosen !== null; chosen = chosen.previous) {
+      prefix.push(chosen.event.operation)
+    }
+    return { prefix: prefix.toReversed(), stuck: present(this.#stuck, 'what got stuck') }
   }
 }
 
@@ -191,11 +211,4 @@ function unlink<Operation>({ previous, next }: Event<Operation>): void {
 function relink<Operation>(event: Event<Operation>): void {
   if (event.previous !== null) event.previous.next = event
   if (event.next !== null) event.next.previous = event
-}
-
-/** The set as text of fixed length: two UTF-16 units for each 32 members. */
-function bitsText(bits: Uint32Array): string {
-  let text = ''
-  for (const word of bits) text += String.fromCharCode(word & 0xffff, word >>> 16)
-  return text
 }

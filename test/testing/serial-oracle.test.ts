@@ -1,8 +1,6 @@
 // Each check of the serial oracle with a history that breaks exactly this, and its twin that does not.
 
 import test from 'brittle'
-import { KeyValueStoreError } from '../../lib/errors.ts'
-import { History } from '../../lib/testing/history.ts'
 import type { HistoryRow } from '../../lib/testing/history.ts'
 import { checkSerials } from '../../lib/testing/serial-oracle.ts'
 import { Builder, finalRow, got, ifAt, IF_ABSENT, put, remove, written } from './history-builder.ts'
@@ -21,6 +19,8 @@ test('a value that nobody put there is a phantom', (t) => {
   t.is(checkOf(elsewhere.get('a', 1, { value: 's1', at: 1 })), 'phantom value')
   const otherRow = new Builder().done(1, 0, put('b', 's1'))
   t.is(checkOf(otherRow.get('a', 1, { key: 'b', value: 's1', at: 1 })), 'phantom value')
+  const renamed = new Builder().done(1, 0, put('a', 's1'))
+  t.is(checkOf(renamed.get('a', 1, { key: 'b', value: 's1', at: 1 })), 'phantom value')
   const last = new Builder().done(1, 0, put('a', 's1'))
   t.is(checkOf(last, [finalRow({ value: 's9', at: 1 })]), 'phantom value')
 })
@@ -163,6 +163,7 @@ test('a write finds the newest state before it', (t) => {
   t.is(checkOf(third(1)), 'lost write')
   t.is(checkOf(third(2)), null)
   t.is(checkOf(third(0)), 'unexplained absence')
+  t.is(checkOf(third(3)), 'revision of nobody', 'it found itself')
 })
 
 test('a batch is there as a whole', (t) => {
@@ -189,6 +190,16 @@ test('what was put is absent only when a delete can have done it', (t) => {
   const late = gone(() => {})
   late.call(remove('a')).unknown()
   t.is(checkOf(late), 'unexplained absence', 'a delete called later has not done it')
+})
+
+test('a delete in doubt needs a revision of its own', (t) => {
+  const gone = (revision: number): Builder => {
+    const builder = new Builder()
+    builder.call(remove('a')).unknown()
+    return builder.done(1, 0, put('a', 's1')).get('a', revision, null)
+  }
+  t.is(checkOf(gone(1)), 'unexplained absence')
+  t.is(checkOf(gone(2)), null)
 })
 
 test('one delete in doubt explains one absence', (t) => {
@@ -261,6 +272,25 @@ test('a refusal may find what happens meanwhile', (t) => {
   t.is(checkOf(builder), null)
 })
 
+test('a refusal lies before what is called after it', (t) => {
+  const refused = (revision: number): Builder => {
+    const builder = new Builder()
+    const meanwhile = builder.call(put('a', 's1'))
+    builder.call(put('a', 's2', IF_ABSENT)).conditionFailed(null)
+    builder.done(3, 0, put('b', 's3'))
+    written(meanwhile, revision, 0)
+    return builder
+  }
+  t.is(checkOf(refused(4)), 'write order')
+  t.is(checkOf(refused(2)), null)
+  const read = new Builder()
+  const meanwhile = read.call(put('a', 's1'))
+  read.call(put('a', 's2', IF_ABSENT)).conditionFailed(null)
+  read.get('b', 3, null)
+  written(meanwhile, 4, 0)
+  t.is(checkOf(read), 'outdated read')
+})
+
 test('a refusal that tells nothing is unjust when every condition must have held', (t) => {
   const refused = (meanwhile: (builder: Builder) => void, expected = 1): Builder => {
     const builder = new Builder().done(1, 0, put('a', 's1'))
@@ -274,7 +304,7 @@ test('a refusal that tells nothing is unjust when every condition must have held
   t.is(checkOf(refused((builder) => builder.done(2, 1, put('a', 's3')))), null)
   t.is(checkOf(refused((builder) => builder.call(put('a', 's3')).unknown())), null)
   const late = refused(() => {}).done(2, 1, put('a', 's3'))
-  t.is(checkOf(late), 'unjust refusal', 'what came later has not done it')
+  t.is(checkOf(late), 'write order', 'what came later has not done it')
   const unconditional = new Builder()
   unconditional.call(put('a', 's1')).conditionFailed(null)
   t.is(checkOf(unconditional), 'unjust refusal', 'it had no condition')
@@ -294,6 +324,19 @@ test('versions count the puts, each applied once', (t) => {
   t.is(checkOf(third(2)), null)
   t.is(checkOf(third(3, 1)), null, 'it may have been the one in doubt')
   t.is(checkOf(third(4, 1)), 'version count')
+  const first = (row: { createdAt: number; version: number }): Builder => {
+    const builder = new Builder()
+    builder.call(put('a', 'd1')).unknown()
+    const previous = row.createdAt === 5 ? 0 : row.createdAt
+    return builder.done(5, previous, put('a', 's1')).get('a', 5, { value: 's1', at: 5, ...row })
+  }
+  t.is(checkOf(first({ createdAt: 3, version: 1 })), 'version count')
+  t.is(checkOf(first({ createdAt: 5, version: 2 })), 'version count')
+  t.is(checkOf(first({ createdAt: 3, version: 2 })), null)
+  const later = new Builder()
+  for (const change of [put('a', 'd1'), remove('a')]) later.call(change).unknown()
+  later.done(5, 3, put('a', 's1')).get('a', 9, { value: 's1', at: 5, createdAt: 7, version: 2 })
+  t.is(checkOf(later), 'version count', 'it was created after its last change')
 })
 
 test('a key begins anew after a delete', (t) => {
@@ -325,6 +368,7 @@ test('a key is created by a put', (t) => {
   }
   t.is(checkOf(created(1)), 'revision of nobody')
   t.is(checkOf(created(3)), null)
+  t.is(checkOf(created(0)), 'version count')
 })
 
 test('the last rows are the newest write of each key', (t) => {
@@ -351,43 +395,4 @@ test('the last rows may hold what nobody knew', (t) => {
   ]
   t.is(checkOf(builder, rows), null)
   t.is(checkOf(builder, [finalRow({ value: 's1', at: 1 })]), null)
-})
-
-test('a violation names what it concerns, in one line', (t) => {
-  const time = { nowMs: () => 12.6 }
-  const history = new History(time)
-  const change = put('a', 's1', IF_ABSENT)
-  written(history.call({ kind: 'write', changes: [change], process: 'x#1' }), 5, 0)
-  const read = { kind: 'get', key: 'a', consistency: 'stale', process: 'y#2' } as const
-  got(history.call(read), 6, null)
-  const violation = checkSerials(history)
-  t.is(violation?.invariant, 'E2')
-  t.alike(violation?.operations, [...history.records])
-  t.is(
-    violation?.message,
-    'unexplained absence: a is said to be absent as of revision 6, but was put at revision 5 and nobody deleted it: ' +
-      '#1 put a = s1 if absent via x#1 [0-1, 13-13 ms]: revision 5 after 0; ' +
-      '#2 stale get a via y#2 [2-3, 13-13 ms]: absent, read at revision 6'
-  )
-})
-
-test('calls end by the errors that the store gives', async (t) => {
-  const history = new History()
-  const write = { kind: 'write', changes: [put('a', 's1', IF_ABSENT)], process: 'a#1' } as const
-  const fail = (code: 'CONDITION_FAILED' | 'TIMEOUT' | 'OVERLOADED', fields = {}): unknown => {
-    history
-      .call(write)
-      .failed(new KeyValueStoreError({ code, message: 'as the store says it', fields }))
-    const record = history.records.at(-1)
-    return [record?.outcome, record?.returnedAt === null]
-  }
-  const found = { key: 'a', revision: 7 }
-  t.alike(fail('CONDITION_FAILED', found), [{ kind: 'conditionFailed', found }, false])
-  t.alike(fail('CONDITION_FAILED'), [{ kind: 'conditionFailed', found: null }, false])
-  t.alike(fail('TIMEOUT'), [{ kind: 'unknown' }, true])
-  t.alike(fail('OVERLOADED'), [{ kind: 'refused' }, false])
-  await t.exception(() => history.call(write).failed(new Error('else')), /else/)
-  const call = history.call(write)
-  call.unknown()
-  await t.exception(() => call.refused(), /ends once/)
 })
