@@ -14,7 +14,10 @@ import { isIpv4, isPort } from './address.ts'
 export type { Encoder, State }
 
 /** Encodes `value`, which comes from inside and is therefore well-formed. */
-export function encode<T>(encoding: Encoder<T>, value: T): Uint8Array {
+export function encode<T>(
+  encoding: Pick<Encoder<T>, 'preencode' | 'encode'>,
+  value: T
+): Uint8Array {
   const state: State = { start: 0, end: 0, buffer: EMPTY }
   encoding.preencode(state, value)
   state.buffer = new Uint8Array(state.end)
@@ -59,6 +62,23 @@ export function boundedBytes(max: number): Encoder<Uint8Array> {
       const copy = bufferOf(state).slice(state.start, state.start + size)
       state.start += size
       return copy
+    }
+  }
+}
+
+/** As boundedBytes, but decodes to a view: 8 MiB are not copied once more. */
+export function boundedView(max: number): Encoder<Uint8Array> {
+  const copying = boundedBytes(max)
+  return {
+    preencode: copying.preencode,
+    encode: copying.encode,
+    decode(state) {
+      const size = c.uint.decode(state)
+      if (size > max) throw new ProtocolError(`${size} bytes where at most ${max} are allowed`)
+      if (state.end - state.start < size) throw new ProtocolError('the bytes end too early')
+      const view = bufferOf(state).subarray(state.start, state.start + size)
+      state.start += size
+      return view
     }
   }
 }

@@ -35,7 +35,7 @@ import type { Encoder } from '../encoding.ts'
 import {
   addressEncoding,
   boundedArray,
-  boundedBytes,
+  boundedView,
   boundedUint,
   checked,
   choice,
@@ -74,7 +74,20 @@ export function encodeMessage(message: Message): Uint8Array {
   return encode(messageEncoding, message)
 }
 
-/** @throws ProtocolError */
+/**
+ * An append of one entry as two parts: the second is the entry's payload itself, which is not copied for
+ * each follower.
+ */
+export function encodeLarge(message: Append): readonly [Uint8Array, Uint8Array] {
+  const [entry] = message.entries
+  assert(entry !== undefined && message.entries.length === 1, 'one entry')
+  return [encode(largeHead, { message, entry }), entry.payload]
+}
+
+/**
+ * Payloads of entries are views of `bytes`.
+ * @throws ProtocolError
+ */
 export function decodeMessage(bytes: Uint8Array): Message {
   return decode(messageEncoding, bytes)
 }
@@ -94,7 +107,7 @@ const term = boundedUint(MAX_TERM)
 const time = boundedUint(MAX_TIME_MS)
 const count = boundedUint(Number.MAX_SAFE_INTEGER)
 const hash = fixedBytes(HASH_BYTES)
-const payload = boundedBytes(MAX_ENTRY_BYTES)
+const payload = boundedView(MAX_ENTRY_BYTES)
 
 /** Never 0. */
 export const nodeIdEncoding: Encoder<NodeId> = checked(boundedUint(MAX_NODE_ID), (id) =>
@@ -149,6 +162,8 @@ const wireEntry = record<WireEntry>({ term, kind: c.uint8, timeMs: time, payload
 
 const wireEntries = boundedArray(wireEntry, MAX_APPEND_ENTRIES)
 
+const APPEND_BYTE = 5
+
 const appendHead = record<Omit<Append, 'kind' | 'entries'>>({
   term,
   session: count,
@@ -178,6 +193,26 @@ const append: Encoder<Omit<Append, 'kind'>> = {
     if (last.term > head.term) throw new ProtocolError('an entry of a later term than its leader')
     if (last.index > MAX_INDEX) throw new ProtocolError('an index beyond its limit')
     return { ...head, entries }
+  }
+}
+
+const entryHead = record<Omit<WireEntry, 'payload'>>({ term, kind: c.uint8, timeMs: time })
+
+/** `append` with one entry, up to the bytes of its payload. */
+const largeHead: Pick<Encoder<{ message: Append; entry: Entry }>, 'preencode' | 'encode'> = {
+  preencode(state, { message, entry }) {
+    state.end++
+    appendHead.preencode(state, message)
+    c.uint.preencode(state, 1)
+    entryHead.preencode(state, entry)
+    c.uint.preencode(state, entry.payload.byteLength)
+  },
+  encode(state, { message, entry }) {
+    c.uint8.encode(state, APPEND_BYTE)
+    appendHead.encode(state, message)
+    c.uint.encode(state, 1)
+    entryHead.encode(state, entry)
+    c.uint.encode(state, entry.payload.byteLength)
   }
 }
 
@@ -215,7 +250,7 @@ const messageEncoding = tagged<Message>('message', {
     body: record({ term, lastIndex: index, lastTerm: term, isTransfer: strictBoolean })
   },
   voteAnswer: { byte: 4, body: record({ term, isGranted: strictBoolean }) },
-  append: { byte: 5, body: append },
+  append: { byte: APPEND_BYTE, body: append },
   appendAnswer: { byte: 6, body: record({ term, session: count, result }) },
   heartbeat: { byte: 7, body: record({ term, boot: count, round: count, commitIndex: index }) },
   heartbeatAnswer: { byte: 8, body: record({ term, boot: count, round: count, wallMs: time }) },

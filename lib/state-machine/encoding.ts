@@ -28,11 +28,11 @@
 // their length first, what may be null has u8 0 (null) or 1 first. All other kinds, of commands, changes and conditions, belong to later versions:
 // a node that meets one stops there and says so, because skipping it would make it differ from others.
 
-import c from 'compact-encoding'
-import { assert, present } from '../assert.ts'
+import { assert } from '../assert.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import type { Encoder } from '../encoding.ts'
 import { addressEncoding, boundedArray, boundedBytes, boundedText } from '../encoding.ts'
+import { boundedView } from '../encoding.ts'
 import { boundedUint, bytesOf, checked, choice, decode, encode, fixedBytes } from '../encoding.ts'
 import { isRecord, mapped, nullable, record, strictBoolean, tagged } from '../encoding.ts'
 import { versioned } from '../encoding.ts'
@@ -99,23 +99,6 @@ export function decodeControl(payload: Uint8Array): Requested<ControlCommand> {
 
 /** What is not known here was written by a newer version: everything has one byte for its kind. */
 const newer = (what: string): UnknownKindError => new UnknownKindError(what)
-
-/** As boundedBytes, but decodes to a view: a write of 8 MiB is not copied once more. */
-function boundedView(max: number): Encoder<Uint8Array> {
-  const copying = boundedBytes(max)
-  return {
-    preencode: copying.preencode,
-    encode: copying.encode,
-    decode(state) {
-      const size = c.uint.decode(state)
-      if (size > max) throw new ProtocolError(`${size} bytes where at most ${max} are allowed`)
-      if (state.end - state.start < size) throw new ProtocolError('the bytes end too early')
-      const view = present(state.buffer, 'the buffer').subarray(state.start, state.start + size)
-      state.start += size
-      return view
-    }
-  }
-}
 
 const index = boundedUint(MAX_INDEX)
 const count = boundedUint(Number.MAX_SAFE_INTEGER)

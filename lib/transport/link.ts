@@ -6,6 +6,7 @@ import type { Clock, Timer, Timers } from '../clock.ts'
 import { hexOf } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import {
+  MAX_APPEND_BYTES,
   MAX_FRAGMENT_BYTES,
   MAX_INFLIGHT_REQUESTS,
   MAX_LINK_BACKLOG_BYTES,
@@ -13,14 +14,14 @@ import {
   MAX_RPC_MESSAGE_SIZE,
   MAX_UNSENT_ACKS
 } from '../limits.ts'
-import { decodeMessage, encodeMessage } from '../raft/encoding.ts'
-import type { Message } from '../raft/message.ts'
+import { decodeMessage, encodeLarge, encodeMessage } from '../raft/encoding.ts'
+import type { Append, Message } from '../raft/message.ts'
 import type { Envelope, Hello } from './encoding.ts'
 import { decodeEnvelope, encodeEnvelope, ENVELOPE_BYTES } from './encoding.ts'
 import { Inbox } from './inbox.ts'
 import type { Mux } from './mux.ts'
-import type { BulkChannel } from './outbox.ts'
-import { Outbox } from './outbox.ts'
+import type { BulkChannel, Bytes } from './outbox.ts'
+import { Joined, Outbox } from './outbox.ts'
 import type { ChannelName } from './permissions.ts'
 import { MESSAGES } from './permissions.ts'
 import type { LinkStatus, RequestAnswer } from './transport.ts'
@@ -98,7 +99,7 @@ export class Link {
 
   send(message: Message): void {
     if (this.#isOver) return
-    const bytes = encodeMessage(message)
+    const bytes = isLarge(message) ? new Joined(...encodeLarge(message)) : encodeMessage(message)
     assert(bytes.byteLength <= MAX_RPC_MESSAGE_SIZE, `a message of ${bytes.byteLength} bytes`)
     this.#put('raft', bytes, message.kind === 'append')
   }
@@ -146,8 +147,8 @@ export class Link {
     assert(kind !== undefined, 'only known messages are permitted')
     switch (kind) {
       case 'whole':
-        // frames belong to the connection; decoders of consensus copy what they keep
-        this.#onMessage(channel, channel === 'rpc' ? bytes.slice() : bytes)
+        // frames belong to the connection, and what is decoded may be a view
+        this.#onMessage(channel, bytes.slice())
         return
       case 'ack':
         if (!this.#outbox.onAck()) throw new ProtocolError('an acknowledgement of nothing')
@@ -213,7 +214,7 @@ export class Link {
     this.#put('rpc', encodeEnvelope(envelope), false)
   }
 
-  #put(channel: BulkChannel, bytes: Uint8Array, isDroppable: boolean): void {
+  #put(channel: BulkChannel, bytes: Bytes, isDroppable: boolean): void {
     this.#outbox.send(channel, bytes, isDroppable)
     if (this.#outbox.backlogBytes > MAX_LINK_BACKLOG_BYTES) this.close(DOES_NOT_READ)
   }
@@ -260,6 +261,13 @@ export class Link {
     this.#pending.clear()
     for (const { onAnswer } of lost) queueMicrotask(() => onAnswer({ kind: 'lost' }))
   }
+}
+
+/** What several entries make is at most MAX_APPEND_BYTES; a larger append is one entry. */
+function isLarge(message: Message): message is Append {
+  if (message.kind !== 'append') return false
+  const [entry] = message.entries
+  return entry !== undefined && entry.payload.byteLength > MAX_APPEND_BYTES
 }
 
 const EMPTY = new Uint8Array(0)

@@ -21,9 +21,35 @@ export interface OutboxParts {
   readonly timers: Timers
 }
 
+/** A message: bytes, or two parts of it that nobody has to copy together for the sake of the fragments. */
+export type Bytes = Pick<Uint8Array, 'byteLength' | 'subarray'>
+
+/** `head`, then `tail`. A fragment of both is a copy, every other one a view. */
+export class Joined implements Bytes {
+  readonly byteLength: number
+  readonly #head: Uint8Array
+  readonly #tail: Uint8Array
+
+  constructor(head: Uint8Array, tail: Uint8Array) {
+    this.byteLength = head.byteLength + tail.byteLength
+    this.#head = head
+    this.#tail = tail
+  }
+
+  subarray(from: number, to: number): Uint8Array {
+    const at = this.#head.byteLength
+    if (to <= at) return this.#head.subarray(from, to)
+    if (from >= at) return this.#tail.subarray(from - at, to - at)
+    const bytes = new Uint8Array(to - from)
+    bytes.set(this.#head.subarray(from))
+    bytes.set(this.#tail.subarray(0, to - at), at - from)
+    return bytes
+  }
+}
+
 interface Waiting {
   readonly channel: BulkChannel
-  readonly bytes: Uint8Array
+  readonly bytes: Bytes
   readonly isDroppable: boolean
   /** bytes that have left */
   offset: number
@@ -64,7 +90,7 @@ export class Outbox {
   }
 
   /** `isDroppable`: an append; it, or older ones, go when the backlog is full. */
-  send(channel: BulkChannel, bytes: Uint8Array, isDroppable: boolean): void {
+  send(channel: BulkChannel, bytes: Bytes, isDroppable: boolean): void {
     if (this.#isClosed) return
     this.#makeRoom(bytes.byteLength)
     if (isDroppable && this.#backlogBytes + bytes.byteLength > MAX_SEND_BACKLOG_BYTES) return
@@ -72,7 +98,7 @@ export class Outbox {
     const isSmall = bytes.byteLength <= MAX_FRAGMENT_BYTES
     const mustQueue = isDroppable && this.#bulk.raft.length > 0
     if (isSmall && !mustQueue && this.#isDrained && this.#small.length === 0) {
-      this.#isDrained = this.#parts.write(channel, 'whole', bytes)
+      this.#isDrained = this.#writeWhole(channel, bytes)
       return
     }
     this.#backlogBytes += costOf(waiting)
@@ -114,7 +140,7 @@ export class Outbox {
     const waiting = this.#small.shift()
     if (waiting === undefined) return false
     this.#forget(waiting)
-    this.#isDrained = this.#parts.write(waiting.channel, 'whole', waiting.bytes)
+    this.#isDrained = this.#writeWhole(waiting.channel, waiting.bytes)
     return true
   }
 
@@ -125,7 +151,7 @@ export class Outbox {
     if (waiting.bytes.byteLength <= MAX_FRAGMENT_BYTES) {
       this.#bulk[channel].shift()
       this.#forget(waiting)
-      this.#isDrained = this.#parts.write(channel, 'whole', waiting.bytes)
+      this.#isDrained = this.#writeWhole(channel, waiting.bytes)
       return true
     }
     if (this.#turnBytes >= MAX_TURN_BULK_BYTES) return false
@@ -134,6 +160,10 @@ export class Outbox {
     if (byteCount === 0) return false
     this.#writeFragment(waiting, byteCount)
     return true
+  }
+
+  #writeWhole(channel: BulkChannel, bytes: Bytes): boolean {
+    return this.#parts.write(channel, 'whole', bytes.subarray(0, bytes.byteLength))
   }
 
   #pumpAfter(delayMs: number): void {

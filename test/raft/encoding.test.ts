@@ -13,6 +13,7 @@ import {
   decodeConfiguration,
   decodeMessage,
   encodeConfiguration,
+  encodeLarge,
   encodeMessage,
   MAX_SMALL_MESSAGE_BYTES
 } from '../../lib/raft/encoding.ts'
@@ -53,6 +54,14 @@ test('the golden bytes of format 1 are written and read', (t) => {
   t.is(hexOf(encodeConfiguration(CONFIGURATION)), known.get('configuration'))
   t.alike(decodeConfiguration(encodeConfiguration(CONFIGURATION)), CONFIGURATION)
   t.is(known.size, samples.length + 1, 'nothing else is in the file')
+})
+
+test('an append of one entry in two parts has the same bytes, and its payload is not copied', (t) => {
+  const [entry] = MESSAGES.append.entries
+  const message = { ...MESSAGES.append, entries: entry === undefined ? [] : [entry] }
+  const [head, payload] = encodeLarge(message)
+  t.is(hexOf(head) + hexOf(payload), hexOf(encodeMessage(message)))
+  t.is(payload, entry?.payload)
 })
 
 test('everything but appends fits a datagram, whatever its numbers', (t) => {

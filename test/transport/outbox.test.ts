@@ -11,7 +11,7 @@ import {
 } from '../../lib/limits.ts'
 import { Inbox } from '../../lib/transport/inbox.ts'
 import type { BulkChannel, FragmentKind } from '../../lib/transport/outbox.ts'
-import { Outbox } from '../../lib/transport/outbox.ts'
+import { Joined, Outbox } from '../../lib/transport/outbox.ts'
 
 const MIB = 1024 * 1024
 
@@ -64,6 +64,19 @@ void test('a small message leaves at once', (t) => {
   wire.outbox.send('rpc', new Uint8Array(MAX_FRAGMENT_BYTES), false)
   t.alike(wire.kinds(), ['raft whole 100', `rpc whole ${MAX_FRAGMENT_BYTES}`])
   t.is(wire.outbox.backlogBytes, 0)
+})
+
+void test('a message in two parts leaves as one', (t) => {
+  const wire = new Wire()
+  const whole = Uint8Array.from({ length: 100_000 }, (_, at) => at % 251)
+  for (const at of [0, 7, 20_000, 99_999]) {
+    wire.written.length = 0
+    wire.outbox.send('raft', new Joined(whole.slice(0, at), whole.slice(at)), true)
+    wire.drainAll()
+    const fragments = wire.written.map(({ bytes }, index) => bytes.subarray(index === 0 ? 4 : 0))
+    t.ok(fragments.length > 1)
+    t.alike(Uint8Array.from(fragments.flatMap((bytes) => [...bytes])), whole, `${at} bytes first`)
+  }
 })
 
 void test('small messages pass between the fragments of a big one', (t) => {
