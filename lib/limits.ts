@@ -221,7 +221,7 @@ export const HTTP_KEEP_ALIVE_TIMEOUT_MS = 60_000
 /** How long requests in progress may take to end once the API closes. */
 export const HTTP_DRAIN_MS = 1_500
 /** Work on the body of one request or answer in one turn of the event loop. */
-export const HTTP_SLICE_MS = 5
+export const HTTP_SLICE_MS = 2
 /** Bytes of an answer that the client reads: a scan page with each byte escaped. */
 export const MAX_HTTP_ANSWER_BYTES = 32 * MIB
 /** Connections and requests of one client; beyond the first they wait, beyond the second: OVERLOADED. */

@@ -135,10 +135,15 @@ function optionsFrom(body: {
 async function commandFrom(json: CommandJson): Promise<WriteCommand> {
   const slice = new Slice()
   const changes: Change[] = []
+  let isLong = false
   for (const change of changesFrom(json)) {
     changes.push(change)
-    if (slice.isSpent()) await slice.next()
+    if (!slice.isSpent()) continue
+    isLong = true
+    await slice.next()
   }
+  // what becomes of a large one next, its entry, is a turn's work by itself
+  if (isLong) await slice.next()
   return { changes }
 }
 
@@ -172,6 +177,8 @@ function scanFrom(body: ScanBody): ScanOptions {
 async function sendPage(reply: FastifyReply, page: Scanned): Promise<FastifyReply> {
   const slice = new Slice()
   const pieces = new Pieces()
+  // reading the page was this turn's work
+  await slice.next()
   let separator = '{"items":['
   for (const item of page.items) {
     pieces.addText(separator + JSON.stringify(itemJson(item)))

@@ -117,7 +117,7 @@ export class Assembly {
     })
     this.#description = this.#makeDescription()
     this.service = new NodeService({
-      kv: new KeyValueStore(forwarder, stateMachine),
+      kv: new KeyValueStore(forwarder, stateMachine, timers),
       view: this.#makeView(),
       tickets: this.tickets,
       forwarder

@@ -1,6 +1,7 @@
 // Reads and writes as a client means them: checked before they cost anything, carried out through
 // the leader, answered with what they are worth.
 
+import type { Timers } from '../clock.ts'
 import type { AspenError, ErrorDetail } from '../errors.ts'
 import { ControlPlaneError, KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS, DEFAULT_SCAN_LIMIT } from '../limits.ts'
@@ -17,10 +18,14 @@ import type { Scanned, ScanOptions, Written } from './node-api.ts'
 export class KeyValueStore implements KeyValueApi {
   readonly #forwarder: Forwarder
   readonly #stateMachine: StateMachine
+  readonly #timers: Timers
+  /** resolves when the next page may be read */
+  #scanTurn: Promise<void> = Promise.resolve()
 
-  constructor(forwarder: Forwarder, stateMachine: StateMachine) {
+  constructor(forwarder: Forwarder, stateMachine: StateMachine, timers: Timers) {
     this.#forwarder = forwarder
     this.#stateMachine = stateMachine
+    this.#timers = timers
   }
 
   async write(command: WriteCommand, options: RequestOptions = {}): Promise<Written> {
@@ -44,8 +49,18 @@ export class KeyValueStore implements KeyValueApi {
   async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
     const { prefix, after = null, limit = DEFAULT_SCAN_LIMIT } = request
     refuse(checkScan(prefix, after, limit))
-    const meta = await this.#readMeta(options)
-    return { ...meta, ...this.#stateMachine.scan({ prefix, after, limit }) }
+    const { consistency } = await this.#readMeta(options)
+    await this.#nextScanTurn()
+    this.#forwarder.checkOpen()
+    const revision = this.#stateMachine.applied().index
+    return { revision, consistency, ...this.#stateMachine.scan({ prefix, after, limit }) }
+  }
+
+  /** A page takes milliseconds, and one round confirms many: they are read one to a turn of the event loop. */
+  #nextScanTurn(): Promise<void> {
+    const turn = this.#scanTurn
+    this.#scanTurn = turn.then(() => new Promise((resolve) => this.#timers.soon(resolve)))
+    return turn
   }
 
   /** Waits until the local state machine is as new as the read demands; read it in the same turn. */

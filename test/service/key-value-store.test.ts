@@ -11,7 +11,7 @@ import { MemoryStateMachine } from '../../lib/state-machine/memory-state-machine
 import type { ApplyResult } from '../../lib/state-machine/state-machine.ts'
 import { Desk, fateOf } from './leader.ts'
 
-function open() {
+function open(soon?: (fn: () => void) => void) {
   const desk = new Desk()
   desk.follow(2, 3)
   const stateMachine = MemoryStateMachine.open({
@@ -21,7 +21,10 @@ function open() {
       throw error
     }
   })
-  const kv = new KeyValueStore(desk.forwarder, stateMachine)
+  const kv = new KeyValueStore(desk.forwarder, stateMachine, {
+    start: (delayMs, fn) => desk.time.start(delayMs, fn),
+    soon: soon ?? ((fn) => desk.time.soon(fn))
+  })
   let sentCount = 0
   /** The code of its refusal, or 'sent'. */
   const endOf = async (promise: Promise<unknown>): Promise<string> => {
@@ -78,6 +81,30 @@ test('reads and scans at n and n + 1', async (t) => {
   for (const limit of [0, -1, 1.5, Number.NaN, MAX_SCAN_LIMIT + 1]) {
     t.is(await scan({ prefix, limit }), 'INVALID_REQUEST', `${limit}`)
   }
+})
+
+test('pages are read one to a turn of the event loop; none on a node that has closed meanwhile', async (t) => {
+  const turns: (() => void)[] = []
+  const { desk, kv } = open((fn) => void turns.push(fn))
+  const fates = [1, 2, 3, 4].map(() =>
+    fateOf(kv.scan({ prefix: bytes(1) }, { consistency: 'stale' }))
+  )
+  const readCount = (): number => fates.filter(({ value }) => value !== null).length
+  await desk.time.run(0)
+  t.is(readCount(), 1)
+  turns.shift()?.()
+  await desk.time.run(0)
+  t.is(readCount(), 2)
+  desk.forwarder.close()
+  turns.shift()?.()
+  await desk.time.run(0)
+  turns.shift()?.()
+  await desk.time.run(0)
+  t.is(readCount(), 2)
+  t.alike(
+    fates.map(({ code }) => code),
+    [null, null, 'UNAVAILABLE', 'UNAVAILABLE']
+  )
 })
 
 test('a timeout is positive and bounded, also of a stale read', async (t) => {
