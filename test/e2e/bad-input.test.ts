@@ -145,7 +145,7 @@ test(
       [0, 0],
       both.map((ended) => ended.stderr).join('')
     )
-    t.is(lab.processes('birch').length, 1)
+    t.is((await lab.settled(1, 'birch')).length, 1)
     await lab.run('birch', ['stop'])
   }
 )
@@ -203,7 +203,7 @@ test('an explicit port that is taken is refused, and another try succeeds', LIMI
     const refusal = await refused('cedar', ['create', flag, String(port)], { lab })
     isRefused(t, refusal, 'PORT_IN_USE')
     t.ok(refusal.line.includes(`port ${port} `) && /in use/.test(refusal.line), refusal.line)
-    t.is(lab.processes('cedar').length, 0)
+    t.alike(await lab.settled(0, 'cedar'), [])
   }
   const dht = await refused('cedar', ['dht', '--port', String(udp.address().port)], { lab })
   isRefused(t, dht, 'PORT_IN_USE')
@@ -289,7 +289,7 @@ test(
       t.is(refusal.exitCode, 9)
       t.ok(/entry \d+ does not match/.test(refusal.line), refusal.line)
     }
-    t.is(lab.processes('fir').length, 0)
+    t.alike(await lab.settled(0, 'fir'), [])
   }
 )
 

@@ -7,6 +7,7 @@ import { bytesOf } from '../../lib/encoding.ts'
 import { CODES } from '../../lib/errors.ts'
 import type { ErrorCode } from '../../lib/errors.ts'
 import { decodeTicket, encodeTicket } from '../../tickets/tickets.ts'
+import { ticketRows } from './documents.ts'
 import { Lab, waitFor } from './lab.ts'
 import { refused } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
@@ -83,8 +84,8 @@ test(
     const expired = await refused('birch', ['join', String(short['ticket'])], { lab })
     isRefused(t, expired, 'TICKET_EXPIRED')
 
-    const states = await lab.json('alder', ['ticket', 'list'])
-    const byId = new Map(rowsOf(states).map((row) => [row['id'], row['state']]))
+    const rows = await ticketRows(lab, 'alder')
+    const byId = new Map(rows.map((row) => [row['id'], row['state']]))
     t.is(byId.get(revoked['id']), 'revoked')
     t.is(byId.get(once['id']), 'used_up')
     t.is(byId.get(short['id']), 'expired')
@@ -186,10 +187,4 @@ async function memberCount(): Promise<number> {
   const { members } = await client.members()
   client.close()
   return members.length
-}
-
-function rowsOf({
-  tickets
-}: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>[] {
-  return Array.isArray(tickets) ? tickets : []
 }

@@ -349,7 +349,7 @@ test('a program that opens and closes a node ends by itself', LIMIT, async (t) =
 test('nothing is left of any of it', LIMIT, async (t) => {
   for (const name of ['alder', 'birch', 'embedded']) await lab.run(name, ['stop'])
   await lab.killDht()
-  t.alike(lab.processes(), [], 'no process')
+  t.alike(await lab.settled(0), [], 'no process')
   await lab.close()
   t.absent(existsSync(lab.root))
 })

@@ -36,6 +36,7 @@ export const PROGRAM = fileURLToPath(new URL('../../bin/aspen.js', import.meta.u
 const WARDEN = fileURLToPath(new URL('./warden.js', import.meta.url))
 const COMMAND_LIMIT_MS = 90_000
 const PUT_TIMEOUT_MS = 20_000
+const SETTLE_LIMIT_MS = 10_000
 /** Asking a node how it is takes time from what it is waited for. */
 const POLL_MS = 50
 
@@ -234,6 +235,15 @@ export class Lab {
     const machines = machine === undefined ? [...this.#machines] : [machine]
     const hasRun = machines.filter((name) => existsSync(join(this.dataDir(name), 'runtime.json')))
     return hasRun.map((name) => this.pid(name)).filter(isAlive)
+  }
+
+  /** What lives when there are so many, or after a while: one that has answered may still be ending. */
+  async settled(count: number, machine?: string): Promise<number[]> {
+    const endMs = performance.now() + SETTLE_LIMIT_MS
+    while (this.processes(machine).length !== count && performance.now() < endMs) {
+      await sleep(POLL_MS)
+    }
+    return this.processes(machine)
   }
 
   /** Ends everything that the machine has running, as a power cut does. */

@@ -90,7 +90,7 @@ test(
     t.is(stop.code, 'TIMEOUT')
     t.ok(/aspen stop --force/.test(stop.line), stop.line)
     t.is((await lab.aspen('alder', ['stop', '--force', '--timeout', '1s'])).code, 0)
-    t.alike(lab.processes('alder'), [])
+    t.alike(await lab.settled(0, 'alder'), [])
     await lab.run('alder', ['start'])
     await lab.run('alder', ['kv', 'put', 'k', 'v', '--timeout', '20s'])
   }
