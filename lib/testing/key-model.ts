@@ -91,7 +91,8 @@ function afterWrite(
     return isAbsent && revision === null ? undefined : { ...ABSENT, reached }
   }
   return {
-    value: change.value,
+    // of an unseen write nobody ever read the value
+    value: revision === null ? '' : change.value,
     modRevision: revision ?? UNSEEN,
     createMin: isAbsent ? reached : before.createMin,
     createMax: isAbsent
@@ -152,10 +153,17 @@ export function keyIntervals(
     for (const [key, operation] of partsOf(record, seen)) {
       const intervals = byKey.get(key) ?? []
       if (intervals.length === 0) byKey.set(key, intervals)
-      intervals.push({ operation, calledAt, returnedAt })
+      intervals.push({ operation, calledAt, returnedAt, alike: alikeOf(operation) })
     }
   }
   return byKey
+}
+
+/** Unseen writes that ask for the same do the same: which of them it was makes no difference. */
+function alikeOf(operation: KeyOperation): string | null {
+  if (operation.kind !== 'write' || operation.revision !== null) return null
+  const { kind, condition } = operation.change
+  return condition === null ? kind : `${kind} if at ${expectedRevision(condition)}`
 }
 
 function* partsOf(

@@ -20,6 +20,11 @@ export interface Interval<Operation> {
   readonly calledAt: number
   /** null: it may take effect at any time after the call, or never */
   readonly returnedAt: number | null
+  /**
+   * Open operations with the same text do the same in every state. The search takes them in the order
+   * of their calls only, which loses nothing and spares it all their subsets.
+   */
+  readonly alike?: string | null
 }
 
 export type Verdict<Operation> =
@@ -69,6 +74,8 @@ interface Event<Operation> extends Link<Operation> {
   /** of a call: its return, if it has one */
   readonly end: Event<Operation> | null
   readonly isCall: boolean
+  /** the one that is like it, called last before it */
+  readonly earlier: Event<Operation> | null
   previous: Link<Operation> | null
 }
 
@@ -120,6 +127,10 @@ class Search<State, Operation> {
         event = last.event.next
         continue
       }
+      if (at.earlier !== null && !this.#isChosen(at.earlier)) {
+        event = at.next
+        continue
+      }
       if (stepCount === stepBudget) return { kind: 'undecided', stepCount }
       stepCount++
       const after = this.#model.step(state, at.operation)
@@ -162,6 +173,10 @@ class Search<State, Operation> {
     relink(event)
   }
 
+  #isChosen({ bit }: Event<Operation>): boolean {
+    return ((this.#bits[bit >>> 4] ?? 0) & (1 << (bit & 15))) !== 0
+  }
+
   #flip(bit: number): void {
     this.#bits[bit >>> 4] = (this.#bits[bit >>> 4] ?? 0) ^ (1 << (bit & 15))
   }
@@ -184,11 +199,17 @@ class Search<State, Operation> {
 /** All calls and returns in order of time, behind a head that is neither. */
 function listOf<Operation>(intervals: readonly Interval<Operation>[]): Link<Operation> {
   const events: { readonly at: number; readonly event: Event<Operation> }[] = []
-  for (const [bit, { operation, calledAt, returnedAt }] of intervals.entries()) {
-    const links = { operation, bit, previous: null, next: null }
+  const lastAlike = new Map<string, Event<Operation>>()
+  for (const [bit, interval] of byCall(intervals).entries()) {
+    const { operation, calledAt, returnedAt, alike = null } = interval
+    const earlier = alike === null ? null : (lastAlike.get(alike) ?? null)
+    const links = { operation, bit, earlier, previous: null, next: null }
     const end = returnedAt === null ? null : { ...links, end: null, isCall: false }
     assert(returnedAt === null || returnedAt > calledAt, 'an operation returns after its call')
-    events.push({ at: calledAt, event: { ...links, end, isCall: true } })
+    assert(returnedAt === null || alike === null, 'only open operations are alike')
+    const call = { ...links, end, isCall: true }
+    events.push({ at: calledAt, event: call })
+    if (alike !== null) lastAlike.set(alike, call)
     if (end !== null && returnedAt !== null) events.push({ at: returnedAt, event: end })
   }
   events.sort((a, b) => a.at - b.at)
@@ -200,6 +221,12 @@ function listOf<Operation>(intervals: readonly Interval<Operation>[]): Link<Oper
     last = event
   }
   return head
+}
+
+function byCall<Operation>(
+  intervals: readonly Interval<Operation>[]
+): readonly Interval<Operation>[] {
+  return intervals.toSorted((a, b) => a.calledAt - b.calledAt)
 }
 
 function unlink<Operation>({ previous, next }: Event<Operation>): void {
