@@ -45,7 +45,8 @@ async function form(nodeCount: number, targetVoters: number): Promise<readonly K
 /** Virtual milliseconds that any step of a formation may take. */
 const FORMATION_MS = 60_000
 
-function calmOptions(nodeCount: number, targetVoters: number): SimulationOptions {
+/** A run in which nothing goes wrong unless it is done to it. */
+export function calmOptions(nodeCount: number, targetVoters: number): SimulationOptions {
   const drawn = drawOptions(0)
   const { network, disk, process, membership } = drawn
   return {
@@ -61,7 +62,8 @@ function calmOptions(nodeCount: number, targetVoters: number): SimulationOptions
       repeatChance: 0,
       lateChance: 0,
       cutMeanMs: null,
-      resetMeanMs: null
+      resetMeanMs: null,
+      relayCount: 0
     },
     disk: {
       ...disk,

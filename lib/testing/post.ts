@@ -33,11 +33,11 @@ export class Post {
   }
 
   send(posting: Posting): void {
-    const { links, to, message } = posting
+    const { message } = posting
     const world = this.#world
     const { lossChance, repeatChance, lateChance, lateMs } = world.options.network
     if (message.kind === 'append') world.coverage.count('appends')
-    if (!world.isFaulty) return links.send(to, message)
+    if (!world.isFaulty) return this.#carry(posting)
     const dice = this.#dice
     if (repeatChance > 0 && dice.chance(repeatChance)) {
       world.coverage.count('repeatedMessages')
@@ -49,15 +49,22 @@ export class Post {
       world.coverage.count('lateMessages')
       this.#deliverIn(dice.scale(1, lateMs), posting)
     } else {
-      links.send(to, message)
+      this.#carry(posting)
     }
+  }
+
+  #carry({ process, links, to, message }: Posting): void {
+    const { relay } = this.#world
+    if (relay.hasRoute(process, to)) relay.send(process, to, message)
+    else links.send(to, message)
   }
 
   /** To whatever process runs there by then. */
   #deliverIn(delayMs: number, { process, links, to, message }: Posting): void {
     const from = process.machine
     // nobody can write to a member that it has no path to
-    if (!links.links().some((link) => link.id === to)) return
+    const isLinked = links.links().some((link) => link.id === to)
+    if (!isLinked && !this.#world.relay.hasRoute(process, to)) return
     const bytes = encodeMessage(message)
     this.#world.time.start(delayMs, () => {
       const receiver = this.#world.machineOf(to)?.process

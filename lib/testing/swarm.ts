@@ -33,6 +33,8 @@ export interface NetworkFaults {
   readonly cutMeanMs: number | null
   readonly cutForMs: number
   readonly resetMeanMs: number | null
+  /** members without a link to each other write over at most so many others; 0 for no relays */
+  readonly relayCount: number
 }
 
 export interface DiskFaults {
@@ -121,7 +123,8 @@ class Drawing {
       lateMs: dice.scale(100, 10_000) * scale,
       cutMeanMs: this.#mean(0.6, 500 * scale, 10_000 * scale),
       cutForMs: dice.scale(100, 6_000) * scale,
-      resetMeanMs: this.#mean(0.4, 200 * scale, 5_000 * scale)
+      resetMeanMs: this.#mean(0.4, 200 * scale, 5_000 * scale),
+      relayCount: 0
     }
   }
 

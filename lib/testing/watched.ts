@@ -193,7 +193,10 @@ export class WatchedStateMachine implements StateMachine {
   }
 }
 
-/** The real links; consensus messages go through the post, which may lose, repeat and delay them. */
+/**
+ * The real links; consensus messages go through the post, which may lose, repeat and delay them. What is
+ * for a member without a link goes over others, where the world has relays.
+ */
 export class WatchedTransport implements Transport {
   readonly handlers: TransportHandlers
   readonly #world: World
@@ -204,8 +207,23 @@ export class WatchedTransport implements Transport {
     this.handlers = options.handlers
     this.#world = world
     this.#process = process
-    this.#links = new Links(options)
-    world.post.open(process, options.handlers)
+    const { handlers } = options
+    this.#links = new Links({
+      ...options,
+      handlers: {
+        ...handlers,
+        onLinkUp: (id) => {
+          handlers.onLinkUp(id)
+          world.relay.look()
+        },
+        onLinkDown: (id) => {
+          handlers.onLinkDown(id)
+          world.relay.look()
+        }
+      }
+    })
+    world.post.open(process, handlers)
+    world.relay.open(process, { links: this.#links, handlers })
   }
 
   send(to: NodeId, message: Message): void {
@@ -218,7 +236,10 @@ export class WatchedTransport implements Transport {
   }
 
   request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
-    if (!this.#process.isDead) this.#links.request(to, payload, onAnswer)
+    const { relay } = this.#world
+    if (this.#process.isDead) return
+    if (relay.hasRoute(this.#process, to)) relay.request(this.#process, to, { payload, onAnswer })
+    else this.#links.request(to, payload, onAnswer)
   }
 
   open(): Promise<void> {
@@ -234,7 +255,7 @@ export class WatchedTransport implements Transport {
   }
 
   links(): readonly LinkStatus[] {
-    return this.#links.links()
+    return [...this.#links.links(), ...this.#world.relay.links(this.#process)]
   }
 
   addresses(): readonly Address[] {

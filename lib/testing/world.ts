@@ -18,6 +18,7 @@ import { Dice } from './dice.ts'
 import { Machine } from './machine.ts'
 import type { Instruments, Kept, Process } from './machine.ts'
 import { Post } from './post.ts'
+import { Relay } from './relay.ts'
 import type { SimulationOptions } from './swarm.ts'
 import { Trace } from './trace.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -34,6 +35,7 @@ export class World {
   readonly timing: Timing
   readonly hub: MemoryHub
   readonly post: Post
+  readonly relay: Relay
   readonly oracles: CoreOracles
   /** every machine that ever was, in order of its making */
   readonly machines: Machine[] = []
@@ -66,6 +68,7 @@ export class World {
       linkTimeoutMs: this.timing.linkTimeoutMs
     })
     this.post = new Post(this)
+    this.relay = new Relay(this)
     this.oracles = new CoreOracles({
       durable: (id) => this.#durable(id),
       count: (rarity, by) => this.coverage.count(rarity, by)
