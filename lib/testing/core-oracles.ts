@@ -8,11 +8,12 @@ import { assert, present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { Effects, Event, HardState, Status, Write } from '../raft/effects.ts'
-import { decodeConfiguration } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { Rarity } from './coverage.ts'
+import { LogMirror } from './log-mirror.ts'
+import { VoteRecord } from './vote-record.ts'
 
 /** A broken invariant: the run has failed. */
 export class Violation extends Error {
@@ -67,11 +68,13 @@ export class CoreOracles {
   readonly #hashes: Map<Term, Uint8Array>[] = []
   /** hash by index: what any node ever committed (I3, I4) */
   readonly #committed: Uint8Array[] = []
-  /** voter and term → candidate, over all incarnations (I7) */
-  readonly #votes = new Map<string, NodeId>()
+  /** who voted for whom (I1, I7) */
+  readonly #votes: VoteRecord
+  /** what each core last said of when it wants to be called (I11) */
+  readonly #deadlines = new Map<NodeId, number>()
   readonly #shownTerms = new Map<NodeId, Term>()
   /** each node's log as its steps made it, durable or not (I9) */
-  readonly #mirrors = new Map<NodeId, Mirror>()
+  readonly #mirrors = new Map<NodeId, LogMirror>()
   /** up to where the leader of a term has shown a node to agree with it (I6) */
   readonly #proven = new Map<NodeId, { readonly term: Term; readonly index: Index }>()
   readonly #durableTerms = new Map<NodeId, Term>()
@@ -82,6 +85,7 @@ export class CoreOracles {
 
   constructor(parts: CoreOraclesParts) {
     this.#parts = parts
+    this.#votes = new VoteRecord((id) => parts.durable(id).hardState)
   }
 
   /** Entries that were committed anywhere. */
@@ -91,7 +95,7 @@ export class CoreOracles {
 
   /** A node starts, with what its disk keeps. */
   onOpen(id: NodeId, entries: readonly Entry[], hardState: HardState | null): void {
-    const mirror = new Mirror()
+    const mirror = new LogMirror()
     for (const entry of entries) {
       this.#checkEntry(entry)
       mirror.append(entry)
@@ -101,6 +105,7 @@ export class CoreOracles {
     hold(term >= known, 'I8', `the durable term of node ${id} fell from ${known} to ${term}`)
     this.#mirrors.set(id, mirror)
     this.#proven.delete(id)
+    this.#deadlines.delete(id)
   }
 
   /** A read is asked before its step, so that what the step commits does not count. */
@@ -112,7 +117,7 @@ export class CoreOracles {
     const { core, event, before, after, effects } = step
     hold(effects.diverged === null, 'I2', `the log of node ${core.id} diverged`)
     hold(effects.secondLeader === null, 'I1', `node ${core.id} hears two leaders of a term`)
-    if (effects.write !== null) this.#checkWrite(core, before, effects.write)
+    if (effects.write !== null) this.#checkWrite(step, effects.write)
     if (after.role === 'leader') this.#checkLeader(step)
     hold(after.commitIndex >= before.commitIndex, 'I8', `the commit index of ${core.id} fell`)
     hold(after.term >= before.term, 'I8', `the term of node ${core.id} fell`)
@@ -121,7 +126,10 @@ export class CoreOracles {
     if (after.commitIndex > before.commitIndex) this.#checkCommit(step)
     this.#checkConfiguration(core, after)
     this.#checkDisk(core, after)
-    if (event.kind === 'message' && event.message.kind === 'preVote') checkUnchanged(step)
+    if (event.kind === 'message' && event.message.kind === 'preVote') {
+      checkUnchanged(step, this.#deadlines.get(core.id))
+    }
+    this.#deadlines.set(core.id, effects.deadlineMs)
     for (const { ref, index } of effects.reads) this.#checkRead(core, ref, index)
   }
 
@@ -139,6 +147,7 @@ export class CoreOracles {
     if (message.kind === 'voteAnswer' && message.isGranted) this.#checkVote(from, term, to)
     if (message.kind === 'appendAnswer') this.#checkAnswer(from, message, durable)
     if (message.kind === 'append') checkContiguous(message)
+    if (message.kind === 'timeoutNow') this.#checkHandOver(from, to, term)
   }
 
   /** The process of a node has died; what it did not make durable is gone. */
@@ -153,7 +162,8 @@ export class CoreOracles {
     else hold(b4a.equals(known, hash), 'I2', `two entries ${index} of term ${term}`)
   }
 
-  #checkWrite(core: ObservedCore, before: Status, write: Write): void {
+  #checkWrite(step: Step, write: Write): void {
+    const { core, before } = step
     const { id } = core
     const mirror = present(this.#mirrors.get(id), 'a mirror')
     const durable = this.#parts.durable(id).hardState
@@ -173,6 +183,7 @@ export class CoreOracles {
     for (const entry of write.entries) {
       this.#checkEntry(entry)
       hold(entry.index === mirror.lastIndex + 1, 'I7', `a gap before entry ${entry.index}`)
+      if (entry.kind === ENTRY_KIND.configuration) checkChange(step, mirror, entry.index)
       mirror.append(entry)
     }
   }
@@ -182,6 +193,7 @@ export class CoreOracles {
     if (known === core.id) return
     hold(known === undefined, 'I1', `${known} and ${core.id} lead term ${after.term}`)
     this.#leaders.set(after.term, core.id)
+    this.#checkElected(core, before, after.term)
     this.#parts.count('elections')
     if (isJoint(before.configuration)) this.#parts.count('jointElections')
     const last = this.#committed.length
@@ -189,6 +201,14 @@ export class CoreOracles {
     const id = core.idAt(last)
     const isThere = id !== null && b4a.equals(id.hash, present(this.#committed[last - 1], 'a hash'))
     hold(isThere, 'I3', `the leader of term ${after.term} misses committed entry ${last}`)
+  }
+
+  #checkElected({ id }: ObservedCore, { configuration }: Status, term: Term): void {
+    for (const set of activeSets(configuration)) {
+      const votes = this.#votes.of(set, term, id)
+      const isQuorum = votes.length * 2 > set.length
+      hold(isQuorum, 'I1', `${id} leads term ${term} with ${votes.length} votes of ${set.join()}`)
+    }
   }
 
   /** What this node tells the leader of its term to hold, it has compared with it. */
@@ -222,8 +242,7 @@ export class CoreOracles {
   #checkQuorum(core: ObservedCore, before: Status, commitIndex: Index): void {
     const id = present(core.idAt(commitIndex) ?? undefined, 'a committed entry')
     hold(id.term === before.term, 'I5', `entry ${commitIndex} of term ${id.term} was counted`)
-    for (const set of [votersIn(before.configuration), before.configuration.outgoing]) {
-      if (set.length === 0) continue
+    for (const set of activeSets(before.configuration)) {
       const holders = set.filter((voter) => {
         const stored = this.#parts.durable(voter).idAt(commitIndex)
         return stored !== null && b4a.equals(stored.hash, id.hash)
@@ -288,42 +307,39 @@ export class CoreOracles {
   }
 
   #checkVote(voter: NodeId, term: Term, candidate: NodeId): void {
-    const key = `${voter}/${term}`
-    const known = this.#votes.get(key) ?? candidate
-    hold(known === candidate, 'I7', `${voter} votes for ${known} and ${candidate} in ${term}`)
-    const durable = this.#parts.durable(voter).hardState
-    const isDurable = durable !== null && (durable.term > term || durable.votedFor === candidate)
-    hold(isDurable, 'I7', `the vote of ${voter} in term ${term} is not on its disk`)
-    this.#votes.set(key, candidate)
+    const fault = this.#votes.cast(voter, term, candidate)
+    hold(fault === null, 'I7', fault ?? '')
+  }
+
+  /** Whoever is asked to take over holds all that the leader has, unless it has a later one (B55). */
+  #checkHandOver(leader: NodeId, heir: NodeId, term: Term): void {
+    const { hardState, lastIndex } = this.#parts.durable(heir)
+    const own = present(this.#mirrors.get(leader), 'a mirror').lastIndex
+    const isBehind = hardState?.term === term && lastIndex < own
+    hold(
+      !isBehind,
+      'I7',
+      `${leader} asks ${heir} to lead, which has ${lastIndex} of ${own} entries`
+    )
   }
 }
 
-/** A log as the steps of its core made it. */
-class Mirror {
-  lastIndex: Index = 0
-  readonly configurations: { readonly index: Index; readonly configuration: Configuration }[] = []
-  /** since it was compared with the core's */
-  isChanged = true
-  checkedIndex: Index = 0
-
-  append({ index, kind, payload }: Entry): void {
-    this.lastIndex = index
-    if (kind !== ENTRY_KIND.configuration) return
-    this.configurations.push({ index, configuration: decodeConfiguration(payload) })
-    this.isChanged = true
-  }
-
-  truncateFrom(index: Index): void {
-    this.lastIndex = index - 1
-    while ((this.configurations.at(-1)?.index ?? 0) >= index) this.configurations.pop()
-    this.isChanged = true
-  }
+/** A leader changes the configuration once the one before is committed, and an entry of its term (I9). */
+function checkChange({ core, after }: Step, mirror: LogMirror, index: Index): void {
+  if (after.role !== 'leader') return
+  const previous = mirror.configurations.at(-1)?.index ?? 0
+  const isSettled = previous <= after.commitIndex
+  hold(isSettled, 'I9', `${core.id} changes twice: entries ${previous} and ${index}`)
+  const isOwn = core.idAt(after.commitIndex)?.term === after.term
+  hold(isOwn, 'I9', `${core.id} makes change ${index} and has committed nothing in its term`)
 }
 
 /** Being asked whether one would vote changes nothing (I11). */
-function checkUnchanged({ core, before, after, effects }: Step): void {
+function checkUnchanged(step: Step, deadlineMs: number | undefined): void {
+  const { core, before, after, effects } = step
   const isSame =
     effects.write === null &&
+    (deadlineMs ?? effects.deadlineMs) === effects.deadlineMs &&
     before.term === after.term &&
     before.role === after.role &&
     before.leader === after.leader &&
@@ -345,6 +361,11 @@ function readName({ id, boot }: ObservedCore, ref: number): string {
 /** Written out again: an oracle that shares the code under test shares its faults. */
 function votersIn({ members }: Configuration): readonly NodeId[] {
   return members.filter(({ role }) => role === 'voter').map(({ id }) => id)
+}
+
+/** The sets of voters that must agree. */
+function activeSets(configuration: Configuration): readonly (readonly NodeId[])[] {
+  return [votersIn(configuration), configuration.outgoing].filter((set) => set.length > 0)
 }
 
 function isJoint({ outgoing }: Configuration): boolean {

@@ -45,12 +45,12 @@ export async function simulate(
   overrides: Partial<SimulationOptions> = {}
 ): Promise<Verdict> {
   const options = { ...drawOptions(seed), ...overrides }
-  const kept = await formCluster(options.nodeCount, options.targetVoters)
   const world = new World(options)
-  for (const machine of kept) world.addMachine(machine)
   const rejection = new Rejection()
   let thrown: unknown = null
   try {
+    const kept = await formCluster(options.nodeCount, options.targetVoters)
+    for (const machine of kept) world.addMachine(machine)
     await new Run(world, rejection).live()
   } catch (error) {
     thrown = error

@@ -5,49 +5,60 @@
 //
 //   npm run sim:mutants -- [name…] [--seeds N] [--count N --from K]
 //
-// `--count N --from K` takes N mutants by rotation, beginning with the Kth.
+// `--count N --from K` takes N mutants by rotation: the Kth N of them, and around.
 
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { parseMutant } from './mutant.ts'
+import type { Mutant } from './mutant.ts'
 import { runMutant } from './mutant-run.ts'
-import type { Mutant, MutantVerdict } from './mutant-run.ts'
-import { parseMutant } from './mutant-run.ts'
+import type { MutantVerdict } from './mutant-run.ts'
 
 /** Sources live beside `dist`, where this file runs. */
 const ROOT = join(import.meta.dirname, '../../..')
-const COPIED = ['lib', 'tickets', 'bin', 'test', 'types', 'package.json', 'tsconfig.json']
+const COPIED = ['lib', 'tickets', 'bin', 'test', 'types', 'dist', 'package.json', 'tsconfig.json']
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      seeds: { type: 'string', default: '600' },
+      seeds: { type: 'string', default: '300' },
       count: { type: 'string' },
       from: { type: 'string', default: '0' }
     }
   })
   const all = await readMutants()
   const unknown = positionals.filter((name) => !all.some((mutant) => mutant.name === name))
-  if (unknown.length > 0) throw new Error(`no mutant is called ${unknown.join(', ')}`)
+  if (unknown.length > 0) usage(`no mutant is called ${unknown.join(', ')}`)
   const named = positionals.length > 0 ? all.filter(({ name }) => positionals.includes(name)) : all
-  const count = values.count === undefined ? named.length : Number(values.count)
-  const chosen = rotated(named, Number(values.from)).slice(0, count)
+  const count = values.count === undefined ? named.length : wholeNumber(values.count, '--count')
+  const from = wholeNumber(values.from, '--from')
+  const seedCount = wholeNumber(values.seeds, '--seeds')
+  const verdicts = await runAll(rotated(named, from * count).slice(0, count), seedCount)
+  const survivorCount = verdicts.filter(({ isKilled }) => !isKilled).length
+  console.log(`${verdicts.length - survivorCount} passed, ${survivorCount} failed`)
+  process.exitCode = survivorCount === 0 && verdicts.length > 0 ? 0 : 1
+}
+
+/** One after the other, in one copy. */
+async function runAll(
+  mutants: readonly Mutant[],
+  seedCount: number
+): Promise<readonly MutantVerdict[]> {
   const tree = await copyTree()
   const verdicts: MutantVerdict[] = []
   try {
-    for (const mutant of chosen) {
-      const verdict = await runMutant({ mutant, tree, seedCount: Number(values.seeds) })
+    for (const mutant of mutants) {
+      const verdict = await runMutant({ mutant, root: ROOT, tree, seedCount })
       console.log(lineOf(verdict))
       verdicts.push(verdict)
     }
   } finally {
     await rm(tree, { recursive: true, force: true })
   }
-  const survivors = verdicts.filter((verdict) => !verdict.isKilled)
-  console.log(`${verdicts.length - survivors.length} passed, ${survivors.length} failed`)
-  process.exitCode = survivors.length === 0 && verdicts.length > 0 ? 0 : 1
+  return verdicts
 }
 
 async function readMutants(): Promise<readonly Mutant[]> {
@@ -60,12 +71,12 @@ async function readMutants(): Promise<readonly Mutant[]> {
   )
 }
 
-/** A copy of what is compiled, beside the installed packages. */
+/** A copy of what is compiled and of the build, so that the first mutant costs no more than the next. */
 async function copyTree(): Promise<string> {
   const tree = await mkdtemp(join(tmpdir(), 'aspen-mutants-'))
-  for (const name of COPIED) await cp(join(ROOT, name), join(tree, name), { recursive: true })
+  for (const name of COPIED)
+    await cp(join(ROOT, name), join(tree, name), { recursive: true, preserveTimestamps: true })
   await symlink(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
-  await writeFile(join(tree, '.gitignore'), '*\n')
   return tree
 }
 
@@ -77,6 +88,17 @@ function rotated<T>(items: readonly T[], from: number): readonly T[] {
 function lineOf({ mutant, isKilled, how, elapsedMs }: MutantVerdict): string {
   const mark = isKilled ? 'killed  ' : 'SURVIVED'
   return `${mark}  ${mutant.name.padEnd(32)} ${how}  ${(elapsedMs / 1_000).toFixed(0)} s`
+}
+
+function wholeNumber(text: string, name: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) usage(`${name} takes a whole number, not ${text}`)
+  return value
+}
+
+function usage(message: string): never {
+  console.error(message)
+  process.exit(2)
 }
 
 await main()
