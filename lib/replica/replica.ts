@@ -243,10 +243,12 @@ export class Replica {
     if (this.#state === 'ended') return
     assert(!this.#isStepping, 'ports never complete synchronously')
     this.#isStepping = true
+    let isWriteBegun = false
     try {
       const { core, clock } = this.#parts
       const effects = core.step(event, { nowMs: clock.nowMs(), wallMs: clock.wallMs() })
       this.#carryOut(effects)
+      isWriteBegun = effects.write !== null
       this.#answer(effects)
       this.#observe()
     } catch (error) {
@@ -256,7 +258,8 @@ export class Replica {
     }
     this.#reads.answer(this.appliedIndex)
     this.#maybeProposeNext()
-    this.#maybeApply()
+    // others wait for a write that begins now; that it is durable is the next step at the latest
+    if (!isWriteBegun) this.#maybeApply()
   }
 
   /** Writes and messages, in the order of the contract. */
@@ -332,13 +335,6 @@ export class Replica {
     if (this.#isApplying || this.#state === 'ended') return
     if (this.appliedIndex >= this.#status.commitIndex) return
     this.#isApplying = true
-    // a write in progress is waited for by others: it begins before work of this node's own
-    if (this.#durableToken < this.#writtenToken) this.#parts.timers.soon(() => this.#apply())
-    else this.#apply()
-  }
-
-  #apply(): void {
-    if (this.#state === 'ended') return
     const applied = this.appliedIndex
     const to = Math.min(this.#status.commitIndex, applied + MAX_BATCH_SIZE) + 1
     try {
