@@ -44,6 +44,12 @@ export function decode<T>(encoding: Encoder<T>, bytes: Uint8Array): T {
 
 /** A buffer of at most `max` bytes, length first. Decodes to a copy, so it may be kept. */
 export function boundedBytes(max: number): Encoder<Uint8Array> {
+  const view = boundedView(max)
+  return { ...view, decode: (state) => view.decode(state).slice() }
+}
+
+/** As boundedBytes, but decodes to a view: 8 MiB are not copied once more. */
+export function boundedView(max: number): Encoder<Uint8Array> {
   return {
     preencode(state, value) {
       assert(value.byteLength <= max, `at most ${max} bytes`)
@@ -55,23 +61,6 @@ export function boundedBytes(max: number): Encoder<Uint8Array> {
       bufferOf(state).set(value, state.start)
       state.start += value.byteLength
     },
-    decode(state) {
-      const size = c.uint.decode(state)
-      if (size > max) throw new ProtocolError(`${size} bytes where at most ${max} are allowed`)
-      if (state.end - state.start < size) throw new ProtocolError('the bytes end too early')
-      const copy = bufferOf(state).slice(state.start, state.start + size)
-      state.start += size
-      return copy
-    }
-  }
-}
-
-/** As boundedBytes, but decodes to a view: 8 MiB are not copied once more. */
-export function boundedView(max: number): Encoder<Uint8Array> {
-  const copying = boundedBytes(max)
-  return {
-    preencode: copying.preencode,
-    encode: copying.encode,
     decode(state) {
       const size = c.uint.decode(state)
       if (size > max) throw new ProtocolError(`${size} bytes where at most ${max} are allowed`)
