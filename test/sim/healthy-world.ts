@@ -104,4 +104,9 @@ export function latestTerm(world: World): number {
   return Math.max(...world.running().map(({ assembly }) => assembly.replica.status.term))
 }
 
+/** How often somebody was elected, since the world began. */
+export function electionCountOf(world: World): number {
+  return world.coverage.entries().find(([name]) => name === 'elections')?.[1] ?? 0
+}
+
 const START_MS = 30_000
