@@ -57,27 +57,38 @@ const ABSENT: KeyState = {
   reached: 0
 }
 
-export const keyModel: Model<KeyState, KeyOperation> = {
-  init: () => ABSENT,
-  step(state, operation) {
-    switch (operation.kind) {
-      case 'write':
-        return afterWrite(state, operation)
-      case 'failed':
-        return afterFailed(state, operation)
-      case 'get':
-        return afterGet(state, operation)
-      default:
-        return unreachable(operation)
-    }
-  },
-  keyOf: ({ value, modRevision, createMin, createMax, version, reached }) =>
-    `${modRevision},${createMin},${createMax},${version},${reached},${value}`
+/** `owned` are the revisions of which somebody knows which write they are: no other write has one of them. */
+export function keyModelOf(owned: ReadonlySet<Revision>): Model<KeyState, KeyOperation> {
+  const pinned: Pin = (state, revision) => {
+    const isOthers = state.modRevision === UNSEEN && owned.has(revision)
+    return isOthers ? undefined : pinnedAt(state, revision)
+  }
+  return {
+    init: () => ABSENT,
+    step(state, operation) {
+      switch (operation.kind) {
+        case 'write':
+          return afterWrite(state, operation, pinned)
+        case 'failed':
+          return afterFailed(state, operation, pinned)
+        case 'get':
+          return afterGet(state, operation)
+        default:
+          return unreachable(operation)
+      }
+    },
+    keyOf: ({ value, modRevision, createMin, createMax, version, reached }) =>
+      `${modRevision},${createMin},${createMax},${version},${reached},${value}`
+  }
 }
+
+/** The state when its modRevision is known to be `revision`; undefined when it cannot be. */
+type Pin = (state: KeyState, revision: Revision) => KeyState | undefined
 
 function afterWrite(
   state: KeyState,
-  { change, revision, previousRevision }: KeyOperation & { readonly kind: 'write' }
+  { change, revision, previousRevision }: KeyOperation & { readonly kind: 'write' },
+  pinned: Pin
 ): KeyState | undefined {
   const { condition } = change
   const told = previousRevision === null ? state : pinned(state, previousRevision)
@@ -120,15 +131,15 @@ function afterGet(
 
 function afterFailed(
   state: KeyState,
-  { expected, found }: KeyOperation & { readonly kind: 'failed' }
+  { expected, found }: KeyOperation & { readonly kind: 'failed' },
+  pinned: Pin
 ): KeyState | undefined {
   if (expected === null) return undefined
   if (found === null) return state.modRevision === expected ? undefined : state
   return found === expected ? undefined : pinned(state, found)
 }
 
-/** The state when its modRevision is known to be `revision`; undefined when it cannot be. */
-function pinned(state: KeyState, revision: Revision): KeyState | undefined {
+function pinnedAt(state: KeyState, revision: Revision): KeyState | undefined {
   const { modRevision, createMin, createMax, version, reached } = state
   if (modRevision !== UNSEEN) return modRevision === revision ? state : undefined
   if (revision < reached) return undefined
@@ -142,6 +153,13 @@ function pinned(state: KeyState, revision: Revision): KeyState | undefined {
   }
 }
 
+/** The revisions of writes that were answered, or whose values somebody read. */
+export function ownedRevisions(records: readonly OperationRecord[]): ReadonlySet<Revision> {
+  const owned = new Set(seenRevisions(records).values())
+  for (const { outcome } of records) if (outcome.kind === 'written') owned.add(outcome.revision)
+  return owned
+}
+
 /** The operations by key, each with what it says about that key. */
 export function keyIntervals(
   records: readonly OperationRecord[]
@@ -153,10 +171,31 @@ export function keyIntervals(
     for (const [key, operation] of partsOf(record, seen)) {
       const intervals = byKey.get(key) ?? []
       if (intervals.length === 0) byKey.set(key, intervals)
-      intervals.push({ operation, calledAt, returnedAt, alike: alikeOf(operation) })
+      const isReadOnly = operation.kind !== 'write'
+      intervals.push({ operation, calledAt, returnedAt, alike: alikeOf(operation), isReadOnly })
     }
   }
+  for (const [key, intervals] of byKey) byKey.set(key, ranked(intervals))
   return byKey
+}
+
+/**
+ * The log has put in order whatever has a revision: writes by theirs, and reads behind the write that
+ * they saw; reads at one revision by when they ended, which is no order that they contradict.
+ */
+function ranked(intervals: readonly Interval<KeyOperation>[]): Interval<KeyOperation>[] {
+  const placed = intervals.flatMap((interval) => {
+    const { operation, returnedAt } = interval
+    if (operation.kind === 'failed' || operation.revision === null) return []
+    const place = [operation.revision, operation.kind === 'get' ? 1 : 0, returnedAt ?? 0] as const
+    return [{ interval, place }]
+  })
+  placed.sort(
+    ({ place: [revision, kind, endedAt] }, { place: other }) =>
+      revision - other[0] || kind - other[1] || endedAt - other[2]
+  )
+  const ranks = new Map(placed.map(({ interval }, rank) => [interval, rank]))
+  return intervals.map((interval) => ({ ...interval, rank: ranks.get(interval) ?? null }))
 }
 
 /** Unseen writes that ask for the same do the same: which of them it was makes no difference. */

@@ -7,7 +7,7 @@ import type { HistoryViolation } from './history-text.ts'
 import { violationOf } from './history-text.ts'
 import type { History, OperationRecord } from './history.ts'
 import type { KeyOperation } from './key-model.ts'
-import { keyIntervals, keyModel } from './key-model.ts'
+import { keyIntervals, keyModelOf, ownedRevisions } from './key-model.ts'
 import type { Verdict } from './wing-gong.ts'
 import { checkIntervals } from './wing-gong.ts'
 
@@ -37,8 +37,9 @@ export function checkLinearizable(
 ): HistoryVerdict {
   let stepCount = 0
   const undecided: string[] = []
+  const model = keyModelOf(ownedRevisions(history.records))
   for (const [key, intervals] of keyIntervals(history.records)) {
-    const verdict = checkIntervals(keyModel, intervals, options.stepBudget)
+    const verdict = checkIntervals(model, intervals, options.stepBudget)
     stepCount += verdict.stepCount
     if (verdict.kind === 'undecided') undecided.push(key)
     if (verdict.kind !== 'illegal') continue

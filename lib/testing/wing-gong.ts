@@ -25,6 +25,13 @@ export interface Interval<Operation> {
    * of their calls only, which loses nothing and spares it all their subsets.
    */
   readonly alike?: string | null
+  /**
+   * Operations with a rank, each another one, follow each other by it in every legal order, and none
+   * of them is left out before the last: what a log has put in order is not searched for.
+   */
+  readonly rank?: number | null
+  /** It changes nothing wherever it stands. Where it fits without telling anything new, it is put at once. */
+  readonly isReadOnly?: boolean
 }
 
 export type Verdict<Operation> =
@@ -76,6 +83,8 @@ interface Event<Operation> extends Link<Operation> {
   readonly isCall: boolean
   /** the one that is like it, called last before it */
   readonly earlier: Event<Operation> | null
+  readonly rank: number | null
+  readonly isReadOnly: boolean
   previous: Link<Operation> | null
 }
 
@@ -87,6 +96,8 @@ interface Chosen<State, Operation> {
   readonly previous: Chosen<State, Operation> | null
   /** how many the order has with this one */
   readonly count: number
+  /** whether nothing else need be tried in its place */
+  readonly isForced: boolean
 }
 
 class Search<State, Operation> {
@@ -101,6 +112,9 @@ class Search<State, Operation> {
   readonly #seen = new Set<string>()
   #last: Chosen<State, Operation> | null = null
   #closedChosen = 0
+  /** all ranks, ascending, and how many of them are in the order */
+  readonly #ranks: readonly number[]
+  #rankedChosen = 0
   /** the longest order so far, and the operation that could not follow it */
   #best: Chosen<State, Operation> | null = null
   #stuck: Operation | null = null
@@ -110,6 +124,7 @@ class Search<State, Operation> {
     this.#head = listOf(intervals)
     this.#closedCount = intervals.filter(({ returnedAt }) => returnedAt !== null).length
     this.#bits = new Uint16Array(Math.ceil(intervals.length / 16))
+    this.#ranks = intervals.flatMap(({ rank }) => rank ?? []).toSorted((a, b) => a - b)
   }
 
   run(stepBudget: number): Verdict<Operation> {
@@ -120,14 +135,13 @@ class Search<State, Operation> {
       const at = present(event, 'a return that is not in the order')
       if (!at.isCall) {
         this.#note(at)
-        const last = this.#last
+        const last = this.#undo()
         if (last === null) return { kind: 'illegal', stepCount, ...this.#why() }
         state = last.state
-        this.#takeBack(last)
         event = last.event.next
         continue
       }
-      if (at.earlier !== null && !this.#isChosen(at.earlier)) {
+      if (!this.#isTurnOf(at)) {
         event = at.next
         continue
       }
@@ -144,17 +158,29 @@ class Search<State, Operation> {
     return { kind: 'ok', stepCount }
   }
 
-  /** Puts a call next in the order, unless the same set has led to the same state before. */
+  /** Whether those that come before it in every order, or may as well, are in the order. */
+  #isTurnOf({ earlier, rank }: Event<Operation>): boolean {
+    if (rank !== null && rank !== this.#ranks[this.#rankedChosen]) return false
+    return earlier === null || this.#isChosen(earlier)
+  }
+
+  /**
+   * Puts a call next in the order, unless the same set has led to the same state before. In place of
+   * one that changes nothing nothing else is tried: whatever could come before it can as well come after.
+   */
   #choose(event: Event<Operation>, before: State, after: State): boolean {
+    const stateKey = this.#model.keyOf(after)
+    const isForced = event.isReadOnly && stateKey === this.#model.keyOf(before)
     this.#flip(event.bit)
-    const key = String.fromCharCode(...this.#bits) + this.#model.keyOf(after)
+    const key = String.fromCharCode(...this.#bits) + stateKey
     if (this.#seen.has(key)) {
       this.#flip(event.bit)
       return false
     }
     this.#seen.add(key)
     const count = (this.#last?.count ?? 0) + 1
-    this.#last = { event, state: before, previous: this.#last, count }
+    this.#last = { event, state: before, previous: this.#last, count, isForced }
+    if (event.rank !== null) this.#rankedChosen++
     unlink(event)
     if (event.end !== null) {
       unlink(event.end)
@@ -163,9 +189,19 @@ class Search<State, Operation> {
     return true
   }
 
+  /** Takes back the last choice that had an alternative, with all that was forced after it. */
+  #undo(): Chosen<State, Operation> | null {
+    for (let last = this.#last; last !== null; last = this.#last) {
+      this.#takeBack(last)
+      if (!last.isForced) return last
+    }
+    return null
+  }
+
   #takeBack({ event, previous }: Chosen<State, Operation>): void {
     this.#last = previous
     this.#flip(event.bit)
+    if (event.rank !== null) this.#rankedChosen--
     if (event.end !== null) {
       relink(event.end)
       this.#closedChosen--
@@ -201,9 +237,16 @@ function listOf<Operation>(intervals: readonly Interval<Operation>[]): Link<Oper
   const events: { readonly at: number; readonly event: Event<Operation> }[] = []
   const lastAlike = new Map<string, Event<Operation>>()
   for (const [bit, interval] of byCall(intervals).entries()) {
-    const { operation, calledAt, returnedAt, alike = null } = interval
+    const {
+      operation,
+      calledAt,
+      returnedAt,
+      alike = null,
+      rank = null,
+      isReadOnly = false
+    } = interval
     const earlier = alike === null ? null : (lastAlike.get(alike) ?? null)
-    const links = { operation, bit, earlier, previous: null, next: null }
+    const links = { operation, bit, earlier, rank, isReadOnly, previous: null, next: null }
     const end = returnedAt === null ? null : { ...links, end: null, isCall: false }
     assert(returnedAt === null || returnedAt > calledAt, 'an operation returns after its call')
     assert(returnedAt === null || alike === null, 'only open operations are alike')
