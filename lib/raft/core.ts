@@ -20,6 +20,8 @@ import type { Message } from './message.ts'
 import type { Promised } from './outbox.ts'
 import { Outbox } from './outbox.ts'
 import type { RoleState } from './roles.ts'
+import type { SendLimits } from './send-limits.ts'
+import { SEND_LIMITS } from './send-limits.ts'
 import type { Timing } from './timing.ts'
 
 export interface RaftOptions {
@@ -29,6 +31,8 @@ export interface RaftOptions {
   readonly timing: Timing
   readonly random: Random
   readonly log: LogReader
+  /** SEND_LIMITS when left out */
+  readonly limits?: SendLimits
 }
 
 /** What a start found on disk. */
@@ -45,6 +49,7 @@ export class Core {
   readonly id: NodeId
   readonly boot: number
   readonly timing: Timing
+  readonly limits: SendLimits
   readonly log: RaftLog
   readonly durability: Durability
   readonly configurations: Configurations
@@ -77,6 +82,7 @@ export class Core {
     this.id = options.id
     this.boot = options.boot
     this.timing = options.timing
+    this.limits = options.limits ?? SEND_LIMITS
     this.#random = options.random
     this.log = new RaftLog(options.log)
     const last = this.log.last

@@ -8,9 +8,9 @@
 // nothing of the present one and are dropped (B32).
 
 import { assert } from '../assert.ts'
-import { MAX_INFLIGHT_APPENDS, MAX_INFLIGHT_BYTES } from '../limits.ts'
 import type { FollowerStatus } from './effects.ts'
 import type { Index } from './entry.ts'
+import type { SendLimits } from './send-limits.ts'
 
 export type ProgressState =
   | {
@@ -42,8 +42,11 @@ export class Progress {
   answeredRound = 0
   state: ProgressState = { kind: 'probe', sentMs: null, isEmpty: false }
 
-  constructor(nextIndex: Index, session: number) {
+  readonly #limits: SendLimits
+
+  constructor(nextIndex: Index, session: number, limits: SendLimits) {
     assert(nextIndex > 0, 'index 0 is never sent')
+    this.#limits = limits
     this.nextIndex = nextIndex
     this.session = session
   }
@@ -67,7 +70,7 @@ export class Progress {
       if (isNews) this.state.sinceMs = nowMs
     } else {
       this.nextIndex = Math.max(this.matchIndex, index) + 1
-      this.state = { kind: 'replicate', window: new Window(), sinceMs: nowMs }
+      this.state = { kind: 'replicate', window: new Window(this.#limits), sinceMs: nowMs }
     }
     assert(this.nextIndex > this.matchIndex, 'the next entry is beyond the matched ones')
     return isNews
@@ -99,11 +102,18 @@ export class Progress {
 
 /** Appends on the way to one follower, oldest first: a ring that never grows. */
 export class Window {
-  readonly #lastIndexes = new Float64Array(MAX_INFLIGHT_APPENDS)
-  readonly #sizes = new Float64Array(MAX_INFLIGHT_APPENDS)
+  readonly #limits: SendLimits
+  readonly #lastIndexes: Float64Array
+  readonly #sizes: Float64Array
   #start = 0
   #count = 0
   #bytes = 0
+
+  constructor(limits: SendLimits) {
+    this.#limits = limits
+    this.#lastIndexes = new Float64Array(limits.inflightAppends)
+    this.#sizes = new Float64Array(limits.inflightAppends)
+  }
 
   get count(): number {
     return this.#count
@@ -116,13 +126,13 @@ export class Window {
 
   /** Bytes that may still go; 0 when the window is full. */
   get roomBytes(): number {
-    if (this.#count === MAX_INFLIGHT_APPENDS) return 0
-    return Math.max(0, MAX_INFLIGHT_BYTES - this.#bytes)
+    if (this.#count === this.#limits.inflightAppends) return 0
+    return Math.max(0, this.#limits.inflightBytes - this.#bytes)
   }
 
   add(lastIndex: Index, bytes: number): void {
-    assert(this.#count < MAX_INFLIGHT_APPENDS, 'the window has room')
-    const place = (this.#start + this.#count) % MAX_INFLIGHT_APPENDS
+    assert(this.#count < this.#limits.inflightAppends, 'the window has room')
+    const place = (this.#start + this.#count) % this.#limits.inflightAppends
     this.#lastIndexes[place] = lastIndex
     this.#sizes[place] = bytes
     this.#count++
@@ -133,7 +143,7 @@ export class Window {
   freeTo(index: Index): void {
     while (this.#count > 0 && (this.#lastIndexes[this.#start] ?? 0) <= index) {
       this.#bytes -= this.#sizes[this.#start] ?? 0
-      this.#start = (this.#start + 1) % MAX_INFLIGHT_APPENDS
+      this.#start = (this.#start + 1) % this.#limits.inflightAppends
       this.#count--
     }
     assert(this.#count > 0 || this.#bytes === 0, 'an empty window holds no bytes')

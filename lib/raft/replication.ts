@@ -3,7 +3,7 @@
 // its own entries count only when they are durable (R8).
 
 import { assert, unreachable } from '../assert.ts'
-import { MAX_APPENDS_PER_STEP, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES } from '../limits.ts'
+import { MAX_APPENDS_PER_STEP } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Core } from './core.ts'
 import type { Entry } from './entry.ts'
@@ -18,7 +18,7 @@ export function syncProgress(core: Core, role: LeaderState): void {
   const ids = new Set(current.members.map((member) => member.id))
   for (const id of ids) {
     if (id === core.id || role.progress.has(id)) continue
-    role.progress.set(id, new Progress(core.log.last.index + 1, core.nextSession()))
+    role.progress.set(id, new Progress(core.log.last.index + 1, core.nextSession(), core.limits))
   }
   if (index > core.commitIndex) return
   for (const id of role.progress.keys()) {
@@ -81,7 +81,7 @@ function maybeSend(core: Core, id: NodeId, progress: Progress): boolean {
       state.sentMs = core.now.nowMs
       sendAppend(core, id, {
         progress,
-        entries: state.isEmpty ? [] : nextEntries(core, progress, MAX_APPEND_BYTES)
+        entries: state.isEmpty ? [] : nextEntries(core, progress, core.limits.appendBytes)
       })
       return false
     case 'replicate':
@@ -96,7 +96,7 @@ function maybeSendNext(core: Core, id: NodeId, progress: Progress): boolean {
   const { window } = progress.state
   const room = window.roomBytes
   if (room === 0 || progress.nextIndex > core.log.last.index) return false
-  const entries = nextEntries(core, progress, Math.min(room, MAX_APPEND_BYTES))
+  const entries = nextEntries(core, progress, Math.min(room, core.limits.appendBytes))
   const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0)
   // an entry larger than the whole window travels alone
   if (window.count > 0 && bytes > room) return false
@@ -110,7 +110,7 @@ function maybeSendNext(core: Core, id: NodeId, progress: Progress): boolean {
 function nextEntries(core: Core, progress: Progress, maxBytes: number): readonly Entry[] {
   const from = progress.nextIndex
   if (from <= core.log.base.index) return []
-  const to = Math.min(core.log.last.index + 1, from + MAX_APPEND_ENTRIES)
+  const to = Math.min(core.log.last.index + 1, from + core.limits.appendEntries)
   return core.log.entries(from, to, maxBytes)
 }
 

@@ -2,6 +2,7 @@
 // ticket, join, growth), and kept as disks from which any number of runs go on.
 
 import { assert } from '../assert.ts'
+import { SEND_LIMITS } from '../raft/send-limits.ts'
 import type { Kept } from './machine.ts'
 import { drawOptions } from './swarm.ts'
 import type { SimulationOptions } from './swarm.ts'
@@ -54,6 +55,8 @@ export function calmOptions(nodeCount: number, targetVoters: number): Simulation
     nodeCount,
     targetVoters,
     timing: 'lan',
+    timingFactor: 1,
+    limits: SEND_LIMITS,
     network: {
       ...network,
       delayMs: 1,

@@ -2,6 +2,9 @@
 // the clients do. Most runs have some axes of faults turned off and others far up: a mix of everything
 // at once hides more than it finds ("swarm testing", Groce et al., 2012).
 
+import { SEND_LIMITS } from '../raft/send-limits.ts'
+import type { SendLimits } from '../raft/send-limits.ts'
+import { TIMING } from '../raft/timing.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import { Dice } from './dice.ts'
 
@@ -11,6 +14,10 @@ export interface SimulationOptions {
   readonly nodeCount: number
   readonly targetVoters: number
   readonly timing: TimingProfile
+  /** all times of the profile are multiplied by it */
+  readonly timingFactor: number
+  /** how much a leader sends at a time */
+  readonly limits: SendLimits
   /** virtual milliseconds with faults; then all is healed and must come to an end */
   readonly faultyMs: number
   readonly network: NetworkFaults
@@ -87,20 +94,27 @@ export function drawOptions(seed: number): SimulationOptions {
   const draw = new Drawing(dice, isCalm)
   const timing = dice.pick<TimingProfile>(['lan', 'lan', 'lan', 'default', 'wan'])
   const scale = { lan: 1, default: 2.5, wan: 5 }[timing]
+  const network = draw.network(scale)
+  const disk = draw.disk(scale)
   return {
     seed,
     nodeCount: dice.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
     targetVoters: dice.pick([3, 3, 5, 5, 7]),
     timing,
+    timingFactor: draw.timingFactor(network, disk),
+    limits: draw.limits(),
     // many short lives find more than a few long ones; some things take long
     faultyMs: dice.between(3_000, 9_000) * scale * (dice.chance(0.04) ? 5 : 1),
-    network: draw.network(scale),
-    disk: draw.disk(scale),
+    network,
+    disk,
     process: draw.process(scale),
     membership: draw.membership(scale),
     load: draw.load(scale)
   }
 }
+
+/** Round trips with a write that fit the shortest election timeout. */
+const MIN_ROUNDS = 5
 
 class Drawing {
   readonly #dice: Dice
@@ -109,6 +123,29 @@ class Drawing {
   constructor(dice: Dice, isCalm: boolean) {
     this.#dice = dice
     this.#isCalm = isCalm
+  }
+
+  /** Hurried nodes, on networks and disks that are fast enough for an election to be won at all. */
+  timingFactor(network: NetworkFaults, disk: DiskFaults): number {
+    const [isOn, factor] = [this.#dice.chance(0.2), this.#dice.scale(0.1, 1)]
+    const roundMs = 2 * (network.delayMs + network.jitterMs) + disk.writeMs + disk.jitterMs
+    const least = (MIN_ROUNDS * roundMs) / TIMING.lan.electionMinMs
+    return isOn && !this.#isCalm ? Math.min(1, Math.max(factor, least)) : 1
+  }
+
+  /** In some runs the smallest limits there can be, so that they are met all the time. */
+  limits(): SendLimits {
+    const dice = this.#dice
+    const [isOn, tiny] = [
+      dice.chance(0.3),
+      {
+        appendEntries: dice.pick([1, 1, 2, 5]),
+        appendBytes: dice.pick([1, 100, 10_000]),
+        inflightAppends: dice.pick([1, 1, 2, 4]),
+        inflightBytes: dice.pick([1, 500, 50_000])
+      }
+    ]
+    return isOn && !this.#isCalm ? tiny : SEND_LIMITS
   }
 
   network(scale: number): NetworkFaults {

@@ -54,7 +54,7 @@ export class WatchedCore implements ConsensusCore, ObservedCore {
     this.boot = options.boot
     this.#world = world
     this.#process = process
-    this.#raft = new Raft(options, restored)
+    this.#raft = new Raft({ ...options, limits: world.options.limits }, restored)
     this.#status = this.#raft.status()
     const { logDisk } = process.machine
     world.oracles.onOpen(options.id, logDisk.entries, logDisk.hardState)

@@ -56,7 +56,7 @@ export class World {
   constructor(options: SimulationOptions) {
     const { seed } = options
     this.options = options
-    this.timing = TIMING[options.timing]
+    this.timing = hurried(TIMING[options.timing], options.timingFactor)
     this.#boundaryDice = Dice.of(seed, 'boundary')
     this.#crashDice = Dice.of(seed, 'crash')
     this.#networkDice = Dice.of(seed, 'network')
@@ -269,3 +269,13 @@ export class World {
 
 /** Codes with which a node may end when its disk was harmed. */
 const EXPECTED_FAILURES: ReadonlySet<string> = new Set(['IO_ERROR', 'NO_SPACE', 'CORRUPTED'])
+
+function hurried(timing: Timing, factor: number): Timing {
+  return {
+    heartbeatMs: timing.heartbeatMs * factor,
+    electionMinMs: Math.ceil(timing.electionMinMs * factor),
+    electionMaxMs: Math.ceil(timing.electionMaxMs * factor),
+    linkKeepAliveMs: timing.linkKeepAliveMs * factor,
+    linkTimeoutMs: timing.linkTimeoutMs * factor
+  }
+}

@@ -9,6 +9,7 @@ import {
 } from '../../lib/limits.ts'
 import { ENTRY_KIND } from '../../lib/raft/entry.ts'
 import { Window } from '../../lib/raft/progress.ts'
+import { SEND_LIMITS } from '../../lib/raft/send-limits.ts'
 import type { Append } from '../../lib/raft/message.ts'
 import { Cluster } from './cluster.ts'
 import { configurationEntry, configurationOf, entriesAfter, GENESIS, timing } from './fixtures.ts'
@@ -185,7 +186,7 @@ test('a follower says where the logs can agree at best', (t) => {
 })
 
 test('a window knows the sum of what it holds at any time (B40)', (t) => {
-  const window = new Window()
+  const window = new Window(SEND_LIMITS)
   for (let round = 0; round < 5; round++) {
     for (let at = 1; at <= 40; at++) window.add(round * 40 + at, at)
     t.alike([window.count, window.bytes], [40, 820])
