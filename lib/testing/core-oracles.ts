@@ -212,7 +212,7 @@ export class CoreOracles {
   }
 
   /** What this node tells the leader of its term to hold, it has compared with it. */
-  #learnProof({ core, event, after, effects }: Step): void {
+  #learnProof({ core, event, before, after, effects }: Step): void {
     const { id } = core
     const { term } = after
     const known = this.#proven.get(id)
@@ -221,7 +221,10 @@ export class CoreOracles {
       for (const { to, message } of [...effects.messages, ...effects.gated]) {
         const isAnswer = to === event.from && message.kind === 'appendAnswer'
         if (!isAnswer || message.term !== term || message.result.kind !== 'matched') continue
-        index = Math.max(index, message.result.matchIndex)
+        const { matchIndex } = message.result
+        const isCompared = matchIndex <= Math.max(lastSent(event.message), before.commitIndex)
+        hold(isCompared, 'I7', `node ${id} acknowledges ${matchIndex} without having compared it`)
+        index = Math.max(index, matchIndex)
       }
     }
     if (known?.term !== term || known.index !== index) this.#proven.set(id, { term, index })
@@ -352,6 +355,10 @@ function checkContiguous({ previousIndex, entries }: Message & { kind: 'append' 
     assert(Number.isSafeInteger(index), 'an index')
     hold(index === previousIndex + 1 + position, 'I7', 'an append is contiguous')
   })
+}
+
+function lastSent({ previousIndex, entries }: Message & { kind: 'append' }): Index {
+  return previousIndex + entries.length
 }
 
 function readName({ id, boot }: ObservedCore, ref: number): string {

@@ -65,6 +65,7 @@ export function calmOptions(nodeCount: number, targetVoters: number): Simulation
       repeatChance: 0,
       lateChance: 0,
       cutMeanMs: null,
+      strandMeanMs: null,
       resetMeanMs: null,
       relayCount: 0
     },

@@ -36,6 +36,7 @@ export class Nemesis {
   start(): void {
     const { network, disk, process, membership } = this.#options
     this.#every(network.cutMeanMs, 'cut', (dice) => this.#cut(dice))
+    this.#every(network.strandMeanMs, 'strand', (dice) => this.#strand(dice))
     this.#every(network.resetMeanMs, 'reset', (dice) => this.#reset(dice))
     this.#every(process.crashMeanMs, 'kill', (dice) => this.#kill(dice))
     this.#every(process.crashAllMeanMs, 'kill all', () => this.#killAll())
@@ -93,11 +94,36 @@ export class Nemesis {
       dice,
       world.machines.map(({ address }) => address)
     )
+    this.#cutFor(pairs, dice.exponential(this.#options.network.cutForMs))
+  }
+
+  /**
+   * The leader is left alone, or in little company, for longer than an election takes, while clients go on
+   * to ask it, and an operator may: what it writes now, it will have to take back.
+   */
+  #strand(dice: Dice): void {
+    const world = this.#world
+    const leader = world.leader()
+    if (leader === null) return
+    const inside = new Set(world.machines.filter(() => dice.chance(0.15)))
+    inside.add(leader.machine)
+    const pairs = world.machines.flatMap((from) =>
+      world.machines
+        .filter((to) => inside.has(from) !== inside.has(to))
+        .map((to): [Address, Address] => [from.address, to.address])
+    )
+    const { electionMaxMs } = world.timing
+    this.#cutFor(pairs, electionMaxMs * dice.between(1, 4))
+    if (dice.chance(0.4)) this.#change(dice)
+  }
+
+  #cutFor(pairs: readonly [Address, Address][], ms: number): void {
+    const world = this.#world
     if (pairs.length === 0) return
     world.note(`cut ${pairs.length} ways`)
     world.coverage.count('cuts')
     for (const [from, to] of pairs) this.#count(from, to, 1)
-    world.time.start(dice.exponential(this.#options.network.cutForMs), () => {
+    world.time.start(ms, () => {
       if (!world.isFaulty) return
       for (const [from, to] of pairs) this.#count(from, to, -1)
     })

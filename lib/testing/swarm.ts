@@ -39,6 +39,8 @@ export interface NetworkFaults {
   readonly lateMs: number
   readonly cutMeanMs: number | null
   readonly cutForMs: number
+  /** the leader loses the others for longer than an election takes */
+  readonly strandMeanMs: number | null
   readonly resetMeanMs: number | null
   /** members without a link to each other write over at most so many others; 0 for no relays */
   readonly relayCount: number
@@ -105,12 +107,17 @@ export function drawOptions(seed: number): SimulationOptions {
     limits: draw.limits(),
     // many short lives find more than a few long ones; some things take long
     faultyMs: dice.between(3_000, 9_000) * scale * (dice.chance(0.04) ? 5 : 1),
-    network,
+    network: { ...network, ...drawStranding(seed, isCalm, scale) },
     disk,
     process: draw.process(scale),
     membership: draw.membership(scale),
     load: draw.load(scale)
   }
+}
+
+/** From a stream of its own, so that what else is drawn does not depend on it. */
+function drawStranding(seed: number, isCalm: boolean, scale: number) {
+  return new Drawing(Dice.of(seed, 'stranding'), isCalm).stranding(scale)
 }
 
 /** Round trips with a write that fit the shortest election timeout. */
@@ -126,7 +133,7 @@ class Drawing {
   }
 
   /** Hurried nodes, on networks and disks that are fast enough for an election to be won at all. */
-  timingFactor(network: NetworkFaults, disk: DiskFaults): number {
+  timingFactor(network: Pick<NetworkFaults, 'delayMs' | 'jitterMs'>, disk: DiskFaults): number {
     const [isOn, factor] = [this.#dice.chance(0.2), this.#dice.scale(0.1, 1)]
     const roundMs = 2 * (network.delayMs + network.jitterMs) + disk.writeMs + disk.jitterMs
     const least = (MIN_ROUNDS * roundMs) / TIMING.lan.electionMinMs
@@ -148,7 +155,7 @@ class Drawing {
     return isOn && !this.#isCalm ? tiny : SEND_LIMITS
   }
 
-  network(scale: number): NetworkFaults {
+  network(scale: number): Omit<NetworkFaults, 'strandMeanMs'> {
     const dice = this.#dice
     const delayMs = dice.scale(0.2, 60)
     return {
@@ -163,6 +170,10 @@ class Drawing {
       resetMeanMs: this.#mean(0.4, 200 * scale, 5_000 * scale),
       relayCount: 0
     }
+  }
+
+  stranding(scale: number): Pick<NetworkFaults, 'strandMeanMs'> {
+    return { strandMeanMs: this.#mean(0.5, 1_500 * scale, 8_000 * scale) }
   }
 
   disk(scale: number): DiskFaults {

@@ -272,7 +272,7 @@ const EXPECTED_FAILURES: ReadonlySet<string> = new Set(['IO_ERROR', 'NO_SPACE', 
 
 function hurried(timing: Timing, factor: number): Timing {
   return {
-    heartbeatMs: timing.heartbeatMs * factor,
+    heartbeatMs: Math.ceil(timing.heartbeatMs * factor),
     electionMinMs: Math.ceil(timing.electionMinMs * factor),
     electionMaxMs: Math.ceil(timing.electionMaxMs * factor),
     linkKeepAliveMs: timing.linkKeepAliveMs * factor,
