@@ -37,16 +37,11 @@ import {
   boundedArray,
   boundedView,
   boundedUint,
-  checked,
-  choice,
   decode,
   encode,
   fixedBytes,
   hexOf,
-  record,
-  strictBoolean,
-  tagged,
-  versioned
+  strictBoolean
 } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import {
@@ -61,6 +56,7 @@ import {
 } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import { isNodeId, MAX_NODE_ID } from '../node-id.ts'
+import { checked, choice, record, tagged, versioned } from '../record.ts'
 import type { Configuration, Member, MemberRole } from './configuration.ts'
 import { isJoint, votersOf } from './configuration.ts'
 import type { Entry, EntryId } from './entry.ts'

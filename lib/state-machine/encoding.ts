@@ -31,13 +31,20 @@
 import { assert } from '../assert.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import type { Encoder } from '../encoding.ts'
-import { addressEncoding, boundedArray, boundedBytes, boundedText } from '../encoding.ts'
-import { boundedView } from '../encoding.ts'
-import { boundedUint, bytesOf, checked, choice, decode, encode, fixedBytes } from '../encoding.ts'
-import { isRecord, mapped, nullable, record, strictBoolean, tagged } from '../encoding.ts'
-import { versioned } from '../encoding.ts'
+import {
+  addressEncoding,
+  boundedArray,
+  boundedBytes,
+  boundedText,
+  boundedView,
+  boundedUint,
+  decode,
+  encode,
+  fixedBytes,
+  strictBoolean
+} from '../encoding.ts'
 import type { ErrorDetail } from '../errors.ts'
-import { isErrorCode, ProtocolError } from '../errors.ts'
+import { ProtocolError } from '../errors.ts'
 import {
   MAX_CHANGES_PER_ENTRY,
   MAX_INDEX,
@@ -53,9 +60,11 @@ import {
   MAX_VERSION_SIZE
 } from '../limits.ts'
 import { MAX_NODE_ID } from '../node-id.ts'
+import { checked, choice, mapped, nullable, record, tagged, versioned } from '../record.ts'
 import type { Change, Condition, ControlCommand, RequestId } from './command.ts'
 import type { Requested, WriteCommand } from './command.ts'
 import { CLIENT_ID_BYTES } from './command.ts'
+import { detailOf, MAX_DETAIL_BYTES, textsOf } from './refusal-texts.ts'
 import type { Session } from './sessions.ts'
 import type { ApplyResult, ChangeResult, Invite, NodeRecord } from './state-machine.ts'
 
@@ -259,26 +268,11 @@ export const inviteEncoding: Encoder<Invite> = record<Invite>({
   )
 })
 
-const codeText = boundedText(64)
-const MAX_DETAIL_BYTES = 2_048
-assert(4 * MAX_DETAIL_BYTES <= MAX_RESULT_BYTES, 'the texts of a refusal fit a result')
 const detailText = boundedText(MAX_DETAIL_BYTES)
 
-/** Code, message, hint (empty for none), fields as JSON (empty for none). */
 const errorDetail: Encoder<ErrorDetail> = mapped(
-  record({ code: codeText, message: detailText, hint: detailText, json: detailText }),
-  {
-    into: textsOf,
-    from({ code, message, hint, json }) {
-      if (!isErrorCode(code)) throw new ProtocolError('an error of an unknown code')
-      return {
-        code,
-        message,
-        ...(hint === '' ? {} : { hint }),
-        ...(json === '' ? {} : { fields: fieldsOf(json) })
-      }
-    }
-  }
+  record({ code: boundedText(64), message: detailText, hint: detailText, json: detailText }),
+  { into: textsOf, from: detailOf }
 )
 
 const changeResults = boundedArray(
@@ -300,6 +294,38 @@ export const applyResultEncoding = tagged<ApplyResult>('result', {
   refused: { byte: 6, body: record({ error: errorDetail }) }
 })
 
+const keptResult = boundedBytes(MAX_RESULT_BYTES)
+
+/** Written out, because it is written with every transaction and may hold many. */
+const keptResults: Encoder<Session['results']> = {
+  preencode(state, results) {
+    assert(results.size <= MAX_SESSION_RESULTS, 'a session is bounded')
+    count.preencode(state, results.size)
+    for (const [sequence, result] of results) {
+      count.preencode(state, sequence)
+      keptResult.preencode(state, result)
+    }
+  },
+  encode(state, results) {
+    count.encode(state, results.size)
+    for (const [sequence, result] of results) {
+      count.encode(state, sequence)
+      keptResult.encode(state, result)
+    }
+  },
+  decode(state) {
+    const size = count.decode(state)
+    if (size > MAX_SESSION_RESULTS) throw new ProtocolError(`${size} results of one session`)
+    const results = new Map<number, Uint8Array>()
+    while (results.size < size) {
+      const sequence = count.decode(state)
+      if (results.has(sequence)) throw new ProtocolError('one request has two results')
+      results.set(sequence, keptResult.decode(state))
+    }
+    return results
+  }
+}
+
 /** How the database keeps a session. */
 export const sessionEncoding: Encoder<Session> = record<Session>({
   clientId,
@@ -307,63 +333,5 @@ export const sessionEncoding: Encoder<Session> = record<Session>({
   usedIndex: index,
   usedMs: count,
   lowWater: count,
-  results: mapped(
-    boundedArray(
-      record({ sequence: count, result: boundedBytes(MAX_RESULT_BYTES) }),
-      MAX_SESSION_RESULTS
-    ),
-    {
-      into: (results: Session['results']) =>
-        Array.from(results, ([sequence, result]) => ({ sequence, result })),
-      from: (items) => new Map(items.map(({ sequence, result }) => [sequence, result]))
-    }
-  )
+  results: keptResults
 })
-
-/**
- * Texts that fit. A refusal names keys, and a key with its control characters escaped is long: then
- * the message is cut, and the longest fields are left out.
- */
-function textsOf({ code, message, hint = '', fields = {} }: ErrorDetail) {
-  const kept = Object.entries(fields)
-  const isLong = byteLengthOf(kept) > MAX_DETAIL_BYTES
-  if (isLong) kept.sort(([, a], [, b]) => JSON.stringify(a).length - JSON.stringify(b).length)
-  while (byteLengthOf(kept) > MAX_DETAIL_BYTES) kept.pop()
-  const json = kept.length === 0 ? '' : JSON.stringify(Object.fromEntries(kept))
-  return { code, message: cut(message), hint: cut(hint), json }
-}
-
-function byteLengthOf(fields: readonly (readonly [string, unknown])[]): number {
-  return bytesOf(JSON.stringify(Object.fromEntries(fields))).byteLength
-}
-
-function cut(text: string): string {
-  const isLong = bytesOf(text).byteLength > MAX_DETAIL_BYTES
-  // a quarter: UTF-8 takes at most three bytes for one unit of a string
-  return isLong ? `${text.slice(0, MAX_DETAIL_BYTES / 4)}…` : text
-}
-
-type Fields = NonNullable<ErrorDetail['fields']>
-
-function fieldsOf(text: string): Fields {
-  const value = parseJson(text)
-  if (!isRecord(value)) throw new ProtocolError('error fields are an object')
-  return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => {
-      if (isPlain(field)) return [name, field]
-      throw new ProtocolError('error fields are plain values')
-    })
-  )
-}
-
-function isPlain(value: unknown): value is Fields[string] {
-  return value === null || ['string', 'number', 'boolean'].includes(typeof value)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new ProtocolError('error fields are JSON', { cause: error })
-  }
-}

@@ -176,7 +176,7 @@ export class MemoryStateMachine implements StateMachine {
     const answer = this.#sessions.begin(request, entry)
     if (answer !== null) return { result: answer, stateHash }
     const outcome = this.#carryOut(entry, decoded, stateHash)
-    this.#sessions.end(request, outcome.result)
+    this.#sessions.end(outcome.result)
     return outcome
   }
 

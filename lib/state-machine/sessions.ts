@@ -58,6 +58,10 @@ export interface SessionChanges {
 export class SessionTable {
   /** by hex of the client id; the least recently used first */
   readonly #sessions = new Map<string, LiveSession>()
+  /** the last of them */
+  #latest: LiveSession | null = null
+  /** the request that `begin` was asked about */
+  #latestRequest: { readonly session: LiveSession; readonly sequence: number } | null = null
   readonly #changed = new Set<LiveSession>()
   #gone: Index[] = []
   /** birth of the youngest session that was forgotten; never falls */
@@ -97,13 +101,14 @@ export class SessionTable {
     this.#use(key, session, at)
     this.#raise(session, answeredBelow)
     if (sequence < session.lowWater) return this.#refusal('answered')
+    this.#latestRequest = { session, sequence }
     const result = session.results.get(sequence)
     return result === undefined ? null : decode(applyResultEncoding, result)
   }
 
   /** What came of the request that `begin` has let through. */
-  end({ clientId, sequence }: RequestId, result: ApplyResult): void {
-    const session = present(this.#sessions.get(hexOf(clientId)), 'the session that has begun')
+  end(result: ApplyResult): void {
+    const { session, sequence } = present(this.#latestRequest, 'a request that has begun')
     assert(!session.results.has(sequence), 'a request has one result')
     const encoded = encode(applyResultEncoding, result)
     session.results.set(sequence, encoded)
@@ -128,10 +133,12 @@ export class SessionTable {
   #use(key: string, session: LiveSession, { index, timeMs }: Stamp): void {
     session.usedIndex = index
     session.usedMs = timeMs
+    this.#changed.add(session)
+    if (session === this.#latest) return
     // last in the order
+    this.#latest = session
     this.#sessions.delete(key)
     this.#sessions.set(key, session)
-    this.#changed.add(session)
     for (const oldest of this.#sessions.values()) {
       if (this.#sessions.size <= MAX_SESSIONS) break
       this.#forget(oldest)
@@ -142,11 +149,13 @@ export class SessionTable {
     const { results, lowWater: before } = session
     if (lowWater <= before) return
     session.lowWater = lowWater
-    const isFar = lowWater - before > results.size
-    const below = isFar
-      ? [...results.keys()].filter((sequence) => sequence < lowWater)
-      : Array.from({ length: lowWater - before }, (_, offset) => before + offset)
-    for (const sequence of below) this.#drop(session, sequence)
+    if (lowWater - before > results.size) {
+      for (const sequence of results.keys()) {
+        if (sequence < lowWater) this.#drop(session, sequence)
+      }
+      return
+    }
+    for (let sequence = before; sequence < lowWater; sequence++) this.#drop(session, sequence)
   }
 
   #drop({ results }: LiveSession, sequence: number): void {

@@ -207,7 +207,7 @@ export class SqliteStateMachine implements StateMachine {
         failure = error
         break
       }
-      const outcome = yield* this.#applyOnce(entry, decoded, progress)
+      const outcome = yield* this.#applyEntry(entry, decoded, progress)
       progress = outcome.progress
       results.push(outcome.result)
       byteCount += entry.payload.byteLength
@@ -220,19 +220,6 @@ export class SqliteStateMachine implements StateMachine {
     if (failure !== null) throw failure
     this.#maybeCheckpoint()
     return next
-  }
-
-  *#applyOnce(entry: Entry, decoded: DecodedEntry, before: Progress): Steps<Outcome> {
-    const request = requestOf(decoded)
-    if (request === null) return yield* this.#applyEntry(entry, decoded, before)
-    const answer = this.#sessions.begin(request, entry)
-    if (answer !== null) {
-      const applied = appliedAfter(before.applied, { entry, decoded }, before.applied.stateHash)
-      return { result: answer, progress: { ...before, applied } }
-    }
-    const outcome = yield* this.#applyEntry(entry, decoded, before)
-    this.#sessions.end(request, outcome.result)
-    return outcome
   }
 
   /** One row per session that took part, however many of its requests there were. */
@@ -249,18 +236,21 @@ export class SqliteStateMachine implements StateMachine {
   *#applyEntry(entry: Entry, decoded: DecodedEntry, before: Progress): Steps<Outcome> {
     let { trust } = before
     let { stateHash } = before.applied
-    let result: ApplyResult = { kind: 'none' }
+    const request = requestOf(decoded)
+    const answer = request === null ? null : this.#sessions.begin(request, entry)
+    let result: ApplyResult = answer ?? { kind: 'none' }
     if (decoded.kind === 'malformed') result = { kind: 'refused', error: decoded.error }
-    if (decoded.kind === 'control') {
+    if (decoded.kind === 'control' && answer === null) {
       const step = applyControl(trust, decoded.command, entry)
       trust = step.state
       result = step.result
     }
-    if (decoded.kind === 'write') {
+    if (decoded.kind === 'write' && answer === null) {
       const written = yield* this.#write(decoded.command, entry.index, stateHash)
       stateHash = written.stateHash
       result = written.result
     }
+    if (request !== null && answer === null) this.#sessions.end(result)
     yield 'slice'
     return {
       result,

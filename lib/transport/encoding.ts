@@ -11,19 +11,16 @@ import {
   boundedBytes,
   boundedText,
   boundedUint,
-  checked,
   decode,
   encode,
   fixedBytes,
-  mapped,
-  record,
-  strictBoolean,
-  tagged
+  strictBoolean
 } from '../encoding.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { isErrorCode, ProtocolError } from '../errors.ts'
 import { HASH_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../crypto.ts'
 import { MAX_INDEX, MAX_MEMBER_ADDRESSES, MAX_NAME_SIZE, MAX_TERM } from '../limits.ts'
+import { checked, mapped, record, tagged } from '../record.ts'
 import { configurationEncoding, nodeIdEncoding } from '../raft/encoding.ts'
 import type { JoinRequest, OwnHello, Welcome } from './transport.ts'
 

@@ -30,7 +30,7 @@ class Table extends SessionTable {
   next(request: RequestId, result: ApplyResult = DONE): boolean {
     this.index++
     const answer = this.begin(request, { index: this.index, timeMs: 0 })
-    if (answer === null) this.end(request, result)
+    if (answer === null) this.end(result)
     return answer === null
   }
 }
