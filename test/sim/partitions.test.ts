@@ -144,7 +144,7 @@ test(
 )
 
 test(
-  'a link that flaps for longer costs two voters at most a term each time, and no write',
+  'a link that flaps for longer costs two voters at most two terms each time, and no write',
   LIMIT,
   async (t) => {
     t.comment(`seed ${SEED}`)
