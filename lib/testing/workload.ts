@@ -4,6 +4,7 @@
 import { bytesOf } from '../encoding.ts'
 import { AspenError } from '../errors.ts'
 import type { Condition } from '../state-machine/command.ts'
+import { hold } from './core-oracles.ts'
 import { Dice } from './dice.ts'
 import { commandOf, History } from './history.ts'
 import type { GetOperation, HistoryChange, WriteOperation } from './history.ts'
@@ -86,7 +87,9 @@ export class Workload {
       this.#seen.set(key, got.item?.modRevision ?? 0)
       this.#world.note(`${process.name} got ${key} at ${got.revision}`)
     } catch (error) {
-      if (!process.isDead) call.failed(error)
+      if (process.isDead) return
+      checkRefusal(error)
+      call.failed(error)
     }
   }
 
@@ -110,6 +113,7 @@ export class Workload {
       this.#world.note(`${process.name} wrote ${written.revision}`)
     } catch (error) {
       if (process.isDead) return
+      checkRefusal(error)
       call.failed(error)
       const isUnknown = error instanceof AspenError && error.outcome === 'unknown'
       coverage.count(isUnknown ? 'unknownWrites' : 'refusedWrites')
@@ -154,4 +158,19 @@ export class Workload {
     }
     return life
   }
+}
+
+/** Whatever is done to a cluster, a client that asks properly is told nothing else. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'CONDITION_FAILED',
+  'OUTCOME_UNKNOWN',
+  'OVERLOADED',
+  'SESSION_EXPIRED',
+  'TIMEOUT',
+  'UNAVAILABLE'
+])
+
+function checkRefusal(error: unknown): void {
+  if (!(error instanceof AspenError)) throw error
+  hold(REFUSALS.has(error.code), 'E2', `a client is told ${error.code}: ${error.message}`)
 }
