@@ -129,7 +129,8 @@ test(
     t.is(again['already_running'], true)
     t.is(again['pid'], pid)
     for (const command of ['start', 'create']) {
-      const refusal = await refused('alder', [command, '--foreground'], { lab })
+      const isOnce = command === 'create'
+      const refusal = await refused('alder', [command, '--foreground'], { lab, isOnce })
       const expected = command === 'start' ? 'LOCKED' : 'DATA_DIR_TAKEN'
       isRefused(t, refusal, expected)
       if (command === 'start') t.is(refusal.exitCode, 73)
@@ -247,7 +248,7 @@ test('damaged and newer files of a node are refused, not replaced', LIMIT, async
     writeFileSync(path, text)
     const joining = ['join', ticket.trim(), '--timeout', '5s']
     for (const args of at === 0 ? [['start'], ['create'], joining] : [['start']]) {
-      const refusal = await refused('elm', args, { lab, isOnce: at > 0 })
+      const refusal = await refused('elm', args, { lab, isOnce: at > 0 || args !== joining })
       isRefused(t, refusal, 'DATA_DIR_UNUSABLE')
       t.ok(/node\.json .*damaged/.test(refusal.line), refusal.line)
     }
