@@ -221,21 +221,9 @@ test('an explicit port that is taken is refused, and another try succeeds', LIMI
   await lab.run('cedar', ['stop'])
 })
 
-test('a member’s directory without its log never starts: exit code 78', LIMIT, async (t) => {
-  await made('dogwood')
-  const log = join(lab.dataDir('dogwood'), 'log')
-  rmSync(log, { recursive: true })
-  for (const args of [['start'], ['start', '--foreground']]) {
-    const refusal = await refused('dogwood', args, { lab, isOnce: args.length === 1 })
-    isRefused(t, refusal, 'IDENTITY_WITHOUT_LOG')
-    t.is(refusal.exitCode, 78)
-  }
-  t.absent(existsSync(log), 'and no new log is begun')
-})
-
 test('damaged and newer files of a node are refused, not replaced', LIMIT, async (t) => {
-  await made('elm')
-  const path = join(lab.dataDir('elm'), 'node.json')
+  await made('dogwood')
+  const path = join(lab.dataDir('dogwood'), 'node.json')
   const good = readFileSync(path, 'utf8')
   const damages = [
     good.slice(0, good.length / 2),
@@ -248,34 +236,37 @@ test('damaged and newer files of a node are refused, not replaced', LIMIT, async
     writeFileSync(path, text)
     const joining = ['join', ticket.trim(), '--timeout', '5s']
     for (const args of at === 0 ? [['start'], ['create'], joining] : [['start']]) {
-      const refusal = await refused('elm', args, { lab, isOnce: at > 0 || args !== joining })
+      const refusal = await refused('dogwood', args, { lab, isOnce: at > 0 || args !== joining })
       isRefused(t, refusal, 'DATA_DIR_UNUSABLE')
       t.ok(/node\.json .*damaged/.test(refusal.line), refusal.line)
     }
     t.is(readFileSync(path, 'utf8'), text, 'left as it is')
   }
   writeFileSync(path, good.replace('"format": 1', '"format": 2'))
-  const newer = await refused('elm', ['start'], { lab })
+  const newer = await refused('dogwood', ['start'], { lab })
   isRefused(t, newer, 'FORMAT_NEWER')
   t.ok(/format 2.*up to 1.*newer aspen/.test(newer.line), newer.line)
   writeFileSync(path, good)
 
-  const key = join(lab.dataDir('elm'), 'node.key')
+  const key = join(lab.dataDir('dogwood'), 'node.key')
   const seed = readFileSync(key, 'utf8')
   writeFileSync(key, seed.slice(0, 20))
-  isRefused(t, await refused('elm', ['start'], { lab, isOnce: true }), 'DATA_DIR_UNUSABLE')
+  isRefused(t, await refused('dogwood', ['start'], { lab, isOnce: true }), 'DATA_DIR_UNUSABLE')
   writeFileSync(key, seed)
-  await lab.run('elm', ['start'])
-  t.is(await lab.run('elm', ['kv', 'get', 'mark', '--timeout', '20s']), MARK, 'as good as before')
-  await lab.run('elm', ['stop'])
+  await lab.run('dogwood', ['start'])
+  t.is(
+    await lab.run('dogwood', ['kv', 'get', 'mark', '--timeout', '20s']),
+    MARK,
+    'as good as before'
+  )
+  await lab.run('dogwood', ['stop'])
 })
 
 test(
   'a damaged record of the log is found before the node serves: exit code 9',
   LIMIT,
   async (t) => {
-    await made('fir')
-    const path = join(lab.dataDir('fir'), 'log', 'data.mdb')
+    const path = join(lab.dataDir('dogwood'), 'log', 'data.mdb')
     const bytes = readFileSync(path)
     let count = 0
     for (let at = bytes.indexOf(MARK); at !== -1; at = bytes.indexOf(MARK, at + 1)) {
@@ -285,14 +276,25 @@ test(
     t.ok(count > 0, 'the record is in the file')
     writeFileSync(path, bytes)
     for (const args of [['start'], ['start', '--foreground']]) {
-      const refusal = await refused('fir', args, { lab, isOnce: args.length > 1 })
+      const refusal = await refused('dogwood', args, { lab, isOnce: args.length > 1 })
       isRefused(t, refusal, 'CORRUPTED')
       t.is(refusal.exitCode, 9)
       t.ok(/entry \d+ does not match/.test(refusal.line), refusal.line)
     }
-    t.alike(await lab.settled(0, 'fir'), [])
+    t.alike(await lab.settled(0, 'dogwood'), [])
   }
 )
+
+test('a member’s directory without its log never starts: exit code 78', LIMIT, async (t) => {
+  const log = join(lab.dataDir('dogwood'), 'log')
+  rmSync(log, { recursive: true })
+  for (const args of [['start'], ['start', '--foreground']]) {
+    const refusal = await refused('dogwood', args, { lab, isOnce: args.length === 1 })
+    isRefused(t, refusal, 'IDENTITY_WITHOUT_LOG')
+    t.is(refusal.exitCode, 78)
+  }
+  t.absent(existsSync(log), 'and no new log is begun')
+})
 
 test('everything ends', LIMIT, async (t) => {
   await lab.close()

@@ -7,8 +7,8 @@ import test from 'brittle'
 import { MAX_HTTP_BODY_BYTES } from '../../lib/limits.ts'
 import type { Place } from './http.ts'
 import { ask, portOf, socketOf } from './http.ts'
+import { freePorts } from '../ports.ts'
 import { Lab } from './lab.ts'
-import { freePorts } from './ports.ts'
 
 const LIMIT = { timeout: 180_000 }
 const ROUTES = [

@@ -1,8 +1,8 @@
 // Nodes stop and start again, one or all: the cluster re-forms by itself from what it saved.
 
 import test from 'brittle'
+import { freePorts } from '../ports.ts'
 import { Lab } from './lab.ts'
-import { freePorts } from './ports.ts'
 
 const LIMIT = { timeout: 240_000 }
 const NAMES = ['alder', 'birch', 'cedar']

@@ -18,6 +18,7 @@ import { readRuntime } from '../../lib/node/places.ts'
 import { BootstrapNode } from '../../lib/transport/dht.ts'
 import type { Site } from './nodes.ts'
 import { openNode } from './nodes.ts'
+import { freePorts } from '../ports.ts'
 
 const LIMIT = { timeout: 60_000 }
 
@@ -136,9 +137,10 @@ test(
   async (t) => {
     const site = await siteOf(t)
     const portOf = (node: AspenNode): number => Number(new URL(node.status().api.http).port)
-    const first = await openNode(site, { kind: 'create' }, { name: 'a' })
-    const port = portOf(first)
-    t.is(first.opened.httpPortTaken, null)
+    // none of those that nodes of other tests take while nobody has it
+    const [port = 0] = await freePorts(1)
+    const first = await openNode(site, { kind: 'create' }, { name: 'a', httpPort: port })
+    t.alike([portOf(first), first.opened.httpPortTaken], [port, null])
     await first.close()
     const thief = createServer().listen(port, '127.0.0.1')
     await once(thief, 'listening')

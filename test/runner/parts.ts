@@ -14,7 +14,7 @@ interface Part {
 }
 
 /** What holds for every file that is of none of the slow parts. */
-const FAST: Part = { limitS: 120, fullLimitS: 300, jobs: 2 }
+const FAST: Part = { limitS: 120, fullLimitS: 300, jobs: 3 }
 
 /** Parts that run only when named, one after the other. */
 const SLOW_PARTS: ReadonlyMap<string, Part> = new Map([
