@@ -72,6 +72,7 @@ export function calmOptions(nodeCount: number, targetVoters: number): Simulation
     disk: {
       ...disk,
       writeMs: 1,
+      applyMs: 0,
       jitterMs: 0,
       stallMeanMs: null,
       failMeanMs: null,

@@ -38,6 +38,8 @@ export interface MachineParts {
   readonly targetVoters: number
   /** how long the next write to the log takes */
   readonly writeMs: () => number
+  /** how long the next entries take to be applied; no time at all when left out */
+  readonly applyMs?: () => number
   readonly instruments?: Instruments
 }
 
@@ -208,7 +210,7 @@ export class Machine {
 
   async #open(isFounder: boolean): Promise<Process> {
     const clusterId = present(this.clusterId, 'the cluster of a machine')
-    const { instruments, random, writeMs } = this.#parts
+    const { instruments, random, writeMs, applyMs } = this.#parts
     const { time, network } = this.#newNetwork()
     const process = new Process(this, time, network)
     const begin = genesis(clusterId)
@@ -232,7 +234,7 @@ export class Machine {
       genesis: begin,
       disk: this.stateDisk,
       onFailed,
-      defer: (fn) => time.soon(fn),
+      defer: (fn) => void time.start(applyMs?.() ?? 0, fn),
       ...(instruments?.shouldCheckpoint && { shouldCheckpoint: instruments.shouldCheckpoint })
     })
     const makeCore = instruments?.makeCore?.(process)

@@ -3,13 +3,25 @@
 // be healed are a quorum of the configuration, so that the run can end well.
 
 import type { Address } from '../address.ts'
+import { bytesOf } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
+import { encodeWrite } from '../state-machine/encoding.ts'
 import { isJoint, learnersOf, memberOf, votersOf } from '../raft/configuration.ts'
 import { Dice } from './dice.ts'
 import type { Machine, Process } from './machine.ts'
 import type { SimulationOptions } from './swarm.ts'
 import type { World } from './world.ts'
+
+/** The delete of a key that never is: it makes a log longer and changes nothing. */
+const NOISE = {
+  kind: ENTRY_KIND.write,
+  payload: encodeWrite(
+    { changes: [{ kind: 'delete', key: bytesOf('noise'), condition: null }] },
+    null
+  )
+}
 
 /** Machines that a run may have in all, those that are gone included. */
 const MAX_MACHINES = 12
@@ -99,7 +111,8 @@ export class Nemesis {
 
   /**
    * The leader is left alone, or in little company, for longer than an election takes, while clients go on
-   * to ask it, and an operator may: what it writes now, it will have to take back.
+   * to ask it, and an operator may: what it writes now, it will have to take back. When it comes back, the
+   * leader of the others may die, and it stands for election with what it has.
    */
   #strand(dice: Dice): void {
     const world = this.#world
@@ -113,11 +126,18 @@ export class Nemesis {
         .map((to): [Address, Address] => [from.address, to.address])
     )
     const { electionMaxMs } = world.timing
-    this.#cutFor(pairs, electionMaxMs * dice.between(1, 4))
+    const isOtherKilled = dice.chance(0.4)
+    this.#cutFor(pairs, electionMaxMs * dice.between(1, 2.5), () => {
+      const other = world.leader()
+      if (isOtherKilled && other !== null && !inside.has(other.machine)) world.kill(other)
+    })
     if (dice.chance(0.4)) this.#change(dice)
+    for (let left = dice.below(8); left > 0; left--) {
+      leader.assembly.replica.propose({ ...NOISE, onOutcome: () => {} })
+    }
   }
 
-  #cutFor(pairs: readonly [Address, Address][], ms: number): void {
+  #cutFor(pairs: readonly [Address, Address][], ms: number, onHealed = (): void => {}): void {
     const world = this.#world
     if (pairs.length === 0) return
     world.note(`cut ${pairs.length} ways`)
@@ -126,6 +146,7 @@ export class Nemesis {
     world.time.start(ms, () => {
       if (!world.isFaulty) return
       for (const [from, to] of pairs) this.#count(from, to, -1)
+      onHealed()
     })
   }
 

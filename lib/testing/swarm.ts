@@ -54,6 +54,8 @@ export interface DiskFaults {
   readonly failMeanMs: number | null
   readonly flipMeanMs: number | null
   readonly wipeMeanMs: number | null
+  /** how long applying takes at most */
+  readonly applyMs: number
   /** what is applied reaches the state machine's file */
   readonly checkpointChance: number
 }
@@ -108,7 +110,7 @@ export function drawOptions(seed: number): SimulationOptions {
     // many short lives find more than a few long ones; some things take long
     faultyMs: dice.between(3_000, 9_000) * scale * (dice.chance(0.04) ? 5 : 1),
     network: { ...network, ...drawStranding(seed, isCalm, scale) },
-    disk,
+    disk: { ...disk, ...drawApplying(seed, isCalm) },
     process: draw.process(scale),
     membership: draw.membership(scale),
     load: draw.load(scale)
@@ -118,6 +120,10 @@ export function drawOptions(seed: number): SimulationOptions {
 /** From a stream of its own, so that what else is drawn does not depend on it. */
 function drawStranding(seed: number, isCalm: boolean, scale: number) {
   return new Drawing(Dice.of(seed, 'stranding'), isCalm).stranding(scale)
+}
+
+function drawApplying(seed: number, isCalm: boolean) {
+  return new Drawing(Dice.of(seed, 'applying'), isCalm).applying()
 }
 
 /** Round trips with a write that fit the shortest election timeout. */
@@ -133,7 +139,10 @@ class Drawing {
   }
 
   /** Hurried nodes, on networks and disks that are fast enough for an election to be won at all. */
-  timingFactor(network: Pick<NetworkFaults, 'delayMs' | 'jitterMs'>, disk: DiskFaults): number {
+  timingFactor(
+    network: Pick<NetworkFaults, 'delayMs' | 'jitterMs'>,
+    disk: Pick<DiskFaults, 'writeMs' | 'jitterMs'>
+  ): number {
     const [isOn, factor] = [this.#dice.chance(0.2), this.#dice.scale(0.1, 1)]
     const roundMs = 2 * (network.delayMs + network.jitterMs) + disk.writeMs + disk.jitterMs
     const least = (MIN_ROUNDS * roundMs) / TIMING.lan.electionMinMs
@@ -172,11 +181,15 @@ class Drawing {
     }
   }
 
+  applying(): Pick<DiskFaults, 'applyMs'> {
+    return { applyMs: this.#chance(0.4, 1, 300) }
+  }
+
   stranding(scale: number): Pick<NetworkFaults, 'strandMeanMs'> {
     return { strandMeanMs: this.#mean(0.5, 1_500 * scale, 8_000 * scale) }
   }
 
-  disk(scale: number): DiskFaults {
+  disk(scale: number): Omit<DiskFaults, 'applyMs'> {
     const dice = this.#dice
     const writeMs = dice.scale(0.1, 20)
     return {
@@ -219,7 +232,7 @@ class Drawing {
       clientCount: 1 + dice.below(8),
       keyCount: 1 + dice.below(6),
       thinkMs: dice.scale(20, 1_000) * scale,
-      timeoutMs: dice.scale(200, 5_000) * scale,
+      timeoutMs: dice.scale(200, 20_000) * scale,
       readShare: dice.between(0.1, 0.7),
       staleShare: dice.between(0, 0.3),
       conditionalShare: dice.between(0, 0.5),

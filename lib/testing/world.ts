@@ -80,6 +80,7 @@ export class World {
     const count = this.machines.length + 1
     const name = `n${count}`
     const disk = Dice.of(this.options.seed, `disk ${name}`)
+    const applying = Dice.of(this.options.seed, `apply ${name}`)
     const machine: Machine = new Machine(
       {
         name,
@@ -90,6 +91,7 @@ export class World {
         timing: this.timing,
         targetVoters: this.options.targetVoters,
         writeMs: () => this.#writeMs(machine, disk),
+        applyMs: () => this.options.disk.applyMs * applying.unit(),
         instruments: this.#instruments
       },
       kept
