@@ -59,18 +59,25 @@ const ABSENT: KeyState = {
 
 /** `owned` are the revisions of which somebody knows which write they are: no other write has one of them. */
 export function keyModelOf(owned: ReadonlySet<Revision>): Model<KeyState, KeyOperation> {
-  const pinned: Pin = (state, revision) => {
-    const isOthers = state.modRevision === UNSEEN && owned.has(revision)
-    return isOthers ? undefined : pinnedAt(state, revision)
+  const known: Known = {
+    pinned(state, revision) {
+      const isOthers = state.modRevision === UNSEEN && owned.has(revision)
+      return isOthers ? undefined : pinnedAt(state, revision)
+    },
+    nextUnseen(revision) {
+      let next = revision + 1
+      while (owned.has(next)) next++
+      return next
+    }
   }
   return {
     init: () => ABSENT,
     step(state, operation) {
       switch (operation.kind) {
         case 'write':
-          return afterWrite(state, operation, pinned)
+          return afterWrite(state, operation, known)
         case 'failed':
-          return afterFailed(state, operation, pinned)
+          return afterFailed(state, operation, known)
         case 'get':
           return afterGet(state, operation)
         default:
@@ -82,13 +89,18 @@ export function keyModelOf(owned: ReadonlySet<Revision>): Model<KeyState, KeyOpe
   }
 }
 
-/** The state when its modRevision is known to be `revision`; undefined when it cannot be. */
-type Pin = (state: KeyState, revision: Revision) => KeyState | undefined
+/** What the revisions of all writes that somebody saw say about those that nobody saw. */
+interface Known {
+  /** the state when its modRevision is known to be `revision`; undefined when it cannot be */
+  readonly pinned: (state: KeyState, revision: Revision) => KeyState | undefined
+  /** the first one behind `revision` that such a write can have */
+  readonly nextUnseen: (revision: Revision) => Revision
+}
 
 function afterWrite(
   state: KeyState,
   { change, revision, previousRevision }: KeyOperation & { readonly kind: 'write' },
-  pinned: Pin
+  { pinned, nextUnseen }: Known
 ): KeyState | undefined {
   const { condition } = change
   const told = previousRevision === null ? state : pinned(state, previousRevision)
@@ -97,7 +109,7 @@ function afterWrite(
     condition === null || told === undefined ? told : pinned(told, expectedRevision(condition))
   if (before === undefined || (revision !== null && revision <= before.reached)) return undefined
   const isAbsent = before.modRevision === 0
-  const reached = revision ?? before.reached + 1
+  const reached = revision ?? nextUnseen(before.reached)
   if (change.kind === 'delete') {
     return isAbsent && revision === null ? undefined : { ...ABSENT, reached }
   }
@@ -132,7 +144,7 @@ function afterGet(
 function afterFailed(
   state: KeyState,
   { expected, found }: KeyOperation & { readonly kind: 'failed' },
-  pinned: Pin
+  { pinned }: Known
 ): KeyState | undefined {
   if (expected === null) return undefined
   if (found === null) return state.modRevision === expected ? undefined : state

@@ -132,7 +132,8 @@ class Run {
     const leaders = running.filter((one) => one.assembly.replica.status.role === 'leader')
     const [leader] = leaders
     if (leader === undefined || leaders.length > 1) return `${leaders.length} nodes lead`
-    const { term, commitIndex, configuration } = leader.assembly.replica.status
+    const { term, commitIndex, lastIndex, configuration } = leader.assembly.replica.status
+    if (commitIndex + maxLag < lastIndex) return `${commitIndex} of ${lastIndex} are committed`
     for (const { name, machine, assembly } of running) {
       const { status, appliedIndex } = assembly.replica
       if (status.term !== term) return `${name} is in term ${status.term}, not ${term}`
@@ -188,7 +189,7 @@ const AGREEMENT_TIMEOUTS = 20
 /** Entries that a node may be behind while clients write. */
 const AGREEMENT_LAG = 20
 /** Steps of the general checker for one key of one run. */
-const STEP_BUDGET = 200_000
+const STEP_BUDGET = 1_000_000
 
 /** The code under test has failed where nobody catches: in a promise, or behind a library's callback. */
 class Rejection {
