@@ -133,7 +133,8 @@ class Run {
     const [leader] = leaders
     if (leader === undefined || leaders.length > 1) return `${leaders.length} nodes lead`
     const { term, commitIndex, lastIndex, configuration } = leader.assembly.replica.status
-    if (commitIndex + maxLag < lastIndex) return `${commitIndex} of ${lastIndex} are committed`
+    const isQuiet = maxLag === 0
+    if (isQuiet && commitIndex < lastIndex) return `${commitIndex} of ${lastIndex} are committed`
     for (const { name, machine, assembly } of running) {
       const { status, appliedIndex } = assembly.replica
       if (status.term !== term) return `${name} is in term ${status.term}, not ${term}`
