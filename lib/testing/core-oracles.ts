@@ -68,6 +68,8 @@ export class CoreOracles {
   readonly #hashes: Map<Term, Uint8Array>[] = []
   /** hash by index: what any node ever committed (I3, I4) */
   readonly #committed: Uint8Array[] = []
+  /** by index: the term in which it was first known to be committed (I3) */
+  readonly #commitTerms: Term[] = []
   /** who voted for whom (I1, I7) */
   readonly #votes: VoteRecord
   /** what each core last said of when it wants to be called (I11) */
@@ -196,7 +198,8 @@ export class CoreOracles {
     this.#checkElected(core, before, after.term)
     this.#parts.count('elections')
     if (isJoint(before.configuration)) this.#parts.count('jointElections')
-    const last = this.#committed.length
+    // votes may arrive when later terms have committed more: that leader owes what was committed before
+    const last = this.#commitTerms.findLastIndex((term) => term < after.term) + 1
     if (last === 0) return
     const id = core.idAt(last)
     const isThere = id !== null && b4a.equals(id.hash, present(this.#committed[last - 1], 'a hash'))
@@ -235,6 +238,7 @@ export class CoreOracles {
       const id = core.idAt(index)
       hold(id !== null, 'I4', `node ${core.id} commits entry ${index}, which it does not hold`)
       const known = (this.#committed[index - 1] ??= id.hash)
+      this.#commitTerms[index - 1] ??= after.term
       hold(b4a.equals(known, id.hash), 'I4', `two committed entries ${index}`)
     }
     const isOwn = before.role === 'leader' && before.term === after.term
