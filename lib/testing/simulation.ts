@@ -88,12 +88,12 @@ class Run {
     this.#workload.start()
     await this.#pass(() => false, world.options.faultyMs)
     this.#nemesis.heal()
-    await this.#agree('with clients', AGREEMENT_LAG)
+    await this.#agree('with clients', false)
     this.#workload.stop()
     const patienceMs = world.options.load.timeoutMs + PATIENCE_MS
     const isIdle = await this.#pass(() => this.#workload.activeCount === 0, patienceMs)
     if (!isIdle) throw new Violation('E1', `${this.#workload.activeCount} requests never ended`)
-    await this.#agree('at the end', 0)
+    await this.#agree('at the end', true)
     await this.#probe()
     this.#judge()
     for (const process of world.running()) process.kill()
@@ -107,10 +107,10 @@ class Run {
     return condition()
   }
 
-  async #agree(when: string, maxLag: number): Promise<void> {
+  async #agree(when: string, isQuiet: boolean): Promise<void> {
     let reason: string | null = null
     const isAgreed = (): boolean => {
-      reason = this.#disagreement(maxLag)
+      reason = this.#disagreement(isQuiet)
       return reason === null
     }
     const { electionMaxMs, linkTimeoutMs } = this.#world.timing
@@ -120,7 +120,7 @@ class Run {
   }
 
   /** What keeps the nodes that can run from being of one mind, or null. */
-  #disagreement(maxLag: number): string | null {
+  #disagreement(isQuiet: boolean): string | null {
     const world = this.#world
     const running = world.running()
     const absent = world.machines.find(
@@ -133,7 +133,6 @@ class Run {
     const [leader] = leaders
     if (leader === undefined || leaders.length > 1) return `${leaders.length} nodes lead`
     const { term, commitIndex, lastIndex, configuration } = leader.assembly.replica.status
-    const isQuiet = maxLag === 0
     if (isQuiet && commitIndex < lastIndex) return `${commitIndex} of ${lastIndex} are committed`
     for (const { name, machine, assembly } of running) {
       const { status, appliedIndex } = assembly.replica
@@ -142,7 +141,7 @@ class Run {
       if (!isLinked) return `${name} has no link to the leader`
       const isMember = configuration.members.some(({ id }) => id === machine.id)
       if (!isMember) return `${name} is no member`
-      if (appliedIndex + maxLag < commitIndex) return `${name} has applied ${appliedIndex}`
+      if (isQuiet && appliedIndex < commitIndex) return `${name} has applied ${appliedIndex}`
     }
     return null
   }
@@ -150,12 +149,13 @@ class Run {
   /** Every node takes a write and reads it back, linearizably. */
   async #probe(): Promise<void> {
     const { time } = this.#world
+    const patience = { timeoutMs: PATIENCE_MS }
     for (const { name, assembly } of this.#world.running()) {
       const { kv } = assembly.service
       const key = bytesOf('probe')
       const change = { kind: 'put', key, value: bytesOf(name), condition: null } as const
-      const probe = kv.write({ changes: [change] }).then(() => kv.get(key))
-      const { item } = await time.settled(probe, PATIENCE_MS).catch((error: unknown) => {
+      const probe = kv.write({ changes: [change] }, patience).then(() => kv.get(key, patience))
+      const { item } = await time.settled(probe, 2 * PATIENCE_MS + 1).catch((error: unknown) => {
         throw new Violation(
           'E1',
           `${name} does not answer a healed cluster's client: ${String(error)}`
@@ -187,8 +187,6 @@ class Run {
 /** How long the healed cluster may take, beside a number of election timeouts. */
 const PATIENCE_MS = 60_000
 const AGREEMENT_TIMEOUTS = 20
-/** Entries that a node may be behind while clients write. */
-const AGREEMENT_LAG = 20
 /** Steps of the general checker for one key of one run. */
 const STEP_BUDGET = 1_000_000
 
