@@ -50,7 +50,7 @@ test(
       await sleep(randomBelow(random, 200))
       await lab.kill(victim)
       await sleep(randomBelow(random, 500))
-      await lab.run(victim, ['start', '--timing', 'lan'])
+      await restart(lab, victim)
     }
     const before = ledger.acknowledgedCount
     await waitFor(
@@ -68,6 +68,17 @@ test(
     t.is(wrongCount, 0, 'every node has the last acknowledged write of every key, or a later try')
   }
 )
+
+/** In the foreground, without a command beside it; resolves when the node answers. */
+async function restart(lab: Lab, machine: string): Promise<void> {
+  const child = lab.start(machine, ['start', '--foreground'])
+  child.stdout?.resume()
+  child.stderr?.resume()
+  await waitFor(`${machine} to answer`, async () => {
+    const status = await lab.status(machine).catch(() => null)
+    return status?.pid === child.pid
+  })
+}
 
 /** One key, one serial after the other; what is unknown is remembered and not repeated. */
 async function write(
