@@ -13,6 +13,7 @@ import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { Rarity } from './coverage.ts'
 import { LogMirror } from './log-mirror.ts'
+import { ReadRecord } from './read-record.ts'
 import { VoteRecord } from './vote-record.ts'
 
 /** A broken invariant: the run has failed. */
@@ -82,8 +83,7 @@ export class CoreOracles {
   readonly #durableTerms = new Map<NodeId, Term>()
   /** what each node last acknowledged to the leader of which term: the memory of the amnesia guard */
   readonly #acknowledged = new Map<NodeId, { readonly term: Term; readonly index: Index }>()
-  /** reads not answered yet → what was committed when they came */
-  readonly #reads = new Map<string, Index>()
+  readonly #reads = new ReadRecord()
 
   constructor(parts: CoreOraclesParts) {
     this.#parts = parts
@@ -112,7 +112,7 @@ export class CoreOracles {
 
   /** A read is asked before its step, so that what the step commits does not count. */
   beforeStep(core: ObservedCore, event: Event): void {
-    if (event.kind === 'read') this.#reads.set(readName(core, event.ref), this.#committed.length)
+    if (event.kind === 'read') this.#reads.ask(core, event.ref, this.#committed.length)
   }
 
   afterStep(step: Step): void {
@@ -132,7 +132,7 @@ export class CoreOracles {
       checkUnchanged(step, this.#deadlines.get(core.id))
     }
     this.#deadlines.set(core.id, effects.deadlineMs)
-    for (const { ref, index } of effects.reads) this.#checkRead(core, ref, index)
+    this.#checkReads(step)
   }
 
   /** At the moment when a message leaves (I7). */
@@ -279,12 +279,15 @@ export class CoreOracles {
     hold(isNeighbour, 'I9', `quorums before and after entry ${last.index} need not intersect`)
   }
 
-  #checkRead(core: ObservedCore, ref: number, index: Index): void {
-    const name = readName(core, ref)
-    const floor = present(this.#reads.get(name), 'an asked read')
-    this.#reads.delete(name)
-    hold(index >= floor, 'E2', `a read at ${index} misses what was committed before it: ${floor}`)
-    this.#parts.count('linearizableReads')
+  #checkReads(step: Step): void {
+    const { core, before, after, effects } = step
+    this.#reads.see(core, after.term, step)
+    const choices = [activeSets(before.configuration), activeSets(after.configuration)]
+    for (const read of effects.reads) {
+      const fault = this.#reads.confirm(core, read, choices)
+      hold(fault === null, 'E2', fault ?? '')
+      this.#parts.count('linearizableReads')
+    }
   }
 
   #checkAnswer(
@@ -363,10 +366,6 @@ function checkContiguous({ previousIndex, entries }: Message & { kind: 'append' 
 
 function lastSent({ previousIndex, entries }: Message & { kind: 'append' }): Index {
   return previousIndex + entries.length
-}
-
-function readName({ id, boot }: ObservedCore, ref: number): string {
-  return `${id}/${boot}/${ref}`
 }
 
 /** Written out again: an oracle that shares the code under test shares its faults. */

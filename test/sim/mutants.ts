@@ -11,6 +11,7 @@ import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { endWithThisProcess } from './mutant-process.ts'
 import { parseMutant } from './mutant.ts'
 import type { Mutant } from './mutant.ts'
 import { runMutant } from './mutant-run.ts'
@@ -101,4 +102,5 @@ function usage(message: string): never {
   process.exit(2)
 }
 
+endWithThisProcess()
 await main()
