@@ -3,78 +3,30 @@
 // a node of the simulator.
 
 import type { Address } from '../address.ts'
-import type { Clock, Timers } from '../clock.ts'
 import { Admission } from '../cluster/admission.ts'
 import { LeaderDuties } from '../cluster/leader-duties.ts'
 import { LeaderLink } from '../cluster/leader-link.ts'
 import { inviteTopics, memberTopic, wantedPeers } from '../cluster/peers.ts'
 import { SelfDescription } from '../cluster/self-description.ts'
 import { ClusterTrust } from '../cluster/trust.ts'
-import type { KeyPair } from '../crypto.ts'
-import type { AspenError } from '../errors.ts'
-import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
-import type { RaftOptions, Restored } from '../raft/core.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
-import type { Timing } from '../raft/timing.ts'
-import type { Random } from '../random.ts'
-import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { Replica } from '../replica/replica.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
 import { KeyValueStore } from '../service/key-value-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
-import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
+import type { ApplyResult } from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
-import type { Network } from '../transport/network.ts'
-import type { Transport, Welcome } from '../transport/transport.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { AssemblyParts } from './assembly-parts.ts'
 import { handOver } from './hand-over.ts'
 import { StatusLog } from './status-log.ts'
-
-/** What the assembly says about itself, for the log; `lib/node` writes it with pino. */
-export interface EventLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
-
-export interface AssemblyParts {
-  readonly clusterId: Uint8Array
-  readonly id: NodeId
-  readonly keyPair: KeyPair
-  readonly name: string
-  readonly version: string
-  /** 16 random bytes of this process */
-  readonly instance: Uint8Array
-  /** what this node was told when it joined; null for the founder */
-  readonly welcome: Welcome | null
-  /** for tickets; empty on the public DHT */
-  readonly bootstrap: readonly Address[]
-  readonly targetVoters: number
-  readonly timing: Timing
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly random: Random
-  readonly log: LogStore
-  readonly restored: RestoredLog
-  readonly stateMachine: StateMachine
-  readonly network: Network
-  readonly events: EventLog
-  /** by hex of the public key */
-  readonly savedAddresses: ReadonlyMap<string, readonly Address[]>
-  readonly onAddress: (publicKey: Uint8Array, address: Address) => void
-  readonly onFailed: (error: AspenError) => void
-  /** shown in the status */
-  readonly dataDir: string
-  readonly pid: number
-  /** a simulator watches the core and the transport, or replaces them; `Raft` and `Links` when absent */
-  readonly makeCore?: (options: RaftOptions, restored: Restored) => ConsensusCore
-  readonly makeTransport?: (options: LinksOptions) => Transport
-}
 
 export class Assembly {
   readonly service: NodeService
