@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly ticket: string | null
   readonly logger: NodeOptions['logger']
   readonly reporter: NodeReporter
+  /** for tests of crashes; no command gives one */
+  readonly onBoundary?: NodeOptions['onBoundary']
 }
 
 /** Runs the node to its end. @returns the exit code of the process */
@@ -56,7 +58,8 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
     httpPort: launch.httpPort,
     timing: launch.timing,
     logger,
-    onProgress: (progress) => reporter.progress(progress)
+    onProgress: (progress) => reporter.progress(progress),
+    onBoundary: options.onBoundary
   })
   const node = await Promise.race([opening, signals.first])
   // half-made is a state that the same command goes on from

@@ -114,6 +114,7 @@ const status = shape<Status>({
   term: whole,
   commit_index: whole,
   applied_index: whole,
+  state_hash: text,
   voters: listOf(whole),
   learners: listOf(whole),
   state: oneOf('healthy', 'degraded', 'no_quorum', 'joining'),

@@ -10,12 +10,14 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { assert } from '../assert.ts'
+import type { OnBoundary } from '../boundary.ts'
 import { equalSecret } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { StorageError } from '../errors.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
 import type { LogState } from './encoding.ts'
 import { encodeEntry, encodeState, indexKey, STORAGE_EPOCH_BYTES } from './encoding.ts'
 import type { LogEnvironment } from './lmdb-environment.ts'
@@ -43,12 +45,15 @@ export interface LmdbLogStoreOptions {
   readonly onFailed: (error: AspenError) => void
   /** for the storage epoch of a new log */
   readonly random: Random
+  /** for tests of crashes */
+  readonly onBoundary?: OnBoundary | undefined
 }
 
 export class LmdbLogStore implements LogStore {
   readonly #environment: LogEnvironment
   readonly #tail: LogTail
   readonly #onFailed: (error: AspenError) => void
+  readonly #onBoundary: OnBoundary | undefined
   /** as last handed to lmdb; the next write's sequence follows it */
   #state: LogState
   /** accepted, not handed to lmdb yet */
@@ -59,10 +64,11 @@ export class LmdbLogStore implements LogStore {
   #status: 'open' | 'failed' | 'closed' = 'open'
   #closing: Promise<void> | null = null
 
-  private constructor(environment: LogEnvironment, state: LogState, onFailed: OnFailed) {
+  private constructor(environment: LogEnvironment, state: LogState, options: Reporting) {
     this.#environment = environment
     this.#state = state
-    this.#onFailed = onFailed
+    this.#onFailed = options.onFailed
+    this.#onBoundary = options.onBoundary
     this.#tail = new LogTail(state, (index) => this.#idOf(index))
   }
 
@@ -73,7 +79,7 @@ export class LmdbLogStore implements LogStore {
    * IDENTITY_WITHOUT_LOG, OPEN_DATABASE, IO_ERROR, NO_SPACE
    */
   static async open(options: LmdbLogStoreOptions): Promise<OpenedLog<LmdbLogStore>> {
-    const { directory, mustExist = false } = options
+    const { directory, mustExist = false, onBoundary } = options
     if (mustExist && !existsSync(directory)) throw identityWithoutLog()
     const environment = openEnvironment(directory)
     try {
@@ -88,9 +94,14 @@ export class LmdbLogStore implements LogStore {
         boot: previous.boot + 1,
         sequence: previous.sequence + 1
       }
+      onBoundary?.('log.boot.begin')
       await commit(environment, state, [])
-      if (found === null) syncDirectory(directory)
-      return { store: new LmdbLogStore(environment, state, options.onFailed), restored }
+      onBoundary?.('log.boot.durable')
+      if (found === null) {
+        syncDirectory(directory)
+        onBoundary?.('log.directory.durable')
+      }
+      return { store: new LmdbLogStore(environment, state, options), restored }
     } catch (error) {
       await environment.root.close()
       throw error
@@ -178,6 +189,7 @@ export class LmdbLogStore implements LogStore {
     const group = this.#queue
     this.#queue = []
     const changes = this.#changesOf(group)
+    this.#cross(group, 'begin')
     try {
       await commit(this.#environment, this.#state, changes)
     } catch (error) {
@@ -186,6 +198,7 @@ export class LmdbLogStore implements LogStore {
       return
     }
     this.#commit = null
+    this.#cross(group, 'durable')
     this.#maybeScheduleCommit()
     for (const _ of group) this.#tail.settle().onDurable()
   }
@@ -214,6 +227,12 @@ export class LmdbLogStore implements LogStore {
     return changes
   }
 
+  /** Says what of the group is about to be written, or is durable. */
+  #cross(group: readonly PendingWrite[], step: 'begin' | 'durable'): void {
+    if (this.#onBoundary === undefined) return
+    for (const kind of kindsOf(group)) this.#onBoundary(`log.${kind}.${step}`)
+  }
+
   #fail(error: StorageError): void {
     assert(this.#status === 'open', 'a store fails once')
     this.#status = 'failed'
@@ -223,10 +242,25 @@ export class LmdbLogStore implements LogStore {
   }
 }
 
-type OnFailed = (error: AspenError) => void
+type Reporting = Pick<LmdbLogStoreOptions, 'onFailed' | 'onBoundary'>
+type WriteKind = (typeof WRITE_KINDS)[number]
 
 /** How long lmdb may take to say why a commit failed. */
 const REASON_DEADLINE_MS = 1_000
+
+/** What a group of writes holds. */
+function kindsOf(group: readonly PendingWrite[]): readonly WriteKind[] {
+  const entries = group.flatMap((write) => write.entries)
+  const has: Readonly<Record<WriteKind, boolean>> = {
+    hardState: group.some(({ hardState }) => hardState !== null),
+    truncation: group.some(({ truncateFrom }) => truncateFrom !== null),
+    configuration: entries.some(({ kind }) => kind === ENTRY_KIND.configuration),
+    entries: entries.length > 0
+  }
+  return WRITE_KINDS.filter((kind) => has[kind])
+}
+
+const WRITE_KINDS = ['hardState', 'truncation', 'configuration', 'entries'] as const
 
 function newState(options: LmdbLogStoreOptions): LogState {
   return {

@@ -27,6 +27,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { OnBoundary } from '../boundary.ts'
 import type { KeyPair } from '../crypto.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
@@ -57,16 +58,18 @@ function lockPath(dataDir: string): string {
 export class DataDirectory {
   readonly path: string
   readonly #lock: { release(): void }
+  readonly #onBoundary: OnBoundary | undefined
 
-  private constructor(path: string, lock: { release(): void }) {
+  private constructor(path: string, lock: { release(): void }, onBoundary: OnBoundary | undefined) {
     this.path = path
     this.#lock = lock
+    this.#onBoundary = onBoundary
   }
 
   /** @throws ConfigError DATA_DIR_UNUSABLE; StorageError LOCKED */
-  static open(path: string): DataDirectory {
+  static open(path: string, onBoundary?: OnBoundary): DataDirectory {
     makePrivate(path)
-    return new DataDirectory(path, acquireLock(lockPath(path), LOCK_WAIT_MS))
+    return new DataDirectory(path, acquireLock(lockPath(path), LOCK_WAIT_MS), onBoundary)
   }
 
   get logDir(): string {
@@ -85,7 +88,7 @@ export class DataDirectory {
   keyPair(random: Random): KeyPair {
     const path = join(this.path, 'node.key')
     if (!existsSync(path)) {
-      writeDurably(path, `${hexOf(randomBytes(random, SEED_BYTES))}\n`)
+      this.#writeDurably('node.key', `${hexOf(randomBytes(random, SEED_BYTES))}\n`)
     }
     const seed = bytesFromHex(readText(path).trim(), SEED_BYTES)
     if (seed !== null) return keyPairFromSeed(seed)
@@ -105,7 +108,7 @@ export class DataDirectory {
     const known = existsSync(path) ? readText(path).trim() : ''
     if (bytesFromHex(known, TOKEN_BYTES) !== null) return known
     const token = hexOf(randomBytes(random, TOKEN_BYTES))
-    writeDurably(path, `${token}\n`)
+    this.#writeDurably('api.token', `${token}\n`)
     return token
   }
 
@@ -119,13 +122,16 @@ export class DataDirectory {
   }
 
   /** @throws StorageError NO_SPACE, IO_ERROR */
-  writeJson(name: JsonFile, value: object): void {
-    writeDurably(join(this.path, name), textOfJson(value))
+  writeJson(name: Exclude<JsonFile, 'peers.json'>, value: object): void {
+    this.#writeDurably(name, textOfJson(value))
   }
 
   /** Written without waiting for the disk: whole or the old one, and lost with the power. @throws as writeJson */
-  writeHint(name: JsonFile, value: object): void {
-    replaceFile(join(this.path, name), textOfJson(value), false)
+  writeHint(name: 'peers.json', value: object): void {
+    const onStep = (step: Step): void => {
+      if (step === 'written' || step === 'renamed') this.#onBoundary?.(`file.${name}.${step}`)
+    }
+    replaceFile(join(this.path, name), { text: textOfJson(value), isDurable: false, onStep })
   }
 
   removeRuntime(): void {
@@ -134,6 +140,12 @@ export class DataDirectory {
 
   close(): void {
     this.#lock.release()
+  }
+
+  /** After a crash the file is the old or the new one, and after the call the new one. */
+  #writeDurably(name: DurableFile, text: string): void {
+    const onStep = (step: Step): void => this.#onBoundary?.(`file.${name}.${step}`)
+    replaceFile(join(this.path, name), { text, isDurable: true, onStep })
   }
 }
 
@@ -197,21 +209,31 @@ function readText(path: string): string {
   }
 }
 
-/** After a crash the file is the old or the new one, and after the call the new one. */
-function writeDurably(path: string, text: string): void {
-  replaceFile(path, text, true)
+type DurableFile = Exclude<JsonFile, 'peers.json'> | 'node.key' | 'api.token'
+type Step = 'written' | 'synced' | 'renamed' | 'durable'
+
+interface Replacement {
+  readonly text: string
+  readonly isDurable: boolean
+  readonly onStep: (step: Step) => void
 }
 
 /** Temporary file, fsync, rename, fsync of the folder. */
-function replaceFile(path: string, text: string, isDurable: boolean): void {
+function replaceFile(path: string, { text, isDurable, onStep }: Replacement): void {
   const temporary = `${path}.tmp`
   try {
     withFile(temporary, 'w', (file) => {
       writeFileSync(file, text)
-      if (isDurable) fsyncSync(file)
+      onStep('written')
+      if (!isDurable) return
+      fsyncSync(file)
+      onStep('synced')
     })
     renameSync(temporary, path)
-    if (isDurable) withFile(dirname(path), 'r', fsyncSync)
+    onStep('renamed')
+    if (!isDurable) return
+    withFile(dirname(path), 'r', fsyncSync)
+    onStep('durable')
   } catch (error) {
     throw writeFailed(path, error)
   }

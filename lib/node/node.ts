@@ -112,7 +112,7 @@ export class AspenNode implements NodeApi {
 
 /** Steps 1 to 4. */
 async function openPremises(options: NodeOptions, ending: Ending): Promise<Premises> {
-  const directory = DataDirectory.open(options.dataDir)
+  const directory = DataDirectory.open(options.dataDir, options.onBoundary)
   ending.add(() => directory.close())
   // of a process that was killed: nobody must signal its number
   directory.removeRuntime()
@@ -166,7 +166,7 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
     opened?.fail()
     ending.fail(error)
   }
-  const stores = await openStores(premises, fail)
+  const stores = await openStores(premises, { onFailed: fail, onBoundary: options.onBoundary })
   const { name, bootstrap, timing } = plan
   const addressed = { name, bootstrap, timing, udpPort: network.port }
   const membership = { ...premises.membership, ...addressed }

@@ -1,5 +1,6 @@
 // The parts of a real node, opened with real ports: network, stores, assembly, API.
 
+import type { OnBoundary } from '../boundary.ts'
 import { systemClock, systemTimers } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
@@ -62,10 +63,13 @@ export interface Stores {
   readonly stateMachine: StateMachine
 }
 
-export async function openStores(
-  premises: Premises,
-  onFailed: (error: AspenError) => void
-): Promise<Stores> {
+/** Who hears of what the stores do. */
+export interface StoreReporting {
+  readonly onFailed: (error: AspenError) => void
+  readonly onBoundary: OnBoundary | undefined
+}
+
+export async function openStores(premises: Premises, reporting: StoreReporting): Promise<Stores> {
   const { directory, membership, plan, ending, keyPair, network } = premises
   const begin = genesis(membership.clusterId)
   const opened = await LmdbLogStore.open({
@@ -73,7 +77,7 @@ export async function openStores(
     genesis: begin,
     mustExist: plan.kind === 'run' && membership.state === 'member',
     random: systemRandom,
-    onFailed
+    ...reporting
   })
   ending.add(() => opened.store.close())
   const founder = { clusterId: membership.clusterId, keyPair, addresses: network.addresses() }
@@ -86,7 +90,7 @@ export async function openStores(
     genesis: begin,
     clock: systemClock,
     timers: systemTimers,
-    onFailed
+    ...reporting
   })
   ending.add(() => stateMachine.close())
   return { log: opened.store, restored, stateMachine }

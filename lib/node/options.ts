@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino'
 import type { Address } from '../address.ts'
+import type { OnBoundary } from '../boundary.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
 
@@ -29,6 +30,8 @@ export interface NodeOptions {
   readonly timing: TimingProfile | null
   readonly logger: Logger
   readonly onProgress: (progress: Progress) => void
+  /** for tests of crashes; the program never gives one */
+  readonly onBoundary?: OnBoundary | undefined
 }
 
 /** Told while a node opens. */

@@ -10,7 +10,7 @@ import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { NodeRecord, StateMachine } from '../state-machine/state-machine.ts'
+import type { Applied, NodeRecord, StateMachine } from '../state-machine/state-machine.ts'
 import type { LinkStatus, Transport } from '../transport/transport.ts'
 import type { Health, MemberRow, Members, Probe, Status } from './documents.ts'
 
@@ -26,7 +26,7 @@ export interface ClusterViewParts {
   readonly clock: Clock
   readonly startedMs: number
   readonly replica: Pick<Replica, 'status' | 'appliedIndex'>
-  readonly stateMachine: Pick<StateMachine, 'trust'>
+  readonly stateMachine: Pick<StateMachine, 'trust'> & { applied(): Pick<Applied, 'stateHash'> }
   readonly transport: Pick<Transport, 'links' | 'addresses' | 'discovery'>
   /** the configuration in use, or the welcome's */
   readonly configuration: () => Configuration
@@ -44,7 +44,7 @@ export class ClusterView {
 
   status(): Status {
     const { id, publicKey, clusterId, name, dataDir, pid, api, version } = this.#parts
-    const { clock, startedMs, transport, replica } = this.#parts
+    const { clock, startedMs, transport, replica, stateMachine } = this.#parts
     const configuration = this.#parts.configuration()
     const { leader, term, commitIndex } = replica.status
     const { isOnline, isAnnounced } = transport.discovery()
@@ -59,6 +59,7 @@ export class ClusterView {
       term,
       commit_index: commitIndex,
       applied_index: replica.appliedIndex,
+      state_hash: hexOf(stateMachine.applied().stateHash),
       voters: [...votersOf(configuration)],
       learners: [...learnersOf(configuration)],
       state: this.state(),

@@ -29,6 +29,8 @@ export const Status = Type.Object({
   term: Type.Integer(),
   commit_index: Type.Integer(),
   applied_index: Type.Integer(),
+  /** what the entries up to `applied_index` amount to; the same on all members */
+  state_hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   voters: Type.Array(Id),
   learners: Type.Array(Id),
   /** what this node thinks of the cluster's ability to commit */

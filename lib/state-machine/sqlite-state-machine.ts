@@ -10,6 +10,7 @@ import b4a from 'b4a'
 import type { Clock, Timers } from '../clock.ts'
 import { systemTimers } from '../clock.ts'
 import { assert } from '../assert.ts'
+import type { OnBoundary } from '../boundary.ts'
 import type { StorageError } from '../errors.ts'
 import {
   APPLY_SLICE_MS,
@@ -47,6 +48,8 @@ export interface SqliteStateMachineOptions {
   readonly timers?: Timers
   /** Called once; nothing is applied any more. */
   readonly onFailed: (error: StorageError) => void
+  /** for tests of crashes */
+  readonly onBoundary?: OnBoundary | undefined
 }
 
 export class SqliteStateMachine implements StateMachine {
@@ -197,6 +200,7 @@ export class SqliteStateMachine implements StateMachine {
     let next = from
     let failure: unknown = null
     this.#writer.begin()
+    this.#options.onBoundary?.('state.apply.begin')
     for (const entry of entries.slice(from)) {
       if (byteCount >= MAX_TRANSACTION_BYTES) break
       let decoded: DecodedEntry
@@ -215,7 +219,9 @@ export class SqliteStateMachine implements StateMachine {
     }
     yield 'slice'
     yield* this.#writeSessions()
+    this.#options.onBoundary?.('state.commit.begin')
     this.#writer.commit(this.#progress, progress)
+    this.#options.onBoundary?.('state.commit.end')
     this.#progress = progress
     if (failure !== null) throw failure
     this.#maybeCheckpoint()
@@ -280,7 +286,7 @@ export class SqliteStateMachine implements StateMachine {
 
   #maybeCheckpoint(): void {
     this.#wal = this.#writer.wal()
-    if (this.#wal.pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#checkpointer.maybeStart()
+    if (this.#wal.pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#checkpoint()
   }
 
   #isWalFull(): boolean {
@@ -298,10 +304,15 @@ export class SqliteStateMachine implements StateMachine {
       if (!this.#isWalFull()) setImmediate(() => this.#turn())
       else this.#timers.start(CHECKPOINT_RETRY_MS, () => this.#turn())
     }
-    this.#checkpointer.maybeStart()
+    this.#checkpoint()
+  }
+
+  #checkpoint(): void {
+    if (this.#checkpointer.maybeStart()) this.#options.onBoundary?.('state.checkpoint.begin')
   }
 
   #checkpointEnded(): void {
+    this.#options.onBoundary?.('state.checkpoint.end')
     const onEnded = this.#onCheckpointEnded
     this.#onCheckpointEnded = null
     if (onEnded !== null) onEnded()

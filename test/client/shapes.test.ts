@@ -40,6 +40,7 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       term: 2,
       commit_index: 3,
       applied_index: 3,
+      state_hash: 'ef'.repeat(32),
       voters: [1, 2],
       learners: [3],
       state: 'healthy',

@@ -84,6 +84,7 @@ export class MemoryNode implements NodeApi {
       term: 2,
       commit_index: this.#revision,
       applied_index: this.#revision,
+      state_hash: '00'.repeat(32),
       voters: [1],
       learners: [],
       state: 'healthy',

@@ -97,7 +97,10 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
         progress
       }
     },
-    stateMachine: { trust: () => ({ epoch: 1, nextNodeId: 9, nodes: [], invites: [] }) },
+    stateMachine: {
+      applied: () => ({ stateHash: new Uint8Array(32).fill(9) }),
+      trust: () => ({ epoch: 1, nextNodeId: 9, nodes: [], invites: [] })
+    },
     transport: {
       links: () => world.linked.map(linkTo),
       addresses: () => [{ host: '10.0.0.1', port: 5 }],
@@ -213,4 +216,5 @@ test('the status holds what a program needs', (t) => {
   t.alike(status.discovery, { online: true, announced: false })
   t.is(status.pid, 42)
   t.is(status.node.name, 'alder')
+  t.is(status.state_hash, '09'.repeat(32))
 })

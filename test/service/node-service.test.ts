@@ -18,6 +18,7 @@ const STATUS: Status = {
   term: 3,
   commit_index: 5,
   applied_index: 5,
+  state_hash: 'ef'.repeat(32),
   voters: [2],
   learners: [],
   state: 'healthy',

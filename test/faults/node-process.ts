@@ -1,0 +1,50 @@
+// A node as the commands run it, with the one thing that they cannot give: somebody who hears of each
+// durable boundary, and ends the process there as a power cut would. Its order is its first argument
+// (node-order.ts); it prints `ready`, and for a new cluster the ticket, on one line of stdout, and its
+// log on stderr.
+
+import { appendFileSync } from 'node:fs'
+import { parseAddress } from '../../lib/address.ts'
+import { present } from '../../lib/assert.ts'
+import type { Boundary } from '../../lib/boundary.ts'
+import { runNode } from '../../lib/cli/run-node.ts'
+import { createLogger } from '../../lib/node/log.ts'
+import type { NodeOrder } from './node-order.ts'
+
+const order: NodeOrder = JSON.parse(present(process.argv[2], 'the order'))
+const { command, dataDir, name, ticket, crossedPath, crash } = order
+const crossed = new Map<Boundary, number>()
+
+function onBoundary(boundary: Boundary): void {
+  const hit = (crossed.get(boundary) ?? 0) + 1
+  crossed.set(boundary, hit)
+  if (hit === 1 && crossedPath !== null) appendFileSync(crossedPath, `${boundary}\n`)
+  if (crash?.boundary === boundary && crash.hit === hit) process.kill(process.pid, 'SIGKILL')
+}
+
+const bootstrap = order.bootstrap === null ? [] : [present(parseAddress(order.bootstrap), 'it')]
+const logger = createLogger({ level: 'info', destination: 'ndjson' })
+process.exitCode = await runNode({
+  launch: {
+    command,
+    target: { dataDir, name, selector: '' },
+    bootstrap,
+    port: null,
+    httpPort: null,
+    timing: 'lan',
+    logLevel: 'info',
+    timeoutMs: 60_000
+  },
+  ticket,
+  logger,
+  reporter: {
+    progress: () => {},
+    ready: (ready) => void process.stdout.write(`ready ${ready.ticket?.ticket ?? ''}\n`),
+    closing: () => {},
+    failed: (error) => {
+      logger.fatal({ err: error }, 'the node could not be opened')
+      return Promise.resolve()
+    }
+  },
+  onBoundary
+})
