@@ -95,6 +95,20 @@ export const CHECKPOINT_LINGER_MS = 10_000
 /** How long applying waits before another checkpoint when one did not get through. */
 export const CHECKPOINT_RETRY_MS = 100
 
+// --- snapshots ---
+
+/** Bytes of a chunk: the unit of hashing and of fetching. */
+export const SNAPSHOT_CHUNK_BYTES = 64 * KIB
+/** Chunks of one snapshot; one with more is not made, and an offer of one is refused. */
+export const MAX_SNAPSHOT_CHUNKS = 256 * KIB
+/** Chunks asked for and not there yet, of one member and of all: what a fetch holds in memory. */
+export const MAX_SOURCE_CHUNKS = 8
+export const MAX_FETCHING_CHUNKS = 16
+/** Manifests, chunks and entries being read for other members, of all; beyond: they ask again later. */
+export const MAX_SNAPSHOT_READS = 32
+/** Bad answers of a member after which it is left out for a while. */
+export const MAX_BAD_CHUNKS = 3
+
 // --- sessions (at n + 1 the least recently used is forgotten; changing one changes what old entries mean) ---
 
 /** Clients whose requests are remembered: one per life of a node's process, as a rule. */
@@ -171,6 +185,8 @@ export const MAX_LINK_BACKLOG_BYTES = 64 * MIB
 export const MAX_UNSENT_ACKS = 8_192
 /** Requests in flight to one peer; beyond: BUSY. */
 export const MAX_INFLIGHT_REQUESTS = 1_024
+/** Of those, on the channel of snapshots: each may be answered with something big; beyond: BUSY. */
+export const MAX_INFLIGHT_SNAPSHOT_REQUESTS = 32
 /** A connection that has not shown its right to be here is closed after this. */
 export const HELLO_DEADLINE_MS = 5_000
 /** Bytes of any frame before the hello is verified. */
@@ -284,6 +300,11 @@ assert(
   MAX_RESULT_BYTES * MAX_APPEND_ENTRIES < MAX_RPC_MESSAGE_SIZE,
   'the results of a full batch fit a message'
 )
+assert(
+  MAX_SNAPSHOT_CHUNKS * 32 + KIB <= MAX_RPC_MESSAGE_SIZE,
+  'the hashes of all chunks fit a message'
+)
+assert(MAX_SOURCE_CHUNKS < MAX_INFLIGHT_SNAPSHOT_REQUESTS, 'a fetch leaves room for others')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
 assert(MAX_FRAGMENT_BYTES <= MAX_TURN_BULK_BYTES, 'a fragment fits a turn')

@@ -9,11 +9,13 @@ import { LeaderLink } from '../cluster/leader-link.ts'
 import { inviteTopics, memberTopic, wantedPeers } from '../cluster/peers.ts'
 import { SelfDescription } from '../cluster/self-description.ts'
 import { ClusterTrust } from '../cluster/trust.ts'
+import { encode } from '../encoding.ts'
 import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
+import { snapshotAnswer } from '../replica/encoding.ts'
 import { Replica } from '../replica/replica.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
@@ -216,6 +218,9 @@ export class Assembly {
       handlers: {
         onMessage: (from, message) => this.replica.onMessage(from, message),
         onRequest: (from, payload, answer) => this.#forwarder.onRequest(from, payload, answer),
+        // nothing is kept here yet that others could fetch
+        onSnapshotRequest: (_from, _payload, answer) =>
+          answer(encode(snapshotAnswer, { kind: 'notHere' })),
         onLinkUp: (id) => this.#onLinkUp(id),
         onLinkDown: (id) => this.#onLinkDown(id),
         onJoin: (request, answer) => admission.onJoin(request, answer),

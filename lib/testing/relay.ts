@@ -10,6 +10,7 @@ import { present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import { decodeMessage, encodeMessage } from '../raft/encoding.ts'
 import type { Message } from '../raft/message.ts'
+import type { RequestChannel } from '../transport/link.ts'
 import type {
   LinkStatus,
   RequestAnswer,
@@ -90,9 +91,13 @@ export class Relay {
   request(
     from: Process,
     to: NodeId,
-    call: { readonly payload: Uint8Array; readonly onAnswer: (answer: RequestAnswer) => void }
+    call: {
+      readonly channel: RequestChannel
+      readonly payload: Uint8Array
+      readonly onAnswer: (answer: RequestAnswer) => void
+    }
   ): void {
-    const { payload, onAnswer } = call
+    const { channel, payload, onAnswer } = call
     const end = (answer: RequestAnswer): void => {
       if (this.#requests.delete(request)) from.time.soon(() => onAnswer(answer))
     }
@@ -102,10 +107,13 @@ export class Relay {
     const { id } = from.machine
     this.#carry(from, to, {
       onArrival: (receiver) => {
-        this.#portOf(receiver).handlers.onRequest(id, payload.slice(), (answer) => {
+        const { handlers } = this.#portOf(receiver)
+        const onAnswered = (answer: Uint8Array): void => {
           const onArrival = (): void => end({ kind: 'answered', payload: answer })
           this.#carry(receiver, id, { onArrival, onLost })
-        })
+        }
+        if (channel === 'rpc') handlers.onRequest(id, payload.slice(), onAnswered)
+        else handlers.onSnapshotRequest(id, payload.slice(), onAnswered)
       },
       onLost
     })

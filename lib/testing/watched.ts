@@ -237,9 +237,24 @@ export class WatchedTransport implements Transport {
 
   request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
     const { relay } = this.#world
-    if (this.#process.isDead) return
-    if (relay.hasRoute(this.#process, to)) relay.request(this.#process, to, { payload, onAnswer })
+    const process = this.#process
+    if (process.isDead) return
+    const call = { channel: 'rpc', payload, onAnswer } as const
+    if (relay.hasRoute(process, to)) relay.request(process, to, call)
     else this.#links.request(to, payload, onAnswer)
+  }
+
+  requestSnapshot(
+    to: NodeId,
+    payload: Uint8Array,
+    onAnswer: (answer: RequestAnswer) => void
+  ): void {
+    const { relay } = this.#world
+    const process = this.#process
+    if (process.isDead) return
+    const call = { channel: 'snapshot', payload, onAnswer } as const
+    if (relay.hasRoute(process, to)) relay.request(process, to, call)
+    else this.#links.requestSnapshot(to, payload, onAnswer)
   }
 
   open(): Promise<void> {

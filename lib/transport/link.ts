@@ -1,5 +1,5 @@
-// One verified connection to a member: messages of consensus on `aspen/raft`, requests and answers
-// on `aspen/rpc`, both through one outbox. Ends with its connection.
+// One verified connection to a member: messages of consensus on `aspen/raft`, requests and answers on
+// `aspen/rpc` and `aspen/snapshot`, all through one outbox. Ends with its connection.
 
 import { assert, unreachable } from '../assert.ts'
 import type { Clock, Timer, Timers } from '../clock.ts'
@@ -9,6 +9,7 @@ import {
   MAX_APPEND_BYTES,
   MAX_FRAGMENT_BYTES,
   MAX_INFLIGHT_REQUESTS,
+  MAX_INFLIGHT_SNAPSHOT_REQUESTS,
   MAX_LINK_BACKLOG_BYTES,
   MAX_REQUEST_TIMEOUT_MS,
   MAX_RPC_MESSAGE_SIZE,
@@ -16,24 +17,29 @@ import {
 } from '../limits.ts'
 import { decodeMessage, encodeLarge, encodeMessage } from '../raft/encoding.ts'
 import type { Append, Message } from '../raft/message.ts'
-import type { Envelope, Hello } from './encoding.ts'
-import { decodeEnvelope, encodeEnvelope, ENVELOPE_BYTES } from './encoding.ts'
+import type { Hello } from './encoding.ts'
 import { Inbox } from './inbox.ts'
 import type { Mux } from './mux.ts'
 import type { BulkChannel, Bytes } from './outbox.ts'
-import { Joined, Outbox } from './outbox.ts'
+import { BULK_CHANNELS, Joined, Outbox } from './outbox.ts'
 import type { ChannelName } from './permissions.ts'
 import { MESSAGES } from './permissions.ts'
+import { Requests } from './requests.ts'
 import type { LinkStatus, RequestAnswer } from './transport.ts'
 
 /** Bytes around a fragment: channel, type, length of the whole, and the encryption's own. */
 const FRAME_OVERHEAD_BYTES = 64
-/** Bytes of the largest payload of a request or answer. */
-export const MAX_REQUEST_BYTES = MAX_RPC_MESSAGE_SIZE - ENVELOPE_BYTES
+
+/** Channels of requests. */
+export type RequestChannel = 'rpc' | 'snapshot'
 
 export interface LinkHandlers {
   onMessage(message: Message): void
-  onRequest(payload: Uint8Array, answer: (payload: Uint8Array) => void): void
+  onRequest(
+    channel: RequestChannel,
+    payload: Uint8Array,
+    answer: (payload: Uint8Array) => void
+  ): void
   /** Once; the link sends and delivers nothing any more. */
   onEnd(reason: string): void
 }
@@ -46,11 +52,6 @@ export interface LinkParts {
   readonly handlers: LinkHandlers
 }
 
-interface Pending {
-  readonly onAnswer: (answer: RequestAnswer) => void
-  readonly untilMs: number
-}
-
 export class Link {
   readonly hello: Hello
   readonly mux: Mux
@@ -59,12 +60,12 @@ export class Link {
   readonly sinceMs: number
   readonly #parts: LinkParts
   readonly #outbox: Outbox
-  readonly #inboxes: Record<BulkChannel, Inbox> = { raft: new Inbox(), rpc: new Inbox() }
-  /** requests of this side, by id */
-  readonly #pending = new Map<number, Pending>()
-  #nextId = 0
-  /** requests of the other side that are not answered yet: id to the time at which they are forgotten */
-  readonly #inHand = new Map<number, number>()
+  readonly #inboxes: Record<BulkChannel, Inbox> = {
+    raft: new Inbox(),
+    rpc: new Inbox(),
+    snapshot: new Inbox()
+  }
+  readonly #requests: Readonly<Record<RequestChannel, Requests>>
   /** acknowledgements written since the connection last took all that was written */
   #unsentAckCount = 0
   #sweep: Timer | null = null
@@ -82,14 +83,17 @@ export class Link {
       clock: parts.clock,
       timers: parts.timers
     })
+    this.#requests = {
+      rpc: this.#requestsOn('rpc', MAX_INFLIGHT_REQUESTS),
+      snapshot: this.#requestsOn('snapshot', MAX_INFLIGHT_SNAPSHOT_REQUESTS)
+    }
     parts.mux.connection.setFrameLimit(MAX_FRAGMENT_BYTES + FRAME_OVERHEAD_BYTES)
     parts.mux.handOver({
       onMessage: (channel, type, bytes) => this.#onFrame(channel, type, bytes),
       onDrain: () => this.#onDrain(),
       onClose: (reason) => this.#end(reason)
     })
-    parts.mux.open('raft')
-    parts.mux.open('rpc')
+    for (const channel of BULK_CHANNELS) parts.mux.open(channel)
     this.#sweepLater()
   }
 
@@ -104,22 +108,12 @@ export class Link {
     this.#put('raft', bytes, message.kind === 'append')
   }
 
-  request(payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
-    assert(
-      payload.byteLength <= MAX_REQUEST_BYTES,
-      `a request has at most ${MAX_REQUEST_BYTES} bytes`
-    )
-    const isBusy =
-      this.#pending.size >= MAX_INFLIGHT_REQUESTS || !this.#outbox.hasRoom(payload.byteLength)
-    if (isBusy || this.#isOver) {
-      const reason = this.#isOver ? 'noLink' : 'busy'
-      queueMicrotask(() => onAnswer({ kind: 'notSent', reason }))
-      return
-    }
-    const id = this.#freeId()
-    const untilMs = this.#parts.clock.nowMs() + MAX_REQUEST_TIMEOUT_MS
-    this.#pending.set(id, { onAnswer, untilMs })
-    this.#sendEnvelope({ kind: 'request', id, payload })
+  request(
+    channel: RequestChannel,
+    payload: Uint8Array,
+    onAnswer: (answer: RequestAnswer) => void
+  ): void {
+    this.#requests[channel].request(payload, onAnswer)
   }
 
   status(): LinkStatus {
@@ -142,7 +136,7 @@ export class Link {
   }
 
   #onFrame(channel: ChannelName, type: number, bytes: Uint8Array): void {
-    if (this.#isOver || (channel !== 'raft' && channel !== 'rpc')) return
+    if (this.#isOver || channel === 'hello' || channel === 'join') return
     const kind = MESSAGES[channel][type]
     assert(kind !== undefined, 'only known messages are permitted')
     switch (kind) {
@@ -167,51 +161,18 @@ export class Link {
 
   #onMessage(channel: BulkChannel, bytes: Uint8Array): void {
     if (channel === 'raft') this.#parts.handlers.onMessage(decodeMessage(bytes))
-    else this.#onEnvelope(decodeEnvelope(bytes))
+    else this.#requests[channel].onMessage(bytes)
   }
 
-  #onEnvelope(envelope: Envelope): void {
-    if (envelope.kind === 'request') {
-      this.#onRequest(envelope.id, envelope.payload)
-      return
-    }
-    const pending = this.#pending.get(envelope.id)
-    // an answer that came after its request was given up
-    if (pending === undefined) return
-    this.#pending.delete(envelope.id)
-    const answer: RequestAnswer =
-      envelope.kind === 'busy'
-        ? { kind: 'notSent', reason: 'busy' }
-        : { kind: 'answered', payload: envelope.payload }
-    pending.onAnswer(answer)
-  }
-
-  #onRequest(id: number, payload: Uint8Array): void {
-    if (this.#inHand.has(id)) throw new ProtocolError('two requests with one id')
-    if (this.#inHand.size >= MAX_INFLIGHT_REQUESTS || !this.#outbox.hasRoom(0)) {
-      this.#sendEnvelope({ kind: 'busy', id, payload: EMPTY })
-      return
-    }
-    this.#inHand.set(id, this.#parts.clock.nowMs() + MAX_REQUEST_TIMEOUT_MS)
-    let isAnswered = false
-    this.#parts.handlers.onRequest(payload, (answer) => {
-      assert(!isAnswered, 'a request is answered once')
-      isAnswered = true
-      this.#answer(id, answer)
+  #requestsOn(channel: RequestChannel, maxInFlight: number): Requests {
+    const { clock, handlers } = this.#parts
+    return new Requests({
+      clock,
+      maxInFlight,
+      hasRoom: (byteCount) => this.#outbox.hasRoom(byteCount),
+      send: (envelope) => this.#put(channel, envelope, false),
+      onRequest: (payload, answer) => handlers.onRequest(channel, payload, answer)
     })
-  }
-
-  #answer(id: number, payload: Uint8Array): void {
-    assert(
-      payload.byteLength <= MAX_REQUEST_BYTES,
-      `an answer has at most ${MAX_REQUEST_BYTES} bytes`
-    )
-    if (this.#isOver || !this.#inHand.delete(id)) return
-    this.#sendEnvelope({ kind: 'answer', id, payload })
-  }
-
-  #sendEnvelope(envelope: Envelope): void {
-    this.#put('rpc', encodeEnvelope(envelope), false)
   }
 
   #put(channel: BulkChannel, bytes: Bytes, isDroppable: boolean): void {
@@ -231,22 +192,10 @@ export class Link {
     this.#outbox.onDrain()
   }
 
-  #freeId(): number {
-    do this.#nextId = (this.#nextId + 1) >>> 0
-    while (this.#pending.has(this.#nextId))
-    return this.#nextId
-  }
-
   /** Forgets requests that nobody answers any more. */
   #sweepLater(): void {
     this.#sweep = this.#parts.timers.start(MAX_REQUEST_TIMEOUT_MS / 10, () => {
-      const nowMs = this.#parts.clock.nowMs()
-      for (const [id, untilMs] of this.#inHand) if (untilMs <= nowMs) this.#inHand.delete(id)
-      for (const [id, pending] of this.#pending) {
-        if (pending.untilMs > nowMs) continue
-        this.#pending.delete(id)
-        pending.onAnswer({ kind: 'lost' })
-      }
+      for (const requests of Object.values(this.#requests)) requests.sweep()
       if (!this.#isOver) this.#sweepLater()
     })
   }
@@ -257,9 +206,7 @@ export class Link {
     this.#sweep?.cancel()
     this.#outbox.close()
     this.#parts.handlers.onEnd(reason)
-    const lost = [...this.#pending.values()]
-    this.#pending.clear()
-    for (const { onAnswer } of lost) queueMicrotask(() => onAnswer({ kind: 'lost' }))
+    for (const requests of Object.values(this.#requests)) requests.end()
   }
 }
 

@@ -21,6 +21,7 @@ import { Gate } from './gate.ts'
 import type { Place } from './gate.ts'
 import { HelloSession } from './hello-session.ts'
 import { Link } from './link.ts'
+import type { RequestChannel } from './link.ts'
 import type { Mux } from './mux.ts'
 import type { Connection, Network } from './network.ts'
 import type { Conversation } from './reception.ts'
@@ -42,6 +43,12 @@ export interface LinksOptions {
   readonly random: Random
   readonly trust: Trust
   readonly handlers: TransportHandlers
+}
+
+interface Call {
+  readonly to: NodeId
+  readonly payload: Uint8Array
+  readonly onAnswer: (answer: RequestAnswer) => void
 }
 
 export class Links implements Transport {
@@ -107,9 +114,15 @@ export class Links implements Transport {
   }
 
   request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
-    const link = this.#links.get(to)
-    if (link === undefined) queueMicrotask(() => onAnswer({ kind: 'notSent', reason: 'noLink' }))
-    else link.request(payload, onAnswer)
+    this.#requestOn('rpc', { to, payload, onAnswer })
+  }
+
+  requestSnapshot(
+    to: NodeId,
+    payload: Uint8Array,
+    onAnswer: (answer: RequestAnswer) => void
+  ): void {
+    this.#requestOn('snapshot', { to, payload, onAnswer })
   }
 
   links(): readonly LinkStatus[] {
@@ -135,6 +148,12 @@ export class Links implements Transport {
     for (const conversation of this.#conversations) conversation.close('closing')
     for (const link of this.#links.values()) link.close('closing')
     await this.#options.network.close()
+  }
+
+  #requestOn(channel: RequestChannel, { to, payload, onAnswer }: Call): void {
+    const link = this.#links.get(to)
+    if (link === undefined) queueMicrotask(() => onAnswer({ kind: 'notSent', reason: 'noLink' }))
+    else link.request(channel, payload, onAnswer)
   }
 
   #onConnection(connection: Connection): void {
@@ -233,7 +252,10 @@ export class Links implements Transport {
       timers,
       handlers: {
         onMessage: (message) => handlers.onMessage(id, message),
-        onRequest: (payload, answer) => handlers.onRequest(id, payload, answer),
+        onRequest: (channel, payload, answer) => {
+          if (channel === 'rpc') handlers.onRequest(id, payload, answer)
+          else handlers.onSnapshotRequest(id, payload, answer)
+        },
         onEnd: () => this.#onLinkEnd(id, link)
       }
     })

@@ -11,7 +11,9 @@ import type { Clock, Timer, Timers } from '../clock.ts'
 import { MAX_FRAGMENT_BYTES, MAX_SEND_BACKLOG_BYTES, MAX_TURN_BULK_BYTES } from '../limits.ts'
 import { Pacing } from './pacing.ts'
 
-export type BulkChannel = 'raft' | 'rpc'
+/** Channels that carry bulk, in the order of their turns. */
+export const BULK_CHANNELS = ['raft', 'rpc', 'snapshot'] as const
+export type BulkChannel = (typeof BULK_CHANNELS)[number]
 export type FragmentKind = 'whole' | 'first' | 'next'
 
 export interface OutboxParts {
@@ -64,9 +66,9 @@ export class Outbox {
   readonly #parts: OutboxParts
   readonly #pacing = new Pacing()
   #small: Waiting[] = []
-  readonly #bulk: Record<BulkChannel, Waiting[]> = { raft: [], rpc: [] }
-  /** whose turn it is in the bulk lane */
-  #nextBulk: BulkChannel = 'raft'
+  readonly #bulk: Record<BulkChannel, Waiting[]> = { raft: [], rpc: [], snapshot: [] }
+  /** whose turn it was last in the bulk lane */
+  #lastBulk: BulkChannel = 'snapshot'
   #isDrained = true
   #backlogBytes = 0
   /** what of it would give way: appends of which nothing has left */
@@ -124,8 +126,7 @@ export class Outbox {
     this.#isClosed = true
     this.#pause?.cancel()
     this.#small = []
-    this.#bulk.raft = []
-    this.#bulk.rpc = []
+    for (const channel of BULK_CHANNELS) this.#bulk[channel] = []
     this.#backlogBytes = 0
     this.#droppableBytes = 0
   }
@@ -186,16 +187,16 @@ export class Outbox {
     }
     this.#pacing.onSent(fragment.byteLength, this.#parts.clock.nowMs())
     this.#countTurn(fragment.byteLength)
-    this.#nextBulk = channel === 'raft' ? 'rpc' : 'raft'
+    this.#lastBulk = channel
     const framed = isFirst ? withLength(fragment, bytes.byteLength) : fragment
     this.#isDrained = this.#parts.write(channel, isFirst ? 'first' : 'next', framed)
   }
 
   /** The channel whose bulk goes next; they take turns. */
   #bulkChannel(): BulkChannel | null {
-    if (this.#bulk[this.#nextBulk].length > 0) return this.#nextBulk
-    const other = this.#nextBulk === 'raft' ? 'rpc' : 'raft'
-    return this.#bulk[other].length > 0 ? other : null
+    const next = BULK_CHANNELS.indexOf(this.#lastBulk) + 1
+    const inTurn = [...BULK_CHANNELS.slice(next), ...BULK_CHANNELS.slice(0, next)]
+    return inTurn.find((channel) => this.#bulk[channel].length > 0) ?? null
   }
 
   /** Counts bulk of this turn of the event loop; in the next one it goes on. */

@@ -3,17 +3,18 @@
 // connection.
 
 /** Name on the wire: `aspen/<channel>`. */
-export type ChannelName = 'hello' | 'raft' | 'rpc' | 'join'
+export type ChannelName = 'hello' | 'raft' | 'rpc' | 'join' | 'snapshot'
 
 /** Messages per channel. The position is the type on the wire, so the order is part of format 1. */
 export const MESSAGES = {
   hello: ['hello', 'proof', 'askWelcome', 'welcome', 'refusal'],
   raft: ['whole', 'first', 'next', 'ack'],
   rpc: ['whole', 'first', 'next', 'ack'],
-  join: ['proof', 'request', 'answer']
+  join: ['proof', 'request', 'answer'],
+  snapshot: ['whole', 'first', 'next', 'ack']
 } as const satisfies Record<ChannelName, readonly string[]>
 
-export const CHANNEL_NAMES: readonly ChannelName[] = ['hello', 'raft', 'rpc', 'join']
+export const CHANNEL_NAMES: readonly ChannelName[] = ['hello', 'raft', 'rpc', 'join', 'snapshot']
 
 export type MessageKind<C extends ChannelName> = (typeof MESSAGES)[C][number]
 
@@ -37,24 +38,26 @@ const PERMITTED: Readonly<Record<Role, Permissions>> = {
     hello: ['hello', 'proof', 'askWelcome', 'welcome', 'refusal'],
     raft: [],
     rpc: [],
-    join: []
+    join: [],
+    snapshot: []
   },
   member: {
     // it may have found a reason to refuse after this side was content
     hello: ['refusal'],
     raft: ['whole', 'first', 'next', 'ack'],
     rpc: ['whole', 'first', 'next', 'ack'],
-    join: []
+    join: [],
+    snapshot: ['whole', 'first', 'next', 'ack']
   },
-  joiner: { hello: [], raft: [], rpc: [], join: ['request'] },
-  sponsor: { hello: [], raft: [], rpc: [], join: ['proof', 'answer'] },
-  refused: { hello: [], raft: [], rpc: [], join: [] }
+  joiner: { hello: [], raft: [], rpc: [], join: ['request'], snapshot: [] },
+  sponsor: { hello: [], raft: [], rpc: [], join: ['proof', 'answer'], snapshot: [] },
+  refused: { hello: [], raft: [], rpc: [], join: [], snapshot: [] }
 }
 
 /** Channels that a role may open. A refused one may knock on either, to be told why. */
 const OPENABLE: Readonly<Record<Role, readonly ChannelName[]>> = {
   unproven: ['hello'],
-  member: ['hello', 'raft', 'rpc'],
+  member: ['hello', 'raft', 'rpc', 'snapshot'],
   joiner: ['join'],
   sponsor: ['join'],
   refused: ['hello', 'join']

@@ -30,6 +30,8 @@ export interface Transport {
   send(to: NodeId, message: Message): void
   /** One request over `aspen/rpc`. `onAnswer` is called exactly once, never synchronously. */
   request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void
+  /** As `request`, over `aspen/snapshot`: for what is big and can wait. Fewer are in flight. */
+  requestSnapshot(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void
   /** Live links. */
   links(): readonly LinkStatus[]
   /** Where others can try to reach this node: bound port with each local IPv4 address, and what the DHT saw. */
@@ -63,6 +65,8 @@ export interface TransportHandlers {
   onMessage(from: NodeId, message: Message): void
   /** Answer at most once, within MAX_REQUEST_TIMEOUT_MS; the link may be gone by then. */
   onRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void
+  /** As `onRequest`, for requests over `aspen/snapshot`. */
+  onSnapshotRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void
   onLinkUp(id: NodeId): void
   onLinkDown(id: NodeId): void
   /** Somebody holds an open invite and has proved its node key. */

@@ -142,6 +142,23 @@ for (const [kind, makeFixture] of Object.entries(fixtures)) {
     t.alike(answers, [{ kind: 'lost' }, { kind: 'lost' }, { kind: 'lost' }])
   })
 
+  check('requests for snapshots go their own way, and are lost likewise', async (t, stage) => {
+    const [a, b] = await linkedPair(stage)
+    const payload = new Uint8Array(100_000).map((_, at) => at % 251)
+    const answers: RequestAnswer[] = []
+    const fetch = (): void => a.links.requestSnapshot(2, payload, (each) => answers.push(each))
+    fetch()
+    await until('the answer', () => answers.length === 1)
+    t.alike(answers.splice(0), [{ kind: 'answered', payload }])
+    b.recorder.snapshotAnswer = () => null
+    fetch()
+    const isAsked = (event: string): boolean => event === 'snapshot request from 1'
+    await until('the request', () => b.recorder.events.filter(isAsked).length === 2)
+    await b.links.close()
+    await until('the end', () => answers.length === 1)
+    t.alike(answers, [{ kind: 'lost' }])
+  })
+
   check('a stranger hears nothing', async (t, stage) => {
     const a = await stage.make({ name: 'a', id: 1 })
     const b = await stage.make({ name: 'b', id: 2 })

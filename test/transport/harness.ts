@@ -90,6 +90,7 @@ export class Recorder implements TransportHandlers {
   readonly welcomes: Welcome[] = []
   readonly refusals: ErrorDetail[] = []
   answer: (payload: Uint8Array) => Uint8Array | null = (payload) => payload
+  snapshotAnswer: (payload: Uint8Array) => Uint8Array | null = (payload) => payload
   join: (request: VerifiedJoinRequest) => JoinAnswer | null = () => ({ kind: 'busy' })
   welcome: (welcome: Welcome) => void = () => {}
   hook: (event: string) => void = () => {}
@@ -107,6 +108,16 @@ export class Recorder implements TransportHandlers {
   onRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
     this.#note(`request from ${from}`)
     const reply = this.answer(payload)
+    if (reply !== null) answer(reply)
+  }
+
+  onSnapshotRequest(
+    from: NodeId,
+    payload: Uint8Array,
+    answer: (payload: Uint8Array) => void
+  ): void {
+    this.#note(`snapshot request from ${from}`)
+    const reply = this.snapshotAnswer(payload)
     if (reply !== null) answer(reply)
   }
 

@@ -166,7 +166,7 @@ class Call {
       if (action.kind !== 'accept') continue
       this.#isLinked = true
       this.#fuzz.linkCount++
-      this.#due.push(openOf(2, 'aspen/raft'), openOf(3, 'aspen/rpc'))
+      this.#due.push(openOf(2, 'aspen/raft'), openOf(3, 'aspen/rpc'), openOf(4, 'aspen/snapshot'))
     }
   }
 
@@ -183,10 +183,10 @@ class Call {
         0,
         ...encodeMessage({ kind: 'heartbeat', term, boot: 1, round: 1, commitIndex: id })
       ],
-      () => [3, 0, ...encodeEnvelope({ kind, id, payload: fuzz.noise(200) })],
-      () => [2 + fuzz.below(2), 1, 0x20, 0x4e, 0, 0, ...fuzz.noise(12_000)],
-      () => [2 + fuzz.below(2), 2, ...fuzz.noise(12_000)],
-      () => [2 + fuzz.below(2), fuzz.below(5), ...fuzz.noise(40)]
+      () => [3 + fuzz.below(2), 0, ...encodeEnvelope({ kind, id, payload: fuzz.noise(200) })],
+      () => [2 + fuzz.below(3), 1, 0x20, 0x4e, 0, 0, ...fuzz.noise(12_000)],
+      () => [2 + fuzz.below(3), 2, ...fuzz.noise(12_000)],
+      () => [2 + fuzz.below(3), fuzz.below(5), ...fuzz.noise(40)]
     ]
     return new Uint8Array(frames[fuzz.below(frames.length)]?.() ?? [])
   }

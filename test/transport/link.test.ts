@@ -2,12 +2,14 @@
 
 import test from 'brittle'
 import { bytesOf } from '../../lib/encoding.ts'
-import { MAX_INFLIGHT_REQUESTS, MAX_LINK_BACKLOG_BYTES } from '../../lib/limits.ts'
+import { MAX_INFLIGHT_REQUESTS, MAX_INFLIGHT_SNAPSHOT_REQUESTS } from '../../lib/limits.ts'
+import { MAX_LINK_BACKLOG_BYTES } from '../../lib/limits.ts'
 import { MAX_REQUEST_TIMEOUT_MS, MAX_SEND_BACKLOG_BYTES } from '../../lib/limits.ts'
 import { MAX_UNSENT_ACKS } from '../../lib/limits.ts'
 import { chained, genesis } from '../../lib/raft/entry.ts'
 import type { Message } from '../../lib/raft/message.ts'
 import { Link } from '../../lib/transport/link.ts'
+import type { LinkHandlers } from '../../lib/transport/link.ts'
 import { MemoryHub } from '../../lib/transport/memory-network.ts'
 import { Mux } from '../../lib/transport/mux.ts'
 import type { Connection, ConnectionHandlers } from '../../lib/transport/network.ts'
@@ -83,6 +85,72 @@ void test('as many requests as allowed are in flight, and the next is told at on
   t.is(answers.filter(({ kind }) => kind === 'lost').length, MAX_INFLIGHT_REQUESTS)
 })
 
+void test('requests for snapshots are counted apart, and fewer', async (t) => {
+  const { time, a, b, close } = await two()
+  b.recorder.snapshotAnswer = () => null
+  const answers: RequestAnswer[] = []
+  const ask = (): void =>
+    a.links.requestSnapshot(2, new Uint8Array(1), (answer) => answers.push(answer))
+  for (let count = 0; count < MAX_INFLIGHT_SNAPSHOT_REQUESTS; count++) ask()
+  await time.pass(100)
+  t.alike(answers, [])
+  ask()
+  t.alike(answers, [], 'never synchronously')
+  await time.pass(0)
+  t.alike(answers, [{ kind: 'notSent', reason: 'busy' }])
+  const others: RequestAnswer[] = []
+  a.links.request(2, new Uint8Array(1), (answer) => others.push(answer))
+  await time.pass(100)
+  t.is(others[0]?.kind, 'answered', 'the leader is asked as ever')
+  await close()
+  t.is(answers.length, MAX_INFLIGHT_SNAPSHOT_REQUESTS + 1)
+  t.is(answers.filter(({ kind }) => kind === 'lost').length, MAX_INFLIGHT_SNAPSHOT_REQUESTS)
+})
+
+void test('who asks for more snapshots at once than allowed is told so by the other side', (t) => {
+  const asked: number[] = []
+  const { ended, closed, hear, written, drain } = deaf(
+    (channel) => void asked.push(channel === 'rpc' ? 0 : 1)
+  )
+  drain()
+  const open = (number: number, name: string): void =>
+    hear(0, 1, number, name.length, ...bytesOf(name), 0)
+  open(2, 'aspen/raft')
+  open(3, 'aspen/snapshot')
+  for (let id = 0; id <= MAX_INFLIGHT_SNAPSHOT_REQUESTS; id++) hear(3, 0, 0, id, 0, 0, 0, 7)
+  t.alike(ended, [])
+  t.is(asked.length, MAX_INFLIGHT_SNAPSHOT_REQUESTS, 'and not handed up')
+  const busy = [0, 2, MAX_INFLIGHT_SNAPSHOT_REQUESTS, 0, 0, 0]
+  t.alike([...(written.at(-1) ?? [])].slice(-busy.length), busy)
+  hear(3, 0, 0, 1, 0, 0, 0, 7)
+  t.alike(closed, ['two requests with one id'])
+})
+
+void test('a link that asks for a snapshot carries heartbeats and writes as ever', async (t) => {
+  const { time, a, b, close } = await two()
+  const chunk = new Uint8Array(64 * 1024).fill(1)
+  b.recorder.snapshotAnswer = () => chunk
+  let count = 0
+  const ask = (): void =>
+    a.links.requestSnapshot(2, new Uint8Array(1), (answer) => {
+      if (answer.kind === 'answered' && Buffer.compare(answer.payload, chunk) === 0) count++
+      if (count < 1_000) ask()
+    })
+  for (let each = 0; each < 8; each++) ask()
+  await time.pass(100)
+  t.ok(count > 0 && count < 1_000, `${count} chunks`)
+  b.links.send(1, HEARTBEAT)
+  await time.pass(6)
+  t.is(a.recorder.messages.length, 1)
+  const answers: RequestAnswer[] = []
+  a.links.request(2, new Uint8Array(3), (answer) => answers.push(answer))
+  await time.pass(11)
+  t.is(answers.length, 1)
+  await time.pass(20_000)
+  t.ok(count >= 1_000)
+  await close()
+})
+
 void test('answers find their requests in any order', async (t) => {
   const { time, a, b, close } = await two()
   const waiting: (() => void)[] = []
@@ -149,9 +217,11 @@ void test('a heartbeat passes a big append that was sent before it', async (t) =
 })
 
 /** A link whose other side takes nothing until `drain`, and says what the test has it say. */
-function deaf() {
+function deaf(onRequest: LinkHandlers['onRequest'] = answerMuch) {
   let handlers: ConnectionHandlers | null = null
   let isDrained = false
+  const written: Uint8Array[] = []
+  const closed: string[] = []
   const connection: Connection = {
     remotePublicKey: keyPairOf('b').publicKey,
     handshakeHash: new Uint8Array(64),
@@ -159,12 +229,15 @@ function deaf() {
     remoteAddress: null,
     start: (given) => void (handlers = given),
     allocate: (byteCount) => new Uint8Array(byteCount),
-    write: () => isDrained,
+    write: (frame) => {
+      written.push(frame.slice())
+      return isDrained
+    },
     pause: () => {},
     resume: () => {},
     setFrameLimit: () => {},
     rttMs: () => null,
-    close: () => {},
+    close: (reason) => void closed.push(reason),
     finish: () => {}
   }
   const time = new VirtualTime()
@@ -177,7 +250,7 @@ function deaf() {
     timers: time,
     handlers: {
       onMessage: () => {},
-      onRequest: (_payload, answer) => answer(new Uint8Array(1_000_000)),
+      onRequest,
       onEnd: (reason) => ended.push(reason)
     }
   })
@@ -189,8 +262,11 @@ function deaf() {
     handlers?.onDrain()
     isDrained = false
   }
-  return { link, ended, hear, hearFrame, drain }
+  return { link, ended, hear, hearFrame, drain, written, closed }
 }
+
+const answerMuch: LinkHandlers['onRequest'] = (_channel, _payload, answer) =>
+  answer(new Uint8Array(1_000_000))
 
 const DEAF = ['the other side does not read what is for it']
 

@@ -66,6 +66,29 @@ void test('a small message leaves at once', (t) => {
   t.is(wire.outbox.backlogBytes, 0)
 })
 
+void test('bulk of each channel has its turn', (t) => {
+  const wire = new Wire()
+  const bulk = new Uint8Array(1_000_000)
+  for (const channel of ['snapshot', 'snapshot', 'rpc', 'raft'] as const) {
+    wire.outbox.send(channel, bulk, false)
+  }
+  wire.drainAll()
+  const channels = wire.written.map(({ channel }) => channel)
+  const first = channels.slice(10, 40)
+  for (const channel of ['raft', 'rpc', 'snapshot'] as const) {
+    t.is(first.filter((each) => each === channel).length, 10, channel)
+  }
+  const whole = joined(wire)
+  t.alike(
+    whole.map(({ byteLength }) => byteLength),
+    [1_000_000, 1_000_000, 1_000_000, 1_000_000]
+  )
+  t.ok(
+    channels.slice(-20).every((each) => each === 'snapshot'),
+    'what is left alone goes on'
+  )
+})
+
 void test('a message in two parts leaves as one', (t) => {
   const wire = new Wire()
   const whole = Uint8Array.from({ length: 100_000 }, (_, at) => at % 251)
@@ -237,7 +260,7 @@ void test('fragments that do not fit together are refused', (t) => {
 })
 
 function joined(wire: Wire): Uint8Array[] {
-  const inboxes = { raft: new Inbox(), rpc: new Inbox() }
+  const inboxes = { raft: new Inbox(), rpc: new Inbox(), snapshot: new Inbox() }
   const whole: Uint8Array[] = []
   for (const { channel, kind, bytes } of wire.written) {
     const message = kind === 'whole' ? bytes : inboxes[channel][kind](bytes)

@@ -40,6 +40,11 @@ void test('the table role × channel × message, exhaustively', (t) => {
     'member sends rpc first',
     'member sends rpc next',
     'member sends rpc ack',
+    'member opens snapshot',
+    'member sends snapshot whole',
+    'member sends snapshot first',
+    'member sends snapshot next',
+    'member sends snapshot ack',
     'joiner opens join',
     'joiner sends join request',
     'sponsor opens join',
@@ -65,6 +70,7 @@ void test('the wire types of format 1', (t) => {
   t.is(typeOf('hello', 'refusal'), 4)
   t.is(typeOf('raft', 'ack'), 3)
   t.is(typeOf('join', 'answer'), 2)
+  t.is(typeOf('snapshot', 'whole'), 0)
   t.ok(isChannelName('rpc'))
   t.absent(isChannelName('toString'))
 })
