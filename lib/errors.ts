@@ -107,6 +107,10 @@ export const CODES = {
   LOCKED: refused(500, EXIT.locked),
   IO_ERROR: unknown(500, EXIT.ioError),
   NO_SPACE: unknown(507, EXIT.noSpace),
+  /** the leader's disk is nearly full: refused before anything was written */
+  DISK_SPACE_INSUFFICIENT: refused(507, EXIT.noSpace),
+  /** the cluster holds as many keys or bytes as it may */
+  STORE_FULL: refused(507, EXIT.noSpace),
   OPEN_DATABASE: refused(500, EXIT.ioError),
   CORRUPTED: refused(500, EXIT.integrity),
   FORMAT_NEWER: refused(500, EXIT.failed),

@@ -78,7 +78,29 @@ export const MAX_BATCH_SIZE = 1_000
 /** Bytes of payload handed to the state machine in one apply call, unless one entry is larger. */
 export const MAX_APPLY_BYTES = 1 * MIB
 
+// --- the disk ---
+
+/** Use of the data directory's disk, as `df` counts it, above which a leader takes no more writes. */
+export const DISK_FULL_PERCENT = 95
+/** Use below which a full disk counts as free again. */
+export const DISK_FREE_PERCENT = 93
+/** Use from which the health of a node warns. */
+export const DISK_WARN_PERCENT = 80
+/** How often the disk is looked at; sooner when what was written since could have filled 1 % of it. */
+export const DISK_CHECK_MS = 1_000
+/** Bytes that a byte of an entry may take until the disk is looked at again: log, write-ahead log, database, pages. */
+export const DISK_BYTES_PER_ENTRY_BYTE = 4
+/** What the smallest entry takes likewise. */
+export const MIN_DISK_BYTES_PER_ENTRY = 4 * KIB
+/** How often a leader asks the other voters whether their disks have space, and how long an answer counts. */
+export const DISK_ASK_MS = 5_000
+export const DISK_ANSWER_MS = 15_000
+
 // --- the state machine ---
+
+/** Live keys, and bytes of live keys and values: at that many, puts are refused with STORE_FULL (seed: 1,000,000 and 100 MiB). */
+export const DEFAULT_MAX_STATE_ENTRIES = 10_000_000
+export const DEFAULT_MAX_STATE_BYTES = 4 * 1024 * MIB
 
 /** Work on entries in one turn of the event loop; one row is the unit that is not divided. */
 export const APPLY_SLICE_MS = 5
@@ -266,6 +288,9 @@ export const MAX_NODE_LOG_BACKLOG_BYTES = MIB
 
 // --- relations ---
 
+assert(DISK_WARN_PERCENT < DISK_FREE_PERCENT, 'a warning comes first')
+assert(DISK_FREE_PERCENT < DISK_FULL_PERCENT, 'a disk does not flicker')
+assert(DISK_ASK_MS * 2 < DISK_ANSWER_MS, 'one lost answer does not count as silence')
 assert(MAX_CHANGES_PER_ENTRY < REVISION_STRIDE, 'a row ordinal fits its revision')
 assert(MAX_SETMULTI_KEYS <= MAX_CHANGES_PER_ENTRY, 'a client batch fits an entry')
 assert(MAX_INDEX * REVISION_STRIDE <= Number.MAX_SAFE_INTEGER, 'a row id is a safe integer')

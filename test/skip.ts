@@ -5,11 +5,13 @@
 //   if (isSkipped(t, 'network-namespaces')) return
 
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmdirSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /** What some machines lack. */
 export type Capability =
-  'ipv6-loopback' | 'mount-namespaces' | 'network-namespaces' | 'unprivileged' | 'unix'
+  'ipv6-loopback' | 'mount-namespaces' | 'mounts' | 'network-namespaces' | 'unprivileged' | 'unix'
 
 /** The slice of brittle's assert that is needed to say so. */
 interface Commenter {
@@ -23,6 +25,7 @@ const PROBES: Readonly<Record<Capability, () => string | null>> = {
     spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', tmpdir()]).status === 0
       ? null
       : 'this machine lets nobody make mount namespaces (unshare -rm)',
+  mounts: () => (mountsHere() ? null : 'this user may not mount file systems (mount -t tmpfs)'),
   'network-namespaces': () =>
     spawnSync('unshare', ['-rn', 'true']).status === 0
       ? null
@@ -38,6 +41,15 @@ export function isSkipped(t: Commenter, capability: Capability): boolean {
   const reason = PROBES[capability]()
   if (reason !== null) t.comment(`skip: ${reason}`)
   return reason !== null
+}
+
+function mountsHere(): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
+  const folder = mkdtempSync(join(tmpdir(), 'aspen-mount-'))
+  const isMounted = spawnSync('mount', ['-t', 'tmpfs', 'none', folder]).status === 0
+  if (isMounted) spawnSync('umount', [folder])
+  rmdirSync(folder)
+  return isMounted
 }
 
 function hasAddress(address: string): boolean {

@@ -120,9 +120,17 @@ function statusLines(document: Status, others: readonly MemberRow[], style: Styl
     ['addresses', document.addresses.join(', ') || 'none'],
     ['api', `${api.http} (unix: ${shortPath(api.socket)})`],
     ['data', `${shortPath(document.data_dir)} (pid ${document.pid})`],
+    ...diskRows(document, style),
     ['version', document.version]
   ]
   return rows.map(([title, text]) => `${style.bold(title.padEnd(11))}${text}`)
+}
+
+/** Only where somebody must do something. */
+function diskRows({ disk }: Status, style: Style): [string, string][] {
+  if (disk?.is_full !== true) return []
+  const text = `${disk.percent} % used: no writes but deletes while this node leads, free some space`
+  return [['disk', `${style.symbol('failure')} ${style.colour('red', text)}`]]
 }
 
 function leaderText({ leader, node }: Status, others: readonly MemberRow[]): string {

@@ -83,6 +83,8 @@ const FAMILIES: Readonly<Record<Exclude<ErrorCode, 'PROTOCOL'>, Family>> = {
   FENCED: TransportError,
   LOCKED: StorageError,
   IO_ERROR: StorageError,
+  DISK_SPACE_INSUFFICIENT: KeyValueStoreError,
+  STORE_FULL: KeyValueStoreError,
   NO_SPACE: StorageError,
   OPEN_DATABASE: StorageError,
   CORRUPTED: StorageError,

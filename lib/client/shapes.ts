@@ -122,7 +122,15 @@ const status = shape<Status>({
   version: text,
   uptime_ms: whole,
   discovery: object<Status['discovery']>({ online: flag, announced: flag }),
-  addresses: listOf(text)
+  addresses: listOf(text),
+  disk: nullable(
+    object<NonNullable<Status['disk']>>({
+      used_bytes: whole,
+      total_bytes: whole,
+      percent: number,
+      is_full: flag
+    })
+  )
 })
 
 const health = shape<Health>({

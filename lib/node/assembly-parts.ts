@@ -2,6 +2,7 @@
 
 import type { Address } from '../address.ts'
 import type { Clock, Timers } from '../clock.ts'
+import type { DiskProbe } from '../cluster/disk-watch.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
@@ -10,6 +11,7 @@ import type { RaftOptions, Restored } from '../raft/core.ts'
 import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
+import type { StateSize } from '../service/write-gate.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Network } from '../transport/network.ts'
@@ -47,6 +49,10 @@ export interface AssemblyParts {
   readonly savedAddresses: ReadonlyMap<string, readonly Address[]>
   readonly onAddress: (publicKey: Uint8Array, address: Address) => void
   readonly onFailed: (error: AspenError) => void
+  /** how full the data directory's disk is; null where there is none */
+  readonly diskProbe: DiskProbe | null
+  /** what the cluster may hold, as this node sees it when it leads */
+  readonly maxState: StateSize
   /** shown in the status */
   readonly dataDir: string
   readonly pid: number

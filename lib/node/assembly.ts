@@ -17,16 +17,19 @@ import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
 import { snapshotAnswer } from '../replica/encoding.ts'
 import { Replica } from '../replica/replica.ts'
+import { askDisk } from '../service/ask-disk.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
 import { KeyValueStore } from '../service/key-value-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
+import { WriteGate } from '../service/write-gate.ts'
 import type { ApplyResult } from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
+import { DiskDuty } from './disk-duty.ts'
 import { handOver } from './hand-over.ts'
 import { StatusLog } from './status-log.ts'
 
@@ -42,6 +45,7 @@ export class Assembly {
   readonly #leaderLink: LeaderLink
   readonly #description: SelfDescription
   readonly #statusLog: StatusLog
+  readonly #disk: DiskDuty | null
   #api = { socket: '', http: '' }
   #hasFailed = false
   #isHalted = false
@@ -58,7 +62,11 @@ export class Assembly {
     const transport = this.#transport
     const request: Transport['request'] = (to, payload, onAnswer) =>
       transport.request(to, payload, onAnswer)
-    const forwarder = new Forwarder({ id, clock, timers, random, replica, request })
+    this.#disk = this.#makeDisk(request)
+    const gate = this.#makeGate()
+    const hasSpace = (): boolean => this.#disk?.hasSpace ?? true
+    const ways = { request, gate, hasSpace }
+    const forwarder = new Forwarder({ id, clock, timers, random, replica, ...ways })
     this.#forwarder = forwarder
     const whereabouts = () => this.#whereabouts()
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
@@ -84,6 +92,7 @@ export class Assembly {
     this.#refreshPeers()
     this.replica.start()
     this.#description.start()
+    this.#disk?.start()
   }
 
   /** Leads, and has applied the first entry of its term: all that earlier leaders committed. */
@@ -117,13 +126,13 @@ export class Assembly {
   }
 
   /** If this node leads and another voter is in reach, hands leadership over; takes a second at most. */
-  async handOver(): Promise<void> {
+  async handOver(mayTake: (id: NodeId) => boolean = () => true): Promise<void> {
     const { clock, timers, events } = this.#parts
     const { replica } = this
     const links = () => this.#transport.links()
     const onBegin = (target: NodeId): void =>
       events.info({ event: 'raft.transfer', target }, 'handing leadership over')
-    await handOver({ replica, links, clock, timers, onBegin })
+    await handOver({ replica, links, clock, timers, onBegin, mayTake })
   }
 
   /** Whether this node has ended, by `close` or by a failure. */
@@ -156,6 +165,7 @@ export class Assembly {
     if (this.#isHalted) return
     this.#isHalted = true
     this.#description.close()
+    this.#disk?.close()
     this.#duties.close()
     this.#leaderLink.close()
     this.#forwarder.close()
@@ -261,6 +271,31 @@ export class Assembly {
     })
   }
 
+  #makeDisk(request: Transport['request']): DiskDuty | null {
+    const { id, clock, timers, diskProbe: probe, events } = this.#parts
+    if (probe === null) return null
+    return new DiskDuty({
+      id,
+      clock,
+      timers,
+      probe,
+      events,
+      status: () => this.replica.status,
+      ask: (to, onAnswer) => askDisk(request, to, onAnswer),
+      handOver: (mayTake) => this.handOver(mayTake)
+    })
+  }
+
+  #makeGate(): WriteGate {
+    const { maxState } = this.#parts
+    return new WriteGate({
+      isDiskFull: () => this.#disk?.shouldRefuse ?? false,
+      stateSize: () => ({ entryCount: 0, byteCount: 0 }),
+      maxState,
+      onPassed: (payloadBytes) => this.#disk?.onWritten(payloadBytes)
+    })
+  }
+
   #makeView(): ClusterView {
     const { id, keyPair, clusterId, name, version, dataDir, pid, clock, stateMachine } = this.#parts
     return new ClusterView({
@@ -279,7 +314,8 @@ export class Assembly {
       transport: this.#transport,
       configuration: () => this.#trust.configuration(),
       isInTouch: () => this.isInTouch(),
-      hasFailed: () => this.#hasFailed
+      hasFailed: () => this.#hasFailed,
+      disk: () => this.#disk?.state ?? null
     })
   }
 

@@ -165,6 +165,8 @@ function makePrivate(path: string): void {
     probeWrite(path)
   } catch (error) {
     if (error instanceof ConfigError) throw error
+    // a disk that is full, read-only or broken, whatever the folder is
+    if (storageCodeOf(error) !== null) throw writeFailed(path, error)
     throw unusable(
       `${path} cannot be used: ${systemReason(error)}`,
       'name another folder with --data-dir',
@@ -249,8 +251,18 @@ function withFile(path: string, flags: 'r' | 'w', use: (file: number) => void): 
 }
 
 function writeFailed(path: string, error: unknown): StorageError {
-  const isFull = error instanceof Error && 'code' in error && error.code === 'ENOSPC'
-  const code = isFull ? 'NO_SPACE' : 'IO_ERROR'
+  const code = storageCodeOf(error) ?? 'IO_ERROR'
   const message = `cannot write ${path}: ${systemReason(error)}`
-  return new StorageError({ code, message }, { cause: error })
+  const hint =
+    code === 'NO_SPACE'
+      ? 'free some space on that disk, then try again'
+      : "look at the system's log for faults of that disk"
+  return new StorageError({ code, message, hint }, { cause: error })
+}
+
+/** What the disk says of itself; null when the error is about the path. */
+function storageCodeOf(error: unknown): 'NO_SPACE' | 'IO_ERROR' | null {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'NO_SPACE'
+  return code === 'EIO' || code === 'EROFS' ? 'IO_ERROR' : null
 }

@@ -18,14 +18,17 @@ export interface HandOverParts {
   readonly clock: Clock
   readonly timers: Timers
   readonly onBegin: (target: NodeId) => void
+  /** who of the voters in reach may be asked to lead */
+  readonly mayTake: (id: NodeId) => boolean
 }
 
 /** If this node leads and another voter is in reach, hands leadership over; at most HAND_OVER_MS. */
 export async function handOver(parts: HandOverParts): Promise<void> {
-  const { replica, links, clock, timers, onBegin } = parts
+  const { replica, links, clock, timers, onBegin, mayTake } = parts
   const { role, configuration } = replica.status
   if (role !== 'leader' || votersOf(configuration).length < 2) return
-  const target = replica.transferTarget((id) => links().some((link) => link.id === id))
+  const isLinked = (id: NodeId): boolean => links().some((link) => link.id === id)
+  const target = replica.transferTarget((id) => isLinked(id) && mayTake(id))
   if (target === null) return
   onBegin(target)
   const deadlineMs = clock.nowMs() + HAND_OVER_MS

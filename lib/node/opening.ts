@@ -5,7 +5,8 @@ import { systemClock, systemTimers } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
-import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
+import { DEFAULT_HTTP_PORT, DEFAULT_MAX_STATE_BYTES } from '../limits.ts'
+import { DEFAULT_MAX_STATE_ENTRIES, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
 import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
 import { genesis } from '../raft/entry.ts'
@@ -18,6 +19,7 @@ import { VERSION } from '../version.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { diskProbe } from './disk-probe.ts'
 import type { Ending } from './ending.ts'
 import { foundLog } from './founding.ts'
 import type { Membership } from './membership.ts'
@@ -125,6 +127,8 @@ export function openAssembly(
     savedAddresses: book.addresses,
     onAddress: (publicKey, address) => book.remember(publicKey, address),
     onFailed: stores.fail,
+    diskProbe: diskProbe(directory.logDir, stores.fail),
+    maxState: { entryCount: DEFAULT_MAX_STATE_ENTRIES, byteCount: DEFAULT_MAX_STATE_BYTES },
     dataDir: directory.path,
     pid: process.pid
   })

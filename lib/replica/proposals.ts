@@ -20,8 +20,11 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly reason: Refusal }
   | { readonly kind: 'unknown' }
 
-/** Why nothing happened. `overwritten`: another entry was committed in its place. */
-export type Refusal = RefusalReason | 'overwritten' | 'closing'
+/**
+ * Why nothing happened. `overwritten`: another entry was committed in its place. `diskFull`, `storeFull`:
+ * the leader did not propose it (service/write-gate.ts).
+ */
+export type Refusal = RefusalReason | 'overwritten' | 'closing' | 'diskFull' | 'storeFull'
 
 export interface Proposal {
   readonly kind: number

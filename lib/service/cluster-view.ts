@@ -3,8 +3,9 @@
 
 import { formatAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
+import type { DiskState } from '../cluster/disk-watch.ts'
 import { hexOf } from '../encoding.ts'
-import { MAX_PROMOTION_LAG } from '../limits.ts'
+import { DISK_FULL_PERCENT, DISK_WARN_PERCENT, MAX_PROMOTION_LAG } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
@@ -33,6 +34,7 @@ export interface ClusterViewParts {
   readonly isInTouch: () => boolean
   /** whether the log or the state machine has failed, so that this process is about to end */
   readonly hasFailed: () => boolean
+  readonly disk: () => DiskState | null
 }
 
 export class ClusterView {
@@ -67,7 +69,8 @@ export class ClusterView {
       version,
       uptime_ms: Math.round(clock.nowMs() - startedMs),
       discovery: { online: isOnline, announced: isAnnounced },
-      addresses: transport.addresses().map(formatAddress)
+      addresses: transport.addresses().map(formatAddress),
+      disk: diskDocument(this.#parts.disk())
     }
   }
 
@@ -104,16 +107,19 @@ export class ClusterView {
   }
 
   health(): Health {
-    const { id, clock, startedMs, replica, isInTouch, hasFailed } = this.#parts
+    const { id, clock, startedMs, replica, isInTouch, hasFailed, disk } = this.#parts
     const { leader, term } = replica.status
     const state = this.state()
     const checks: Health['checks'] = {
       storage: hasFailed() ? { status: 'error', message: 'the disk has failed' } : OK,
       cluster: leader === null ? { status: 'warning', message: 'No leader elected' } : OK,
-      quorum: quorumCheck(state)
+      quorum: quorumCheck(state),
+      disk_space: diskCheck(disk())
     }
+    const results = Object.values(checks).map((check) => check.status)
+    const isWell = state === 'healthy' && !results.includes('warning')
     return {
-      status: hasFailed() ? 'unhealthy' : state === 'healthy' ? 'healthy' : 'degraded',
+      status: results.includes('error') ? 'unhealthy' : isWell ? 'healthy' : 'degraded',
       state: stateWord(replica.status, this.role()),
       current_leader: isInTouch() ? leader : null,
       term,
@@ -188,6 +194,29 @@ function quorumCheck(state: Status['state']): Health['checks'][string] {
   if (state === 'degraded') return { status: 'warning', message: 'a voter is out of sight' }
   if (state === 'no_quorum') return { status: 'warning', message: 'no majority in sight' }
   return OK
+}
+
+function diskDocument(disk: DiskState | null): Status['disk'] {
+  if (disk === null) return null
+  const { usedBytes, totalBytes, percent, isFull } = disk
+  return {
+    used_bytes: usedBytes,
+    total_bytes: totalBytes,
+    percent: Math.round(percent * 10) / 10,
+    is_full: isFull
+  }
+}
+
+/** The words are the seed's. */
+function diskCheck(disk: DiskState | null): Health['checks'][string] {
+  if (disk === null) return OK
+  const percent = Math.floor(disk.percent)
+  if (disk.isFull) {
+    const message = `Disk usage critical: ${percent}% (threshold: ${DISK_FULL_PERCENT}%)`
+    return { status: 'error', message }
+  }
+  if (percent < DISK_WARN_PERCENT) return OK
+  return { status: 'warning', message: `Disk usage high: ${percent}%` }
 }
 
 function majorityOf(count: number): number {

@@ -44,7 +44,19 @@ export const Status = Type.Object({
   version: Type.String(),
   uptime_ms: Type.Integer(),
   discovery: Type.Object({ online: Type.Boolean(), announced: Type.Boolean() }),
-  addresses: Type.Array(Address)
+  addresses: Type.Array(Address),
+  /** of the data directory; null where the system does not say */
+  disk: Type.Union([
+    Type.Object({
+      used_bytes: Type.Integer(),
+      total_bytes: Type.Integer(),
+      /** used / (used + available), as `df` counts it */
+      percent: Type.Number(),
+      /** a leader with a full disk takes no writes but deletes */
+      is_full: Type.Boolean()
+    }),
+    Type.Null()
+  ])
 })
 export type Status = Static<typeof Status>
 

@@ -6,6 +6,8 @@
 //   outcomes  1 3 ‖ n × outcome                  (in the order of the proposals)
 //   readAnswer 1 4 ‖ 0 index | 1 reason
 //   rejected  1 5
+//   askDisk   1 6
+//   disk      1 7 ‖ hasSpace bool
 //
 //   outcome   0 index result | 1 reason | 2
 //   result    state-machine/encoding.ts
@@ -15,7 +17,7 @@
 
 import c from 'compact-encoding'
 import type { Encoder } from '../encoding.ts'
-import { boundedArray, boundedBytes, boundedUint } from '../encoding.ts'
+import { boundedArray, boundedBytes, boundedUint, strictBoolean } from '../encoding.ts'
 import { MAX_APPEND_ENTRIES, MAX_ENTRY_BYTES, MAX_INDEX } from '../limits.ts'
 import { MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import { checked, choice, record, tagged, versioned } from '../record.ts'
@@ -31,6 +33,8 @@ export type LeaderRequest =
       readonly proposals: readonly ProposedEntry[]
     }
   | { readonly kind: 'readIndex'; readonly timeoutMs: number }
+  /** a leader asks a voter whether it could take over a leader's work */
+  | { readonly kind: 'askDisk' }
 
 export interface ProposedEntry {
   readonly kind: number
@@ -42,10 +46,13 @@ export type LeaderAnswer =
   | { readonly kind: 'readAnswer'; readonly outcome: ReadOutcome }
   /** the request cannot be read here, or is not its sender's to make; nothing happened */
   | { readonly kind: 'rejected' }
+  | { readonly kind: 'disk'; readonly hasSpace: boolean }
 
 const FORMAT = { what: 'format', byte: 1 }
 const index = boundedUint(MAX_INDEX)
 const timeout = boundedUint(MAX_REQUEST_TIMEOUT_MS)
+
+const nothing = record({})
 
 const proposedEntry = checked(
   record<ProposedEntry>({ kind: c.uint8, payload: boundedBytes(MAX_ENTRY_BYTES) }),
@@ -66,7 +73,8 @@ const requests = tagged<LeaderRequest>('request', {
       proposals: boundedArray(proposedEntry, MAX_APPEND_ENTRIES)
     })
   },
-  readIndex: { byte: 2, body: record({ timeoutMs: timeout }) }
+  readIndex: { byte: 2, body: record({ timeoutMs: timeout }) },
+  askDisk: { byte: 6, body: nothing }
 })
 
 export const leaderRequest: Encoder<LeaderRequest> = versioned(FORMAT, requests)
@@ -80,10 +88,10 @@ const reason = choice<Refusal>('reason', [
   'overloaded',
   'clockOff',
   'overwritten',
-  'closing'
+  'closing',
+  'diskFull',
+  'storeFull'
 ])
-
-const nothing = record({})
 
 const outcome = tagged<Outcome>('outcome', {
   done: { byte: 0, body: record({ index, result: applyResultEncoding }) },
@@ -99,7 +107,8 @@ const readOutcome = tagged<ReadOutcome>('read outcome', {
 const answers = tagged<LeaderAnswer>('answer', {
   outcomes: { byte: 3, body: record({ outcomes: boundedArray(outcome, MAX_APPEND_ENTRIES) }) },
   readAnswer: { byte: 4, body: record({ outcome: readOutcome }) },
-  rejected: { byte: 5, body: nothing }
+  rejected: { byte: 5, body: nothing },
+  disk: { byte: 7, body: record({ hasSpace: strictBoolean }) }
 })
 
 export const leaderAnswer: Encoder<LeaderAnswer> = versioned(FORMAT, answers)

@@ -1,6 +1,7 @@
 // How a command or a read on its way to the leader can fail, in words.
 
 import { KeyValueStoreError } from '../errors.ts'
+import { DISK_FREE_PERCENT, DISK_FULL_PERCENT } from '../limits.ts'
 
 /** Nothing happened. `timeoutMs` is null when it did not take the whole time to know. */
 export function unavailableError(timeoutMs: number | null, cause: string): KeyValueStoreError {
@@ -57,6 +58,25 @@ export function unknownError(): KeyValueStoreError {
     code: 'OUTCOME_UNKNOWN',
     message: 'the node ended while the write was under way; it may or may not have happened',
     hint: 'read the key before you write again'
+  })
+}
+
+/** Nothing happened: the leader does not write on a disk that is nearly full. */
+export function diskFullError(): KeyValueStoreError {
+  return new KeyValueStoreError({
+    code: 'DISK_SPACE_INSUFFICIENT',
+    message: `not carried out: more than ${DISK_FULL_PERCENT} % of the leader's disk, or of most voters' disks, is in use`,
+    hint: `free space on the disks of the data directories; below ${DISK_FREE_PERCENT} % writes are taken again; reads and deletes go on`,
+    fields: { percent: DISK_FULL_PERCENT }
+  })
+}
+
+/** Nothing happened: the cluster holds as much as it is allowed to. */
+export function storeFullError(): KeyValueStoreError {
+  return new KeyValueStoreError({
+    code: 'STORE_FULL',
+    message: 'not carried out: the cluster holds as many keys, or as many bytes, as it may',
+    hint: 'delete keys that are not needed; reads and deletes go on'
   })
 }
 

@@ -32,6 +32,7 @@ import { RequestIds } from './request-ids.ts'
 import { mayPropose } from './sender.ts'
 import { Submission } from './submission.ts'
 import type { MakeEntry, Submitted } from './submission.ts'
+import type { WriteGate } from './write-gate.ts'
 
 export interface ForwarderParts {
   readonly id: NodeId
@@ -43,6 +44,10 @@ export interface ForwarderParts {
   >
   readonly request: Transport['request']
   readonly random: Random
+  /** asked before a leader proposes */
+  readonly gate: Pick<WriteGate, 'refusalOf'>
+  /** whether this node's disk could take a leader's writes */
+  readonly hasSpace: () => boolean
 }
 
 /** Until when a caller waits, and what it said: `timeoutMs` is for people. */
@@ -75,7 +80,8 @@ export class Forwarder {
    * Proposes an entry on the leader, and on the next one if that is lost, and resolves when it is applied
    * there, once. `makeEntry` is called once as a rule, and again if the cluster has forgotten this node's
    * requests before it took this one.
-   * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED (nothing happened), TIMEOUT, OUTCOME_UNKNOWN
+   * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED, DISK_SPACE_INSUFFICIENT, STORE_FULL (nothing
+   * happened), TIMEOUT, OUTCOME_UNKNOWN
    */
   async submit(makeEntry: MakeEntry, timeoutMs: number): Promise<Submitted> {
     if (this.#submitCount >= MAX_PENDING_PROPOSALS) throw overloadedError('this node')
@@ -139,6 +145,7 @@ export class Forwarder {
     const request = decodeRequest(payload)
     if (request === null || !isOwnRequest(from, request)) send({ kind: 'rejected' })
     else if (request.kind === 'propose') this.#proposeFor(request, send)
+    else if (request.kind === 'askDisk') send({ kind: 'disk', hasSpace: this.#parts.hasSpace() })
     else this.#parts.replica.readIndex((outcome) => send({ kind: 'readAnswer', outcome }))
   }
 
@@ -188,7 +195,7 @@ export class Forwarder {
   ): () => boolean {
     const { replica } = this.#parts
     if (replica.status.role === 'leader') {
-      replica.propose({ ...entry, onOutcome: (outcome) => onEnd({ kind: 'settled', outcome }) })
+      this.#propose(entry, (outcome) => onEnd({ kind: 'settled', outcome }))
       return () => false
     }
     const lane = this.#laneToLeader()
@@ -229,7 +236,7 @@ export class Forwarder {
     request: LeaderRequest & { readonly kind: 'propose' },
     send: (answer: LeaderAnswer) => void
   ): void {
-    const { replica, timers } = this.#parts
+    const { timers } = this.#parts
     const outcomes: Outcome[] = request.proposals.map(() => ({ kind: 'unknown' }))
     let leftCount = outcomes.length
     let isSent = false
@@ -242,15 +249,19 @@ export class Forwarder {
     const timer = timers.start(request.timeoutMs, finish)
     if (leftCount === 0) finish()
     request.proposals.forEach((entry, position) => {
-      replica.propose({
-        ...entry,
-        onOutcome: (outcome) => {
-          outcomes[position] = outcome
-          leftCount--
-          if (leftCount === 0) finish()
-        }
+      this.#propose(entry, (outcome) => {
+        outcomes[position] = outcome
+        leftCount--
+        if (leftCount === 0) finish()
       })
     })
+  }
+
+  /** On the leader, unless the gate refuses it; a refusal may come at once. */
+  #propose(entry: ProposedEntry, onOutcome: (outcome: Outcome) => void): void {
+    const reason = this.#parts.gate.refusalOf(entry)
+    if (reason !== null) onOutcome({ kind: 'refused', reason })
+    else this.#parts.replica.propose({ ...entry, onOutcome })
   }
 
   /**

@@ -144,7 +144,7 @@ export class LeaderLane {
 
   /** `onAnswer` is called once: also when the leader never answers, a while after it should have. */
   #send(
-    request: LeaderRequest,
+    request: Exclude<LeaderRequest, { readonly kind: 'askDisk' }>,
     onAnswer: (answer: LeaderAnswer | 'notSent' | 'lost') => void
   ): void {
     const { timers, leader } = this.#parts

@@ -1,13 +1,19 @@
 // One command on its way to be applied once: which id it has, whether a copy of it may be under way
 // somewhere, and what the end of an attempt means for it. Pure.
 
-import type { ErrorDetail } from '../errors.ts'
+import type { ErrorDetail, KeyValueStoreError } from '../errors.ts'
 import type { Index } from '../raft/entry.ts'
 import type { Refusal } from '../replica/proposals.ts'
 import type { RequestId } from '../state-machine/command.ts'
 import type { ApplyResult } from '../state-machine/state-machine.ts'
 import type { ProposedEntry } from './encoding.ts'
-import { overloadedError, rejectedError, unknownError } from './forwarding-errors.ts'
+import {
+  diskFullError,
+  overloadedError,
+  rejectedError,
+  storeFullError,
+  unknownError
+} from './forwarding-errors.ts'
 import type { Attempt } from './leader-lane.ts'
 import type { IssuedRequest, RequestIds } from './request-ids.ts'
 
@@ -57,7 +63,7 @@ export class Submission {
   /**
    * The end of the command, or what comes next: `again`, another attempt when something about the leader
    * may be different; `renewed`, at once, under another id.
-   * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED, OUTCOME_UNKNOWN
+   * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED, DISK_SPACE_INSUFFICIENT, STORE_FULL, OUTCOME_UNKNOWN
    */
   settle(attempt: Attempt): Submitted | 'again' | 'renewed' {
     if (attempt.kind === 'rejected') throw this.#isInDoubt ? unknownError() : rejectedError()
@@ -68,7 +74,8 @@ export class Submission {
       return 'again'
     }
     if (outcome.kind === 'refused') {
-      if (outcome.reason === 'overloaded' && !this.#isInDoubt) throw overloadedError('the leader')
+      const error = this.#isInDoubt ? null : finalError(outcome.reason)
+      if (error !== null) throw error
       this.#reason = outcome.reason
       return 'again'
     }
@@ -91,6 +98,13 @@ export class Submission {
     this.#request = this.#requestIds.issue()
     this.#entry = this.#makeEntry(this.#request.id)
   }
+}
+
+/** What the leader has refused, so that another attempt would be refused again. */
+function finalError(reason: Refusal): KeyValueStoreError | null {
+  if (reason === 'overloaded') return overloadedError('the leader')
+  if (reason === 'diskFull') return diskFullError()
+  return reason === 'storeFull' ? storeFullError() : null
 }
 
 /** From where on another client is not taken for one that was forgotten. */

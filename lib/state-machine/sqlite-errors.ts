@@ -55,6 +55,8 @@ const EXPLANATIONS: {
 function codeOf(error: unknown): ErrorCode {
   const code = error instanceof Database.SqliteError || isSystemError(error) ? error.code : ''
   if (code === 'ENOSPC' || code === 'EDQUOT' || code.startsWith('SQLITE_FULL')) return 'NO_SPACE'
+  // the index of the write-ahead log could not grow
+  if (code === 'SQLITE_IOERR_SHMSIZE') return 'NO_SPACE'
   if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) return 'CORRUPTED'
   if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_PERM')) return 'OPEN_DATABASE'
   if (code === 'ENOENT' || code === 'EACCES' || code === 'EPERM') return 'OPEN_DATABASE'

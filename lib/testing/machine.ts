@@ -4,9 +4,11 @@
 
 import type { Address } from '../address.ts'
 import { assert, present } from '../assert.ts'
+import type { DiskProbe } from '../cluster/disk-watch.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
+import { DEFAULT_MAX_STATE_BYTES, DEFAULT_MAX_STATE_ENTRIES } from '../limits.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import { MemoryLogDisk, MemoryLogStore } from '../log-store/memory-log-store.ts'
 import { Assembly } from '../node/assembly.ts'
@@ -41,6 +43,8 @@ export interface MachineParts {
   /** how long the next entries take to be applied; no time at all when left out */
   readonly applyMs?: () => number
   readonly instruments?: Instruments
+  /** how full its disk is; it never is when left out */
+  readonly diskProbe?: DiskProbe
 }
 
 /** Put around the ports of each process; what is not given stays as it is. */
@@ -275,6 +279,8 @@ export class Machine {
       events: { info: () => {}, warn: () => {} },
       savedAddresses: new Map<string, readonly Address[]>(),
       onAddress: () => {},
+      diskProbe: this.#parts.diskProbe ?? null,
+      maxState: { entryCount: DEFAULT_MAX_STATE_ENTRIES, byteCount: DEFAULT_MAX_STATE_BYTES },
       dataDir: `/${name}`,
       pid: 1
     }

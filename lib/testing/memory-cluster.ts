@@ -3,6 +3,7 @@
 // else is what users do.
 
 import { assert, present } from '../assert.ts'
+import type { DiskProbe } from '../cluster/disk-watch.ts'
 import { DEFAULT_TARGET_VOTERS } from '../limits.ts'
 import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
@@ -21,17 +22,21 @@ export interface MemoryClusterOptions {
   readonly writeMs?: number
   readonly timing?: Timing
   readonly targetVoters?: number
+  /** how full the disk of the node of that name is; never when left out */
+  readonly diskProbe?: (name: string) => DiskProbe
 }
 
 export class MemoryCluster {
   readonly time: VirtualTime
   readonly hub: MemoryHub
   readonly #random: SeededRandom
-  readonly #options: Required<MemoryClusterOptions>
+  readonly #options: Required<Omit<MemoryClusterOptions, 'diskProbe'>>
+  readonly #diskProbe: MemoryClusterOptions['diskProbe']
   readonly #machines = new Map<string, Machine>()
 
   constructor(options: MemoryClusterOptions) {
     const timing = options.timing ?? TIMING.default
+    this.#diskProbe = options.diskProbe
     this.#options = {
       delayMs: 1,
       writeMs: 1,
@@ -129,6 +134,7 @@ export class MemoryCluster {
   #newMachine(name: string): Machine {
     assert(!this.#machines.has(name), `'${name}' is a new name`)
     const { timing, targetVoters, writeMs } = this.#options
+    const diskProbe = this.#diskProbe
     const machine = new Machine({
       name,
       address: { host: `10.0.0.${this.#machines.size + 1}`, port: 49_737 },
@@ -137,7 +143,8 @@ export class MemoryCluster {
       random: this.#random,
       timing,
       targetVoters,
-      writeMs: () => writeMs
+      writeMs: () => writeMs,
+      ...(diskProbe && { diskProbe: diskProbe(name) })
     })
     this.#machines.set(name, machine)
     return machine

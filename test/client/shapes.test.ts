@@ -48,7 +48,8 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       version: '0.1.0',
       uptime_ms: 5,
       discovery: { online: true, announced: false },
-      addresses: ['127.0.0.1:4000']
+      addresses: ['127.0.0.1:4000'],
+      disk: { used_bytes: 3, total_bytes: 9, percent: 33.3, is_full: false }
     }
   ],
   [

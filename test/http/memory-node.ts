@@ -92,7 +92,8 @@ export class MemoryNode implements NodeApi {
       version: '0.1.0',
       uptime_ms: 5,
       discovery: { online: true, announced: false },
-      addresses: ['127.0.0.1:4000']
+      addresses: ['127.0.0.1:4000'],
+      disk: null
     }
   }
 

@@ -115,6 +115,8 @@ export class Founder {
       savedAddresses: new Map(),
       onAddress: () => {},
       onFailed,
+      diskProbe: null,
+      maxState: { entryCount: 1_000, byteCount: 1_000_000 },
       dataDir: '/alder',
       pid: 1,
       ...this.#instruments

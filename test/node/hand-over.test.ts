@@ -57,12 +57,14 @@ interface GoOptions {
   /** whom the node says it has links to */
   readonly reach: readonly NodeId[]
   readonly onBegin?: (target: NodeId) => void
+  readonly mayTake?: (id: NodeId) => boolean
   /** in place of the node's own */
   readonly replica?: HandOverParts['replica']
 }
 
 /** Hands over what `node` leads. @returns who was asked to take over, and how long it took */
-async function go({ cluster }: Scene, node: Process, { reach, onBegin, replica }: GoOptions) {
+async function go({ cluster }: Scene, node: Process, options: GoOptions) {
+  const { reach, onBegin, replica, mayTake = () => true } = options
   const { time } = cluster
   const targets: NodeId[] = []
   const beganMs = time.nowMs()
@@ -72,6 +74,7 @@ async function go({ cluster }: Scene, node: Process, { reach, onBegin, replica }
       links: () => reach.map(linkTo),
       clock: time,
       timers: time,
+      mayTake,
       onBegin: (target) => {
         targets.push(target)
         onBegin?.(target)
@@ -209,4 +212,15 @@ test('when nobody takes over it goes after a second, and leads on until it has g
   const write = put(leader, 'k')
   await cluster.time.runUntil(() => write.end !== null, 10_000)
   t.is(write.end, 'done', 'it does not go on refusing')
+})
+
+test('a voter that may not take over is not asked', async (t) => {
+  const scene = await threeVoters(23)
+  const { cluster, leader, others } = scene
+  const reach = others.map(idOf)
+  const [first = 0, second = 0] = reach
+  t.alike((await go(scene, leader, { reach, mayTake: () => false })).targets, [])
+  t.is(cluster.leader(), leader)
+  t.alike((await go(scene, leader, { reach, mayTake: (id) => id !== first })).targets, [second])
+  await cluster.close()
 })

@@ -1,6 +1,7 @@
 // What a node shows of itself and its cluster.
 
 import test from 'brittle'
+import type { DiskState } from '../../lib/cluster/disk-watch.ts'
 import { MAX_PROMOTION_LAG } from '../../lib/limits.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Configuration, MemberRole } from '../../lib/raft/configuration.ts'
@@ -50,6 +51,7 @@ interface World {
   role: Role
   appliedIndex: number
   hasFailed: boolean
+  disk: DiskState | null
 }
 
 function viewOf(overrides: Partial<World> = {}): ClusterView {
@@ -62,6 +64,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     role: 'leader',
     appliedIndex: 500,
     hasFailed: false,
+    disk: null,
     ...overrides
   }
   const { id, leader, role, appliedIndex } = world
@@ -108,7 +111,8 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     },
     configuration: () => world.welcome ?? world.configuration,
     isInTouch: () => leader !== null,
-    hasFailed: () => world.hasFailed
+    hasFailed: () => world.hasFailed,
+    disk: () => world.disk
   })
 }
 
@@ -180,6 +184,27 @@ test('health says what is wrong: a failed disk is unhealthy, all else is at most
   t.is(viewOf().health().state, 'Leader')
   t.is(viewOf({ role: 'follower', leader: 2 }).health().state, 'Follower')
   t.is(viewOf({ role: 'preCandidate', leader: null }).health().state, 'Candidate')
+})
+
+test('a disk that fills up warns, a full one is an error, and the status shows it', (t) => {
+  const of = (percent: number, isFull = false) => {
+    const view = viewOf({ disk: { usedBytes: 3, totalBytes: 9, percent, isFull } })
+    const { status, checks } = view.health()
+    return [status, checks['disk_space'], view.status().disk]
+  }
+  const shown = { used_bytes: 3, total_bytes: 9 }
+  t.alike(of(79.96), ['healthy', { status: 'ok' }, { ...shown, percent: 80, is_full: false }])
+  t.alike(of(80), [
+    'degraded',
+    { status: 'warning', message: 'Disk usage high: 80%' },
+    { ...shown, percent: 80, is_full: false }
+  ])
+  t.alike(of(95.5, true), [
+    'unhealthy',
+    { status: 'error', message: 'Disk usage critical: 95% (threshold: 95%)' },
+    { ...shown, percent: 95.5, is_full: true }
+  ])
+  t.is(viewOf().status().disk, null)
 })
 
 test('liveness is of this process alone: a failed disk ends it, a lost quorum does not', (t) => {

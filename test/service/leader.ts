@@ -8,9 +8,9 @@ import type { NodeId } from '../../lib/node-id.ts'
 import type { Status } from '../../lib/raft/effects.ts'
 import type { Index } from '../../lib/raft/entry.ts'
 import { SeededRandom } from '../../lib/random.ts'
-import type { Outcome, Proposal } from '../../lib/replica/proposals.ts'
+import type { Outcome, Proposal, Refusal } from '../../lib/replica/proposals.ts'
 import type { OnRead } from '../../lib/replica/waiting-reads.ts'
-import type { LeaderAnswer, LeaderRequest } from '../../lib/service/encoding.ts'
+import type { LeaderAnswer, LeaderRequest, ProposedEntry } from '../../lib/service/encoding.ts'
 import { leaderAnswer, leaderRequest } from '../../lib/service/encoding.ts'
 import { Forwarder } from '../../lib/service/forwarding.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
@@ -61,7 +61,7 @@ export class Wire {
 }
 
 function keysOf(request: LeaderRequest): string {
-  if (request.kind === 'readIndex') return '?'
+  if (request.kind !== 'propose') return '?'
   return request.proposals.map(({ payload }) => textOfKey(payload)).join(' ')
 }
 
@@ -138,6 +138,9 @@ export class Desk {
   readonly wire = new Wire()
   readonly replica = new StillReplica()
   readonly forwarder: Forwarder
+  /** what the gate says while this node leads */
+  refusalOf: (entry: ProposedEntry) => Refusal | null = () => null
+  hasSpace = true
 
   constructor() {
     const { time, replica, wire } = this
@@ -148,7 +151,9 @@ export class Desk {
       timers: time,
       random: new SeededRandom(1),
       replica,
-      request
+      request,
+      gate: { refusalOf: (entry) => this.refusalOf(entry) },
+      hasSpace: () => this.hasSpace
     })
   }
 

@@ -26,7 +26,8 @@ const STATUS: Status = {
   version: '1.0.0',
   uptime_ms: 9,
   discovery: { online: true, announced: false },
-  addresses: []
+  addresses: [],
+  disk: null
 }
 const MEMBERS: Members = { members: [] }
 const HEALTH: Health = {

@@ -31,7 +31,8 @@ export const REQUESTS: Readonly<Record<string, LeaderRequest>> = {
     ]
   },
   'propose nothing': { kind: 'propose', timeoutMs: 0, proposals: [] },
-  readIndex: { kind: 'readIndex', timeoutMs: 2_000 }
+  readIndex: { kind: 'readIndex', timeoutMs: 2_000 },
+  askDisk: { kind: 'askDisk' }
 }
 
 export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
@@ -83,12 +84,16 @@ export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
       { kind: 'refused', reason: 'clockOff' },
       { kind: 'refused', reason: 'overwritten' },
       { kind: 'refused', reason: 'closing' },
+      { kind: 'refused', reason: 'diskFull' },
+      { kind: 'refused', reason: 'storeFull' },
       { kind: 'unknown' }
     ]
   },
   'read ready': { kind: 'readAnswer', outcome: { kind: 'ready', index: 70_000 } },
   'read refused': { kind: 'readAnswer', outcome: { kind: 'refused', reason: 'notLeader' } },
-  rejected: { kind: 'rejected' }
+  rejected: { kind: 'rejected' },
+  'disk with space': { kind: 'disk', hasSpace: true },
+  'disk without space': { kind: 'disk', hasSpace: false }
 }
 
 /** The first key of a write. */
