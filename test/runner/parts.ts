@@ -20,7 +20,7 @@ const FAST: Part = { limitS: 120, fullLimitS: 300, jobs: 3 }
 const SLOW_PARTS: ReadonlyMap<string, Part> = new Map([
   ['bench', { limitS: 900, fullLimitS: 3_600, jobs: 1 }],
   ['e2e', { limitS: 600, fullLimitS: 3_600, jobs: 3 }],
-  ['faults', { limitS: 600, fullLimitS: 3_600, jobs: 1 }],
+  ['faults', { limitS: 600, fullLimitS: 3_600, jobs: 2 }],
   ['net', { limitS: 600, fullLimitS: 3_600, jobs: 1 }],
   ['readme', { limitS: 600, fullLimitS: 600, jobs: 1 }],
   ['sim', { limitS: 600, fullLimitS: 7_200, jobs: 1 }]
