@@ -4,7 +4,16 @@
 // on it.
 
 /** What one write of the log holds. */
-const LOG_WRITES = ['boot', 'hardState', 'entries', 'truncation', 'configuration'] as const
+const LOG_WRITES = [
+  'boot',
+  'hardState',
+  'install',
+  'compaction',
+  'sweep',
+  'truncation',
+  'configuration',
+  'entries'
+] as const
 /** Files that are replaced as a whole and then durable. */
 const FILES = ['node.key', 'api.token', 'node.json', 'runtime.json'] as const
 const FILE_STEPS = ['written', 'synced', 'renamed', 'durable'] as const

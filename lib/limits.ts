@@ -43,6 +43,9 @@ export const MAX_TERM_JUMP = 1_000_000
 /** Bytes of the log's file and of the address space mapped for it; beyond: NO_SPACE. */
 export const MAX_LOG_FILE_BYTES = 64 * 1024 * MIB
 
+/** Entries behind the log's base that one transaction removes: more would hold up the writes beside it. */
+export const LOG_SWEEP_ENTRIES = 256
+
 // --- consensus ---
 
 /** Bytes of entries in one AppendEntries, unless a single entry is larger. */

@@ -15,22 +15,38 @@
 // The state, twice, under the same key in the databases `state-a` and `state-b` (two databases, so
 // that the copies lie on different pages), written in every transaction:
 //
-//     0        1          9      17              33             65     113    161
-//     | format | sequence | boot | storage epoch | genesis hash | base | last | hard state | checksum
-//     | u8     | u64      | u64  | 16 B          | 32 B         | 48 B | 48 B | 21 B       | 32 B
+//     0        1          9      17              33             65     113         121          129    177          198
+//     | format | sequence | boot | storage epoch | genesis hash | base | base time | state base | last | hard state | checksum
+//     | u8     | u64      | u64  | 16 B          | 32 B         | 48 B | u64       | u64        | 48 B | 21 B       | 32 B
 //
 //   `base` and `last` are {index u64, term u64, hash 32 B}: what precedes the first entry, and the
-//   last entry. Naming the last entry makes a lost tail visible. `hard state` is {present u8, term
-//   u64, votedFor u32 (0 for nobody), commitIndex u64}. `checksum` is BLAKE2b-256 of all before it.
-//   In every future format the first byte stays the format and the last 32 bytes this checksum, so
-//   that an older program can tell "newer" from "damaged".
+//   last entry. Naming the last entry makes a lost tail visible. `base time` is the stamp of the entry at
+//   the base. `state base` is the index of the snapshot that the state machine's database was installed
+//   from, 0 for none: it names that database, so this record is the pointer that an install flips.
+//   `hard state` is {present u8, term u64, votedFor u32 (0 for nobody), commitIndex u64}. `checksum` is
+//   BLAKE2b-256 of all before it.
+//
+// The configuration in force at the base, twice, under a key of its own beside the states; written when
+// the base moves, and at each start. There is none at the genesis:
+//
+//     0        1            9                     17
+//     | format | base index | configuration index | configuration … | checksum
+//     | u8     | u64        | u64                 | raft/encoding   | 32 B
+//
+//   `base index` tells whether it belongs to the base of the state. Without any configuration up to there
+//   the index is 0 and the configuration has no bytes.
+//
+// In every future format the first byte of both stays the format and the last 32 bytes the checksum, so
+// that an older program can tell "newer" from "damaged".
 
 import { equalSecret, hash, HASH_BYTES } from '../crypto.ts'
 import { assert } from '../assert.ts'
 import { isNodeId } from '../node-id.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { chainHash } from '../raft/entry.ts'
+import type { IndexedConfiguration } from '../raft/configurations.ts'
 import type { HardState } from '../raft/effects.ts'
+import { decodeConfiguration, encodeConfiguration } from '../raft/encoding.ts'
 
 /** The format that this version writes. */
 export const LOG_FORMAT = 1
@@ -38,7 +54,7 @@ export const STORAGE_EPOCH_BYTES = 16
 /** Bytes of an entry's record before the payload. */
 export const ENTRY_HEADER_BYTES = 90
 /** Bytes of a state record. */
-export const STATE_BYTES = 214
+export const STATE_BYTES = 230
 export const INDEX_KEY_BYTES = 8
 
 /** Everything of a log that is not an entry. */
@@ -49,10 +65,31 @@ export interface LogState {
   readonly storageEpoch: Uint8Array
   /** hash of the genesis: which cluster's log this is */
   readonly genesisHash: Uint8Array
-  readonly base: EntryId
+  readonly base: LogBase
   readonly last: EntryId
   readonly hardState: HardState | null
 }
+
+/** Where a log begins. */
+export interface LogBase {
+  readonly id: EntryId
+  /** the stamp of the entry at `id`; 0 at the genesis */
+  readonly timeMs: number
+  /** the snapshot that the state machine's database was installed from; at most `id.index`, 0 for none */
+  readonly stateBase: Index
+  /** in force at `id`, null for none; not part of the state's own record */
+  readonly configuration: IndexedConfiguration | null
+}
+
+/** A record of the configuration at the base, as found on disk. */
+export type FoundBaseConfiguration =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'damaged' }
+  | {
+      readonly kind: 'good'
+      readonly baseIndex: Index
+      readonly configuration: IndexedConfiguration | null
+    }
 
 /** A state record as found on disk. */
 export type FoundState =
@@ -72,6 +109,12 @@ export function indexKey(index: Index): Uint8Array {
   const key = new Uint8Array(INDEX_KEY_BYTES)
   setUint64(viewOf(key), 0, index)
   return key
+}
+
+/** The index of an entry's key. */
+export function indexOfKey(key: Uint8Array): Index {
+  assert(key.byteLength === INDEX_KEY_BYTES, 'an index has eight bytes')
+  return uint64At(viewOf(key), 0)
 }
 
 export function encodeEntry(entry: Entry, previousHash: Uint8Array): Uint8Array {
@@ -115,7 +158,9 @@ export function decodeEntry(record: Uint8Array, index: Index): VerifiedEntry | n
 
 export function encodeState(state: LogState): Uint8Array {
   assert(state.storageEpoch.byteLength === STORAGE_EPOCH_BYTES, 'a storage epoch has 16 bytes')
-  assert(state.last.index >= state.base.index, 'the last entry is not before the base')
+  const { base } = state
+  assert(state.last.index >= base.id.index, 'the last entry is not before the base')
+  assert(base.stateBase <= base.id.index, 'a log begins at or after the snapshot of its state')
   const record = new Uint8Array(STATE_BYTES)
   const view = viewOf(record)
   view.setUint8(0, LOG_FORMAT)
@@ -123,7 +168,9 @@ export function encodeState(state: LogState): Uint8Array {
   setUint64(view, 9, state.boot)
   record.set(state.storageEpoch, 17)
   record.set(state.genesisHash, 33)
-  setEntryId(record, BASE_OFFSET, state.base)
+  setEntryId(record, BASE_OFFSET, base.id)
+  setUint64(view, BASE_TIME_OFFSET, base.timeMs)
+  setUint64(view, STATE_BASE_OFFSET, base.stateBase)
   setEntryId(record, LAST_OFFSET, state.last)
   if (state.hardState !== null) {
     view.setUint8(HARD_STATE_OFFSET, 1)
@@ -135,7 +182,7 @@ export function encodeState(state: LogState): Uint8Array {
   return record
 }
 
-/** What `record` is. The state's buffers are copies. */
+/** What `record` is. The state's buffers are copies; the base's configuration is read apart from it. */
 export function decodeState(record: Uint8Array | undefined): FoundState {
   if (record === undefined) return { kind: 'missing' }
   if (record.byteLength < HASH_BYTES + 1) return { kind: 'damaged' }
@@ -155,16 +202,70 @@ export function decodeState(record: Uint8Array | undefined): FoundState {
       boot: uint64At(view, 9),
       storageEpoch: record.slice(17, 33),
       genesisHash: record.slice(33, 65),
-      base: entryIdAt(record, BASE_OFFSET),
+      base: {
+        id: entryIdAt(record, BASE_OFFSET),
+        timeMs: uint64At(view, BASE_TIME_OFFSET),
+        stateBase: uint64At(view, STATE_BASE_OFFSET),
+        configuration: null
+      },
       last: entryIdAt(record, LAST_OFFSET),
       hardState
     }
   }
 }
 
+export function encodeBaseConfiguration({ id, configuration }: LogBase): Uint8Array {
+  const { index, bytes } =
+    configuration === null
+      ? { index: 0, bytes: new Uint8Array(0) }
+      : {
+          index: configuration.index,
+          bytes: encodeConfiguration(configuration.configuration)
+        }
+  assert(index <= id.index, 'what is in force at the base is not after it')
+  const record = new Uint8Array(BASE_CONFIGURATION_OFFSET + bytes.byteLength + HASH_BYTES)
+  const view = viewOf(record)
+  view.setUint8(0, LOG_FORMAT)
+  setUint64(view, 1, id.index)
+  setUint64(view, 9, index)
+  record.set(bytes, BASE_CONFIGURATION_OFFSET)
+  const bodyBytes = record.byteLength - HASH_BYTES
+  record.set(hash(record.subarray(0, bodyBytes)), bodyBytes)
+  return record
+}
+
+/** What `record` is. */
+export function decodeBaseConfiguration(record: Uint8Array | undefined): FoundBaseConfiguration {
+  if (record === undefined) return { kind: 'missing' }
+  const bodyBytes = record.byteLength - HASH_BYTES
+  if (bodyBytes < BASE_CONFIGURATION_OFFSET || record[0] !== LOG_FORMAT) return { kind: 'damaged' }
+  const checksum = hash(record.subarray(0, bodyBytes))
+  if (!equalSecret(checksum, record.subarray(bodyBytes))) return { kind: 'damaged' }
+  const view = viewOf(record)
+  const [baseIndex, index] = [uint64At(view, 1), uint64At(view, 9)]
+  const bytes = record.slice(BASE_CONFIGURATION_OFFSET, bodyBytes)
+  if (bytes.byteLength === 0) return { kind: 'good', baseIndex, configuration: null }
+  try {
+    const configuration = decodeConfiguration(bytes)
+    return { kind: 'good', baseIndex, configuration: { index, configuration } }
+  } catch {
+    return { kind: 'damaged' }
+  }
+}
+
+/** The index under which `record` is a whole entry; null when it is damaged. For one in another's place. */
+export function indexOfRecord(record: Uint8Array): Index | null {
+  if (record.byteLength < ENTRY_HEADER_BYTES) return null
+  const index = uint64At(viewOf(record), 2)
+  return Number.isSafeInteger(index) && decodeEntry(record, index) !== null ? index : null
+}
+
 const BASE_OFFSET = 65
-const LAST_OFFSET = 113
-const HARD_STATE_OFFSET = 161
+const BASE_TIME_OFFSET = 113
+const STATE_BASE_OFFSET = 121
+const LAST_OFFSET = 129
+const HARD_STATE_OFFSET = 177
+const BASE_CONFIGURATION_OFFSET = 17
 const CHECKSUM_OFFSET = STATE_BYTES - HASH_BYTES
 
 /** Null when there is none, undefined when the bytes make no sense. */

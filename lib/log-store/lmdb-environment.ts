@@ -1,8 +1,8 @@
 // lmdb with the options that the log needs, and nothing else of it. Everything here was measured:
 // see README.md for what each option costs when it is different.
 //
-// Three databases: `entries` (index → record), and the two copies of the state, each in a database
-// of its own so that they lie on different pages.
+// Three databases: `entries` (index → record), and the two copies of the state and of the base's
+// configuration, each in a database of its own so that they lie on different pages.
 //
 // Every write goes through `batch`, which makes one transaction of what its function puts and has
 // exactly one promise. Event-turn batching would do the same without being asked, but it makes one
@@ -27,9 +27,9 @@ import { open } from 'lmdb'
 import { AspenError, StorageError } from '../errors.ts'
 import { MAX_LOG_FILE_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
-import { decodeState, indexKey } from './encoding.ts'
+import { decodeBaseConfiguration, decodeState, indexKey } from './encoding.ts'
 import type { LogRecords } from './restore.ts'
-import { readRecord } from './restore.ts'
+import { foundRecord } from './restore.ts'
 
 type Records = Database<Uint8Array, Uint8Array>
 
@@ -43,8 +43,9 @@ export interface LogEnvironment {
 /** The file in a log's directory that lmdb keeps its data in. */
 export const LOG_DATA_FILE = 'data.mdb'
 
-/** The one key of the state databases. */
+/** The keys of the state databases. */
 export const STATE_KEY: Uint8Array = Uint8Array.of(1)
+export const BASE_CONFIGURATION_KEY: Uint8Array = Uint8Array.of(2)
 
 /**
  * Opens or makes the environment in `directory`.
@@ -87,13 +88,29 @@ export function openEnvironment(directory: string): LogEnvironment {
 /** What lies in the environment, for restore.ts. */
 export function recordsOf(environment: LogEnvironment): LogRecords {
   const { entries, states } = environment
+  const [a, b] = states
   return {
-    states: [
-      decodeState(readBytes(states[0], STATE_KEY)),
-      decodeState(readBytes(states[1], STATE_KEY))
+    states: [decodeState(readBytes(a, STATE_KEY)), decodeState(readBytes(b, STATE_KEY))],
+    baseConfigurations: [
+      decodeBaseConfiguration(readBytes(a, BASE_CONFIGURATION_KEY)),
+      decodeBaseConfiguration(readBytes(b, BASE_CONFIGURATION_KEY))
     ],
-    entryCount: entryCountOf(entries),
-    entryAt: (index: Index) => readRecord(readBytes(entries, indexKey(index)), index)
+    countAbove: (index: Index) => entryCountOf(entries, index + 1),
+    entryAt: (index: Index) => foundRecord(readBytes(entries, indexKey(index)), index)
+  }
+}
+
+/** Keys of entry records of [from, to), ascending, at most `limit`; copies. @throws StorageError */
+export function entryKeys(
+  { entries }: LogEnvironment,
+  { from, to }: { readonly from: Index; readonly to: Index },
+  limit: number
+): readonly Uint8Array[] {
+  try {
+    const keys = entries.getKeys({ start: indexKey(from), end: indexKey(to), limit })
+    return [...keys].map((key) => Uint8Array.from(key))
+  } catch (error) {
+    throw storageErrorOf(error)
   }
 }
 
@@ -180,9 +197,9 @@ function openFailed(error: unknown): StorageError {
   )
 }
 
-function entryCountOf(entries: Records): number {
+function entryCountOf(entries: Records, from: Index): number {
   try {
-    return entries.getKeysCount({ start: indexKey(0) })
+    return entries.getKeysCount({ start: indexKey(from) })
   } catch (error) {
     throw storageErrorOf(error)
   }

@@ -8,31 +8,33 @@
 // new start from the disk can tell what is there.
 
 import { existsSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { assert } from '../assert.ts'
 import type { OnBoundary } from '../boundary.ts'
 import { equalSecret } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { StorageError } from '../errors.ts'
+import { LOG_SWEEP_ENTRIES } from '../limits.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
-import { ENTRY_KIND } from '../raft/entry.ts'
 import type { LogState } from './encoding.ts'
-import { encodeEntry, encodeState, indexKey, STORAGE_EPOCH_BYTES } from './encoding.ts'
+import { encodeEntry, indexKey, indexOfKey, STORAGE_EPOCH_BYTES } from './encoding.ts'
+import { heldBy } from './held-by.ts'
+import { commit, reasonOf } from './lmdb-commit.ts'
+import type { Change } from './lmdb-commit.ts'
 import type { LogEnvironment } from './lmdb-environment.ts'
 import {
+  entryKeys,
   openEnvironment,
   readBytes,
   recordsOf,
-  STATE_KEY,
-  storageErrorOf,
   syncDirectory
 } from './lmdb-environment.ts'
-import type { LogStore, OpenedLog } from './log-store.ts'
+import type { LogStore, OpenedLog, RestoredLog } from './log-store.ts'
 import type { LogWrite, PendingWrite } from './log-tail.ts'
 import { LogTail } from './log-tail.ts'
-import { chooseState, readRecord, verifyLog } from './restore.ts'
+import { chooseState, readRecord } from './restore.ts'
+import { validateLog } from './validation.ts'
 
 export interface LmdbLogStoreOptions {
   /** a folder of the log's own; made with mode 0700 when it is not there */
@@ -58,18 +60,26 @@ export class LmdbLogStore implements LogStore {
   #state: LogState
   /** accepted, not handed to lmdb yet */
   #queue: PendingWrite[] = []
+  /** no record lies below this index; at most one beyond the durable base */
+  #sweptTo: Index = 1
+  /** asked for, and not all gone */
+  #sweeps: { readonly to: Index; readonly onDone: () => void }[] = []
   #isCommitScheduled = false
   /** the transaction in progress; resolves when it has ended either way */
   #commit: Promise<void> | null = null
   #status: 'open' | 'failed' | 'closed' = 'open'
   #closing: Promise<void> | null = null
 
-  private constructor(environment: LogEnvironment, state: LogState, options: Reporting) {
+  private constructor(environment: LogEnvironment, found: Started, options: Reporting) {
+    const { state, restored } = found
     this.#environment = environment
     this.#state = state
     this.#onFailed = options.onFailed
     this.#onBoundary = options.onBoundary
-    this.#tail = new LogTail(state, (index) => this.#idOf(index))
+    const { configurations } = restored
+    this.#tail = new LogTail({ ...state, configurations }, (index) => this.#read(index).entry)
+    // what an earlier run left below the base goes now
+    this.#maybeScheduleCommit()
   }
 
   /**
@@ -88,20 +98,21 @@ export class LmdbLogStore implements LogStore {
       if (found === null && mustExist) throw identityWithoutLog()
       const previous = found ?? newState(options)
       if (!equalSecret(previous.genesisHash, options.genesis.hash)) throw otherCluster()
-      const restored = verifyLog(records, previous)
-      const state = {
-        ...previous,
-        boot: previous.boot + 1,
-        sequence: previous.sequence + 1
-      }
+      const nowMs = (): number => performance.now()
+      const validated = validateLog(records, previous, { nowMs })
+      const { restored, report: validation } = validated
+      const { boot, sequence } = previous
+      const state = { ...validated.state, boot: boot + 1, sequence: sequence + 1 }
       onBoundary?.('log.boot.begin')
-      await commit(environment, state, [])
+      // a copy that was damaged is made anew
+      await commit(environment, { changes: [], state, hasNewBase: true })
       onBoundary?.('log.boot.durable')
       if (found === null) {
         syncDirectory(directory)
         onBoundary?.('log.directory.durable')
       }
-      return { store: new LmdbLogStore(environment, state, options), restored }
+      const store = new LmdbLogStore(environment, { state, restored }, options)
+      return { store, restored, validation }
     } catch (error) {
       await environment.root.close()
       throw error
@@ -109,7 +120,15 @@ export class LmdbLogStore implements LogStore {
   }
 
   get base(): EntryId {
-    return this.#tail.base
+    return this.#tail.base.id
+  }
+
+  get baseTimeMs(): number {
+    return this.#tail.base.timeMs
+  }
+
+  get stateBase(): Index {
+    return this.#tail.base.stateBase
   }
 
   get last(): EntryId {
@@ -129,6 +148,17 @@ export class LmdbLogStore implements LogStore {
     if (this.#status === 'failed') return
     this.#queue.push(this.#tail.accept(write, onDurable))
     this.#maybeScheduleCommit()
+  }
+
+  compact(to: Index, onDone: () => void): void {
+    assert(this.#closing === null, 'the log store is open')
+    if (this.#status === 'failed') return
+    const pending = this.#tail.compact(to, () => {})
+    if (pending !== null) this.#queue.push(pending)
+    this.#sweeps.push({ to: Math.min(to, this.#tail.pendingBase.id.index), onDone })
+    this.#maybeScheduleCommit()
+    // below the base there may be nothing left to do
+    setImmediate(() => this.#endSweeps())
   }
 
   entries(from: Index, to: Index, maxBytes: number): readonly Entry[] {
@@ -165,6 +195,14 @@ export class LmdbLogStore implements LogStore {
     await this.#environment.root.close()
   }
 
+  /** Calls those whose entries are gone. */
+  #endSweeps(): void {
+    if (this.#status === 'failed') return
+    const ended = this.#sweeps.filter(({ to }) => to < this.#sweptTo)
+    this.#sweeps = this.#sweeps.filter(({ to }) => to >= this.#sweptTo)
+    for (const { onDone } of ended) onDone()
+  }
+
   #idOf(index: Index): EntryId {
     const { entry } = this.#read(index)
     return { index, term: entry.term, hash: entry.hash }
@@ -177,7 +215,8 @@ export class LmdbLogStore implements LogStore {
 
   /** At the end of this turn of the event loop, so that all writes of the turn are one transaction. */
   #maybeScheduleCommit(): void {
-    if (this.#isCommitScheduled || this.#commit !== null || this.#queue.length === 0) return
+    if (this.#isCommitScheduled || this.#commit !== null) return
+    if (this.#queue.length === 0 && !this.#hasSweep) return
     this.#isCommitScheduled = true
     setImmediate(() => {
       this.#isCommitScheduled = false
@@ -188,10 +227,19 @@ export class LmdbLogStore implements LogStore {
   async #commitQueue(): Promise<void> {
     const group = this.#queue
     this.#queue = []
-    const changes = this.#changesOf(group)
+    const written = this.#changesOf(group)
+    const hasNewBase = group.some((write) => write.baseAfter !== this.#tail.base)
     this.#cross(group, 'begin')
     try {
-      await commit(this.#environment, this.#state, changes)
+      const sweep = this.#nextSweep()
+      if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.begin')
+      const changes = [...written, ...sweep.changes]
+      const state = group.length === 0 ? null : this.#state
+      if (group.length + changes.length > 0) {
+        await commit(this.#environment, { changes, state, hasNewBase })
+      }
+      if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.durable')
+      this.#sweptTo = sweep.to
     } catch (error) {
       this.#commit = null
       this.#fail(await reasonOf(error))
@@ -199,8 +247,25 @@ export class LmdbLogStore implements LogStore {
     }
     this.#commit = null
     this.#cross(group, 'durable')
-    this.#maybeScheduleCommit()
     for (const _ of group) this.#tail.settle().onDurable()
+    this.#endSweeps()
+    this.#maybeScheduleCommit()
+  }
+
+  /** Whether records may lie at or below the durable base; they wait for the next start when it closes. */
+  get #hasSweep(): boolean {
+    return this.#closing === null && this.#sweptTo <= this.base.index
+  }
+
+  /** The next records below the durable base, as many as one transaction may remove. */
+  #nextSweep(): { readonly changes: readonly Change[]; readonly to: Index } {
+    if (!this.#hasSweep) return { changes: [], to: this.#sweptTo }
+    const end = this.base.index + 1
+    const range = { from: this.#sweptTo, to: end }
+    const keys = entryKeys(this.#environment, range, LOG_SWEEP_ENTRIES)
+    const last = keys.length < LOG_SWEEP_ENTRIES ? undefined : keys.at(-1)
+    const changes = keys.map((key) => ({ key, record: null }))
+    return { changes, to: last === undefined ? end : indexOfKey(last) + 1 }
   }
 
   /** What the group changes on disk. */
@@ -217,10 +282,11 @@ export class LmdbLogStore implements LogStore {
       }
     }
     const newest = group.at(-1)
-    assert(newest !== undefined, 'a group has a write')
+    if (newest === undefined) return []
     this.#state = {
       ...this.#state,
       sequence: this.#state.sequence + 1,
+      base: newest.baseAfter,
       last: newest.lastAfter,
       hardState: newest.hardStateAfter
     }
@@ -230,37 +296,25 @@ export class LmdbLogStore implements LogStore {
   /** Says what of the group is about to be written, or is durable. */
   #cross(group: readonly PendingWrite[], step: 'begin' | 'durable'): void {
     if (this.#onBoundary === undefined) return
-    for (const kind of kindsOf(group)) this.#onBoundary(`log.${kind}.${step}`)
+    for (const what of heldBy(group)) this.#onBoundary(`log.${what}.${step}`)
   }
 
   #fail(error: StorageError): void {
     assert(this.#status === 'open', 'a store fails once')
     this.#status = 'failed'
     this.#queue = []
+    this.#sweeps = []
     this.#tail.drop()
     this.#onFailed(error)
   }
 }
 
 type Reporting = Pick<LmdbLogStoreOptions, 'onFailed' | 'onBoundary'>
-type WriteKind = (typeof WRITE_KINDS)[number]
 
-/** How long lmdb may take to say why a commit failed. */
-const REASON_DEADLINE_MS = 1_000
-
-/** What a group of writes holds. */
-function kindsOf(group: readonly PendingWrite[]): readonly WriteKind[] {
-  const entries = group.flatMap((write) => write.entries)
-  const has: Readonly<Record<WriteKind, boolean>> = {
-    hardState: group.some(({ hardState }) => hardState !== null),
-    truncation: group.some(({ truncateFrom }) => truncateFrom !== null),
-    configuration: entries.some(({ kind }) => kind === ENTRY_KIND.configuration),
-    entries: entries.length > 0
-  }
-  return WRITE_KINDS.filter((kind) => has[kind])
+interface Started {
+  readonly state: LogState
+  readonly restored: RestoredLog
 }
-
-const WRITE_KINDS = ['hardState', 'truncation', 'configuration', 'entries'] as const
 
 function newState(options: LmdbLogStoreOptions): LogState {
   return {
@@ -268,48 +322,9 @@ function newState(options: LmdbLogStoreOptions): LogState {
     boot: 0,
     storageEpoch: randomBytes(options.random, STORAGE_EPOCH_BYTES),
     genesisHash: options.genesis.hash,
-    base: options.genesis,
+    base: { id: options.genesis, timeMs: 0, stateBase: 0, configuration: null },
     last: options.genesis,
     hardState: null
-  }
-}
-
-/** An entry's record to be put, or null to be removed. */
-interface Change {
-  readonly key: Uint8Array
-  readonly record: Uint8Array | null
-}
-
-/**
- * Resolves when the changes and both copies of the state are on disk, in one transaction. All
- * encoding is done before: an exception inside the batch would commit the first half of it.
- */
-async function commit(
-  { root, entries, states }: LogEnvironment,
-  state: LogState,
-  changes: readonly Change[]
-): Promise<void> {
-  const stateRecord = encodeState(state)
-  const isDone = await root.batch(() => {
-    // the promises of single changes end with the batch's
-    for (const { key, record } of changes) {
-      void (record === null ? entries.remove(key) : entries.put(key, record))
-    }
-    for (const copy of states) void copy.put(STATE_KEY, stateRecord)
-  })
-  assert(isDone, 'an unconditional write is never left out')
-}
-
-/** Why a commit failed: lmdb-js puts it into a second promise, which rejects. */
-async function reasonOf(failure: unknown): Promise<StorageError> {
-  if (typeof failure !== 'object' || failure === null || !('commitError' in failure)) {
-    return storageErrorOf(failure)
-  }
-  const silence = delay(REASON_DEADLINE_MS, failure, { ref: false })
-  try {
-    return storageErrorOf(await Promise.race([failure.commitError, silence]))
-  } catch (reason) {
-    return storageErrorOf(reason)
   }
 }
 

@@ -1,30 +1,36 @@
-// What is done with a log that was found on disk, before anything else may use it: choose a good
-// copy of the state, then walk the entries from the base to the last and verify that none is
-// missing, damaged, in another's place or outside the hash chain. Commits are atomic, so there is no
-// torn tail: whatever is wrong here is corruption, and nothing is cut off or guessed (reliability of
-// a vote depends on it). Works on records; knows nothing of lmdb.
+// What lies on the disk of a log, told apart: which copy of the state is to be believed, and whether a
+// record is whole and in its place. Commits are atomic, so there is no torn tail: whatever is wrong here
+// is corruption, and nothing is cut off or guessed (reliability of a vote depends on it). Works on
+// records; knows nothing of lmdb. What is verified before a start: validation.ts.
 
-import { equalSecret } from '../crypto.ts'
+import { unreachable } from '../assert.ts'
 import { StorageError } from '../errors.ts'
-import type { Configuration } from '../raft/configuration.ts'
-import { decodeConfiguration } from '../raft/encoding.ts'
-import type { Entry, EntryId, Index } from '../raft/entry.ts'
-import { ENTRY_KIND } from '../raft/entry.ts'
-import type { FoundState, LogState, VerifiedEntry } from './encoding.ts'
-import { decodeEntry, LOG_FORMAT } from './encoding.ts'
-import type { RestoredLog } from './log-store.ts'
+import type { IndexedConfiguration } from '../raft/configurations.ts'
+import type { Index } from '../raft/entry.ts'
+import type { FoundBaseConfiguration, FoundState, LogState, VerifiedEntry } from './encoding.ts'
+import { decodeEntry, indexOfRecord, LOG_FORMAT } from './encoding.ts'
 
 /** What lies on the disk of a log. */
 export interface LogRecords {
   /** both copies of the state */
   readonly states: readonly [FoundState, FoundState]
-  /** how many entry records there are */
-  readonly entryCount: number
-  /** verified by itself. @throws StorageError CORRUPTED, also when there is none */
-  readonly entryAt: (index: Index) => VerifiedEntry
+  /** both copies of the configuration at the base */
+  readonly baseConfigurations: readonly [FoundBaseConfiguration, FoundBaseConfiguration]
+  /** how many entry records there are under indexes above `index`; -1 for all */
+  readonly countAbove: (index: Index) => number
+  /** @throws StorageError IO_ERROR */
+  readonly entryAt: (index: Index) => FoundEntry
 }
 
-/** The state that both copies agree on; null for a log that was never made. */
+/** The record of an entry as found on disk: verified by itself. */
+export type FoundEntry =
+  | ({ readonly kind: 'good' } & VerifiedEntry)
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'damaged' }
+  /** whole, but of another index */
+  | { readonly kind: 'misplaced'; readonly ofIndex: Index }
+
+/** The state that the better copy names; null for a log that was never made. @throws StorageError */
 export function chooseState(records: LogRecords): LogState | null {
   const [a, b] = records.states
   for (const found of [a, b]) if (found.kind === 'newer') throw newer(found.format)
@@ -33,68 +39,79 @@ export function chooseState(records: LogRecords): LogState | null {
   }
   if (a.kind === 'good') return a.state
   if (b.kind === 'good') return b.state
-  if (a.kind === 'missing' && b.kind === 'missing' && records.entryCount === 0) return null
+  if (a.kind === 'missing' && b.kind === 'missing' && records.countAbove(-1) === 0) return null
   throw new StorageError({
     code: 'CORRUPTED',
     message: 'the log is damaged: neither copy of its state can be read',
-    hint: 'remove this member from another one and let the machine join again'
+    hint: REJOIN_HINT,
+    fields: { variant: 'DeserializeFailed', data_type: 'state' }
   })
 }
 
-/**
- * Verifies all entries and collects the configurations among them.
- * @throws StorageError CORRUPTED, with the index of the first bad entry in `fields.index`
- */
-export function verifyLog(records: LogRecords, state: LogState): RestoredLog {
-  const configurations: { index: Index; configuration: Configuration }[] = []
-  let previous: EntryId = state.base
-  for (let index = state.base.index + 1; index <= state.last.index; index++) {
-    const { entry, previousHash } = records.entryAt(index)
-    const isLinked = equalSecret(previousHash, previous.hash)
-    if (!isLinked) throw corrupted(index, 'does not follow the entry before it')
-    if (entry.term < previous.term) throw corrupted(index, 'has an older term than its predecessor')
-    if (entry.kind === ENTRY_KIND.configuration) {
-      configurations.push({ index, configuration: configurationOf(entry) })
-    }
-    previous = { index, term: entry.term, hash: entry.hash }
+/** The configuration in force at the base; undefined when neither copy of it can be read. */
+export function chooseConfiguration(
+  records: LogRecords,
+  { base }: LogState
+): IndexedConfiguration | null | undefined {
+  if (base.id.index === 0) return null
+  for (const found of records.baseConfigurations) {
+    if (found.kind === 'good' && found.baseIndex === base.id.index) return found.configuration
   }
-  const isLast = previous.term === state.last.term && equalSecret(previous.hash, state.last.hash)
-  if (!isLast) throw corrupted(state.last.index, 'is not the last one that was written')
-  const expected = state.last.index - state.base.index
-  if (records.entryCount !== expected) {
-    throw corrupted(state.last.index + 1, `is unexpected: ${expected} entries were written`)
-  }
-  const commitIndex = state.hardState?.commitIndex ?? 0
-  if (commitIndex > state.last.index) throw corrupted(commitIndex, 'was committed and is missing')
-  return { hardState: state.hardState, configurations }
+  return undefined
 }
 
-/** The verified entry in `record`. @throws StorageError CORRUPTED naming the index */
-export function readRecord(record: Uint8Array | undefined, index: Index): VerifiedEntry {
-  if (record === undefined) throw corrupted(index, 'is missing')
+/** What `record` is, which lies under `index`. */
+export function foundRecord(record: Uint8Array | undefined, index: Index): FoundEntry {
+  if (record === undefined) return { kind: 'missing' }
   const verified = decodeEntry(record, index)
-  if (verified === null) throw corrupted(index, 'does not match its checksum')
-  return verified
+  if (verified !== null) return { kind: 'good', ...verified }
+  const ofIndex = indexOfRecord(record)
+  return ofIndex === null ? { kind: 'damaged' } : { kind: 'misplaced', ofIndex }
 }
 
-function configurationOf(entry: Entry): Configuration {
-  try {
-    return decodeConfiguration(entry.payload)
-  } catch (error) {
-    throw corrupted(entry.index, 'holds no readable configuration', error)
+/** The verified entry in `found`. @throws StorageError CORRUPTED naming the index */
+export function wholeEntry(found: FoundEntry, index: Index): VerifiedEntry {
+  switch (found.kind) {
+    case 'good':
+      return found
+    case 'missing':
+      throw corruptedEntry(index, 'is missing')
+    case 'damaged':
+      throw corruptedEntry(index, 'does not match its checksum')
+    case 'misplaced':
+      throw duplicateIndex(index, found.ofIndex)
+    default:
+      return unreachable(found)
   }
 }
 
-function corrupted(index: Index, what: string, cause?: unknown): StorageError {
-  return new StorageError(
-    {
-      code: 'CORRUPTED',
-      message: `the log is damaged: entry ${index} ${what}`,
-      hint: 'remove this member from another one and let the machine join again',
-      fields: { index }
-    },
-    { cause }
-  )
+/** The verified entry in `record`, which lies under `index`. @throws StorageError CORRUPTED naming the index */
+export function readRecord(record: Uint8Array | undefined, index: Index): VerifiedEntry {
+  return wholeEntry(foundRecord(record, index), index)
+}
+
+export function corruptedEntry(index: Index, what: string, cause?: unknown): StorageError {
+  const message = `the log is damaged: entry ${index} ${what}`
+  return corrupted({ message, fields: { index } }, cause)
+}
+
+export function corrupted(
+  detail: {
+    readonly message: string
+    readonly fields: Readonly<Record<string, string | number>>
+  },
+  cause?: unknown
+): StorageError {
+  return new StorageError({ code: 'CORRUPTED', hint: REJOIN_HINT, ...detail }, { cause })
+}
+
+const REJOIN_HINT = 'remove this member from another one and let the machine join again'
+
+function duplicateIndex(index: Index, duplicate: Index): StorageError {
+  return corrupted({
+    message: `duplicate log index ${duplicate}: it lies in the place of entry ${index}`,
+    fields: { variant: 'LogDuplicateIndex', index, duplicate }
+  })
 }
 
 function newer(format: number): StorageError {

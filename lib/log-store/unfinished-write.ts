@@ -6,12 +6,18 @@ import { assert } from '../assert.ts'
 import { equalSecret, hash } from '../crypto.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { LogState } from './encoding.ts'
-import { decodeState, encodeEntry, encodeState } from './encoding.ts'
+import {
+  decodeBaseConfiguration,
+  decodeState,
+  encodeBaseConfiguration,
+  encodeEntry,
+  encodeState
+} from './encoding.ts'
 import type { PendingWrite } from './log-tail.ts'
 import { readRecord } from './restore.ts'
 
 export interface UnfinishedWrite {
-  /** the state after it, then its entries */
+  /** the state after it, the configuration at its base, then its entries */
   readonly records: readonly Uint8Array[]
   readonly checksum: Uint8Array
 }
@@ -24,9 +30,8 @@ export interface WholeWrite {
 
 /** `write` on its way to the disk; `state` is the one before it. */
 export function unfinishedWrite(state: LogState, write: PendingWrite): UnfinishedWrite {
-  const records = [
-    encodeState({ ...state, last: write.lastAfter, hardState: write.hardStateAfter })
-  ]
+  const { baseAfter: base, lastAfter: last, hardStateAfter: hardState } = write
+  const records = [encodeState({ ...state, base, last, hardState }), encodeBaseConfiguration(base)]
   let previous = write.previousHash
   for (const entry of write.entries) {
     records.push(encodeEntry(entry, previous))
@@ -46,10 +51,14 @@ export function tornInHalf({ records, checksum }: UnfinishedWrite): UnfinishedWr
 /** The write, or null when it is torn. */
 export function wholeWrite({ records, checksum }: UnfinishedWrite): WholeWrite | null {
   if (!equalSecret(hash(...records), checksum)) return null
-  const [stateRecord, ...entryRecords] = records
+  const [stateRecord, configurationRecord, ...entryRecords] = records
   const found = decodeState(stateRecord)
-  assert(found.kind === 'good', 'what the checksum covers is whole')
-  const first = found.state.last.index - entryRecords.length + 1
+  const base = decodeBaseConfiguration(configurationRecord)
+  const isGood = found.kind === 'good' && base.kind === 'good'
+  assert(isGood, 'what the checksum covers is whole')
+  const { state } = found
+  const first = state.last.index - entryRecords.length + 1
   const entries = entryRecords.map((record, position) => readRecord(record, first + position).entry)
-  return { state: found.state, entries }
+  const { configuration } = base
+  return { state: { ...state, base: { ...state.base, configuration } }, entries }
 }

@@ -41,7 +41,7 @@ export async function foundLog(
   const hardState = foundingHardState(member)
   const entries = foundingEntries(clusterId, member, wallMs)
   await new Promise<void>((resolve) => {
-    store.write({ hardState, truncateFrom: null, entries }, resolve)
+    store.write({ hardState, install: null, truncateFrom: null, entries }, resolve)
   })
   return { hardState, configurations: [{ index: 1, configuration }] }
 }

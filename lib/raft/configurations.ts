@@ -1,7 +1,7 @@
 // The configuration in use is the last one in the log, committed or not (thesis 4.1; R9). Earlier
 // ones are kept down to the last committed one, so that a truncation can fall back (B20).
 
-import { assert } from '../assert.ts'
+import { assert, present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from './configuration.ts'
 import { EMPTY_CONFIGURATION, isJoint } from './configuration.ts'
@@ -82,6 +82,17 @@ export class Configurations {
       this.#current = last
     }
     assert(this.#current.index < index, 'no configuration above the log is in use')
+  }
+
+  /**
+   * The log begins after a snapshot with this configuration. Entries above `keptAbove` stay, and their
+   * configurations with them; everything else that was known is part of the snapshot or gone (B20, B21).
+   */
+  install(item: IndexedConfiguration, keptAbove: Index | null): void {
+    assert(keptAbove === null || item.index <= keptAbove, 'a snapshot holds its configuration')
+    const kept = keptAbove === null ? [] : this.#known.filter(({ index }) => index > keptAbove)
+    this.#known = [withVoters(item), ...kept]
+    this.#current = present(this.#known.at(-1), 'a configuration')
   }
 
   /** Forgets those before the last committed one: nothing committed is ever truncated. */

@@ -10,7 +10,7 @@ import { randomBelow } from '../random.ts'
 import { Configurations } from './configurations.ts'
 import type { IndexedConfiguration } from './configurations.ts'
 import { Durability } from './durability.ts'
-import type { Effects, HardState, Now, Write } from './effects.ts'
+import type { Effects, HardState, Install, Now, Write } from './effects.ts'
 import { decodeConfiguration } from './encoding.ts'
 import type { Entry, Index, Term } from './entry.ts'
 import { ENTRY_KIND } from './entry.ts'
@@ -95,6 +95,7 @@ export class Core {
     this.durability = new Durability({ term: this.#term, lastIndex: last.index })
     this.configurations = new Configurations(restored.configurations)
     assert(this.configurations.index <= last.index, 'no configuration lies beyond the log')
+    this.configurations.prune(this.#commitIndex)
   }
 
   get term(): Term {
@@ -191,6 +192,20 @@ export class Core {
     this.provenIndex = Math.min(this.provenIndex, index - 1)
   }
 
+  /** The log begins after this snapshot: what it contains is committed (R3, B35). */
+  install(snapshot: Install): void {
+    const { id, configuration, configurationIndex, keepsTail } = snapshot
+    assert(id.index > this.#commitIndex, 'the commit index never falls (B36)')
+    assert(id.term <= this.#term, 'no entry is of a later term than the hard state (R5)')
+    this.outbox.install = { snapshot, commitIndex: this.#commitIndex }
+    this.log.install(snapshot)
+    const item = { index: configurationIndex, configuration }
+    this.configurations.install(item, keepsTail ? id.index : null)
+    // this term's leader holds whatever was committed before it, and what it committed itself (R14)
+    this.provenIndex = keepsTail ? Math.max(this.provenIndex, id.index) : id.index
+    this.commitTo(id.index)
+  }
+
   /** Entries up to `index` are committed. */
   commitTo(index: Index): void {
     assert(index >= this.#commitIndex, 'the commit index never falls')
@@ -227,9 +242,9 @@ export class Core {
   }
 
   #planWrite(): Write | null {
-    const { isTermNew, isVoteNew, truncateFrom, entries } = this.outbox
-    const firstIndex = truncateFrom ?? entries[0]?.index ?? null
-    if (!isTermNew && !isVoteNew && firstIndex === null) return null
+    const { isTermNew, isVoteNew, install, truncateFrom, entries } = this.outbox
+    const firstIndex = this.#firstChanged()
+    if (!isTermNew && !isVoteNew && install === null && firstIndex === null) return null
     const lastIndex = this.log.last.index
     const { nowMs } = this.now
     const token = this.durability.start({
@@ -240,9 +255,24 @@ export class Core {
       isVoteNew,
       nowMs
     })
-    const isHardStateDue = isTermNew || isVoteNew || this.#commitIndex > this.#writtenCommit
+    const isHardStateDue =
+      isTermNew || isVoteNew || install !== null || this.#commitIndex > this.#writtenCommit
     if (isHardStateDue) this.#writtenCommit = this.#commitIndex
-    return { token, hardState: isHardStateDue ? this.#hardState() : null, truncateFrom, entries }
+    return {
+      token,
+      hardState: isHardStateDue ? this.#hardState() : null,
+      install: install?.snapshot ?? null,
+      truncateFrom,
+      entries
+    }
+  }
+
+  /** The first index at which the step's write changes the log; null if it changes no entry. */
+  #firstChanged(): Index | null {
+    const { install, truncateFrom, entries } = this.outbox
+    // where a dropped log differs is not known: at most what was committed is the same
+    if (install !== null && !install.snapshot.keepsTail) return install.commitIndex + 1
+    return truncateFrom ?? entries[0]?.index ?? null
   }
 
   #hardState(): HardState {

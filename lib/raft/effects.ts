@@ -12,7 +12,7 @@
 import type { NodeId } from '../node-id.ts'
 import type { Configuration, ConfigurationChange } from './configuration.ts'
 import type { OnDisk } from './durability.ts'
-import type { Entry, Index, Term } from './entry.ts'
+import type { Entry, EntryId, Index, Term } from './entry.ts'
 import type { Message } from './message.ts'
 
 /** Time of a step: monotonic milliseconds, and the machine's wall clock for stamps. */
@@ -46,6 +46,25 @@ export type Event =
   | { readonly kind: 'linkUp'; readonly id: NodeId }
   /** no path to the leader is left: forget that it was heard, keep the term */
   | { readonly kind: 'leaderLinkLost'; readonly id: NodeId }
+  /** a snapshot was fetched and prepared: the log may begin after it; answered by `installed` */
+  | { readonly kind: 'install'; readonly snapshot: InstalledSnapshot }
+
+/** What a log needs to know of the snapshot after which it begins. All of it is committed. */
+export interface InstalledSnapshot {
+  /** the last entry that the snapshot contains */
+  readonly id: EntryId
+  /** that entry's stamp: stamps go on from it */
+  readonly timeMs: number
+  /** in force at `id`, and the index of its entry, which is at most `id.index` */
+  readonly configuration: Configuration
+  readonly configurationIndex: Index
+}
+
+/** A snapshot that the log begins after from now on. */
+export interface Install extends InstalledSnapshot {
+  /** whether the entries above it stay; else all of them go, in the same write */
+  readonly keepsTail: boolean
+}
 
 /** Must be durable before any promise made from it. */
 export interface HardState {
@@ -56,10 +75,12 @@ export interface HardState {
   readonly commitIndex: Index
 }
 
-/** One atomic durable write, in this order: hard state, truncation, entries. */
+/** One atomic durable write, in this order: hard state, snapshot, truncation, entries. */
 export interface Write {
   readonly token: Token
   readonly hardState: HardState | null
+  /** the log begins after this snapshot now; null for no change. Comes alone, with the hard state */
+  readonly install: Install | null
   /** entries at and above this index go first; null for none */
   readonly truncateFrom: Index | null
   /** contiguous */
@@ -101,8 +122,18 @@ export interface Effects {
   readonly reads: readonly { readonly ref: Ref; readonly index: Index }[]
   /** followers whose next entry is compacted away: they need a snapshot */
   readonly snapshotsNeeded: readonly NodeId[]
-  /** set when this step found that the leader's log and ours differ below a matching entry */
-  readonly diverged: { readonly leader: NodeId; readonly index: Index } | null
+  /**
+   * what became of the snapshot of this step's `install`. `adopted`: the log begins after it at once, for
+   * this core, and durably with the step's write. `obsolete`: nothing happened; what it contains is
+   * committed here already, or this node leads, or the snapshot is of a term that this node never saw.
+   * null for other events, and when it is `diverged`
+   */
+  readonly installed: 'adopted' | 'obsolete' | null
+  /**
+   * set when this step found that the leader's log and ours differ below a matching entry; null for the
+   * leader where a snapshot showed it and nobody is followed
+   */
+  readonly diverged: { readonly leader: NodeId | null; readonly index: Index } | null
   /** set when this step was shown a second leader of the present term; once per term and claimant */
   readonly secondLeader: SecondLeader | null
   /** when to step next if nothing else happens; monotonic milliseconds */
@@ -144,4 +175,7 @@ export interface FollowerStatus {
   readonly state: 'probe' | 'replicate' | 'snapshot'
   /** monotonic ms of the last answer, or null */
   readonly heardMs: number | null
+  /** appends on the way, and the bytes in them; 0 unless replicating */
+  readonly inflightCount: number
+  readonly inflightBytes: number
 }

@@ -17,7 +17,9 @@ export const ENTRY_KIND = {
   /** a client's write: state-machine/command.ts */
   write: 2,
   /** invites, admission: state-machine/command.ts */
-  control: 3
+  control: 3,
+  /** every member makes a snapshot of its state as of this entry; without payload */
+  snapshot: 4
 } as const
 
 export interface Entry {

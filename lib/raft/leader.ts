@@ -200,7 +200,7 @@ function newLeaderState(core: Core): LeaderState {
     firstIndex: log.last.index + 1,
     progress,
     reads: new PendingReads(),
-    clock: new LogClock(id, lastStamp(core)),
+    clock: new LogClock(id, log.lastTimeMs),
     round: 0,
     heartbeatDueMs: sinceMs,
     noticeDueMs: null,
@@ -211,13 +211,6 @@ function newLeaderState(core: Core): LeaderState {
     heardOf: (other) => (other === id ? core.now.nowMs : (ofFollower(other)?.heardMs ?? sinceMs))
   }
   return role
-}
-
-/** The stamp of the last entry; 0 before the first. */
-function lastStamp(core: Core): number {
-  const { base, last } = core.log
-  if (last.index === base.index) return 0
-  return core.log.entries(last.index, last.index + 1, 1)[0]?.timeMs ?? 0
 }
 
 /** How long a follower that holds the whole log waits to hear of a commit, unless an append comes first. */

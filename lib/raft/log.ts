@@ -7,12 +7,15 @@
 import { assert } from '../assert.ts'
 import { HASH_BYTES } from '../crypto.ts'
 import { MAX_INDEX, MAX_LOG_CACHE_BYTES, MAX_LOG_CACHE_ENTRIES } from '../limits.ts'
+import type { Install } from './effects.ts'
 import type { Entry, EntryId, Index, Term } from './entry.ts'
 
 /** The synchronous read side of the durable log. Sees durable entries only. */
 export interface LogReader {
-  /** what precedes the first stored entry: the genesis, later the snapshot */
+  /** what precedes the first stored entry: the genesis, later a snapshot; moves when the log is compacted */
   readonly base: EntryId
+  /** the stamp of the entry at the base; 0 at the genesis */
+  readonly baseTimeMs: number
   /** the last stored entry, or the base */
   readonly last: EntryId
   /** stored entries of [from, to): at least one if from < to, then up to `maxBytes` of payload */
@@ -37,6 +40,8 @@ export class RaftLog {
   #tailBytes = 0
   /** the last entry, durable or not */
   #last: EntryId
+  /** an adopted snapshot, as long as the store does not begin after it or a later one */
+  #installed: { readonly id: EntryId; readonly timeMs: number } | null = null
 
   constructor(reader: LogReader) {
     assert(reader.base.index <= reader.last.index, 'the log begins before it ends')
@@ -44,8 +49,16 @@ export class RaftLog {
     this.#last = reader.last
   }
 
+  /** What precedes the first entry: an adopted snapshot at once, durable or not. */
   get base(): EntryId {
-    return this.#reader.base
+    return this.#pendingBase?.id ?? this.#reader.base
+  }
+
+  /** The stamp of the last entry; 0 before the first. */
+  get lastTimeMs(): number {
+    const { index } = this.#last
+    const [last] = index > this.base.index ? this.entries(index, index + 1, 1) : []
+    return last?.timeMs ?? this.#pendingBase?.timeMs ?? this.#reader.baseTimeMs
   }
 
   get last(): EntryId {
@@ -61,10 +74,11 @@ export class RaftLog {
     assert(Number.isSafeInteger(index) && index >= 0, 'an index is a natural number')
     if (index > this.#last.index) return 'missing'
     if (index === this.#last.index) return this.#last
+    const { base } = this
+    if (index < base.index) return 'compacted'
+    if (index === base.index) return base
     const cached = this.#cachedAt(index)
     if (cached !== undefined) return cached
-    if (index < this.base.index) return 'compacted'
-    if (index === this.base.index) return this.base
     const stored = this.#reader.idAt(index)
     assert(stored !== 'missing', 'what is not in memory is stored')
     return stored
@@ -120,6 +134,18 @@ export class RaftLog {
     assert(this.#last.index === index - 1, 'the log ends before the truncation')
   }
 
+  /** The log begins after this snapshot. With a tail kept, entries above it stay; else none is left. */
+  install({ id, timeMs, keepsTail }: Install): void {
+    assert(id.index > this.base.index, 'a base never falls')
+    assert(!keepsTail || id.index <= this.#last.index, 'a tail that is kept is there')
+    this.#installed = { id, timeMs }
+    if (keepsTail) return
+    this.#tail = []
+    this.#head = 0
+    this.#tailBytes = 0
+    this.#last = id
+  }
+
   /** Forgets the oldest cached entries beyond the limits; never one that is not durable. */
   evict(durableIndex: Index): void {
     while (this.#isOverLimit()) {
@@ -151,6 +177,11 @@ export class RaftLog {
     }
     const found = this.#known(low)
     return found.term <= term ? found : 'compacted'
+  }
+
+  get #pendingBase(): { readonly id: EntryId; readonly timeMs: number } | null {
+    const installed = this.#installed
+    return installed !== null && installed.id.index > this.#reader.base.index ? installed : null
   }
 
   #known(index: Index): EntryId {

@@ -6,6 +6,7 @@ import type { NodeId } from '../node-id.ts'
 import type { Durability } from './durability.ts'
 import type {
   Effects,
+  Install,
   Outgoing,
   Ref,
   RefusalReason,
@@ -35,6 +36,8 @@ export interface StepEnd {
 export class Outbox {
   isTermNew = false
   isVoteNew = false
+  /** with the commit index before it */
+  install: { readonly snapshot: Install; readonly commitIndex: Index } | null = null
   truncateFrom: Index | null = null
   readonly entries: Entry[] = []
   readonly #messages: Pending[] = []
@@ -42,7 +45,8 @@ export class Outbox {
   readonly #refused: { ref: Ref; reason: RefusalReason }[] = []
   readonly #reads: ConfirmedRead[] = []
   readonly #snapshotsNeeded: NodeId[] = []
-  #diverged: { leader: NodeId; index: Index } | null = null
+  #diverged: Effects['diverged'] = null
+  installed: Effects['installed'] = null
   secondLeader: SecondLeader | null = null
 
   send(to: NodeId, message: Message, promised: Promised): void {
@@ -67,7 +71,7 @@ export class Outbox {
     if (!this.#snapshotsNeeded.includes(id)) this.#snapshotsNeeded.push(id)
   }
 
-  diverge(leader: NodeId, index: Index): void {
+  diverge(leader: NodeId | null, index: Index): void {
     assert(this.#diverged === null, 'a step finds one divergence')
     this.#diverged = { leader, index }
   }
@@ -90,6 +94,7 @@ export class Outbox {
       refused: this.#refused,
       reads: this.#reads,
       snapshotsNeeded: this.#snapshotsNeeded,
+      installed: this.installed,
       diverged: this.#diverged,
       secondLeader: this.secondLeader,
       deadlineMs: end.deadlineMs

@@ -96,7 +96,15 @@ export class Progress {
   }
 
   status(): FollowerStatus {
-    return { matchIndex: this.matchIndex, state: this.state.kind, heardMs: this.heardMs }
+    const { matchIndex, heardMs, state } = this
+    const window = state.kind === 'replicate' ? state.window : null
+    return {
+      matchIndex,
+      state: state.kind,
+      heardMs,
+      inflightCount: window?.count ?? 0,
+      inflightBytes: window?.bytes ?? 0
+    }
   }
 }
 

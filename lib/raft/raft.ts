@@ -21,6 +21,7 @@ import {
 } from './election.ts'
 import type { Entry, EntryId, Index } from './entry.ts'
 import { onAppend, onHeartbeat, onTimeoutNow } from './follower.ts'
+import { onInstall } from './install.ts'
 import { maybeAdvanceCommit, onLeaderTick } from './leader.ts'
 import type { Message } from './message.ts'
 import { replicateTo } from './replication.ts'
@@ -115,6 +116,8 @@ export class Raft {
         return this.#onLinkUp(event.id)
       case 'leaderLinkLost':
         return this.#onLeaderLinkLost(event.id)
+      case 'install':
+        return onInstall(core, event.snapshot)
       default:
         return unreachable(event)
     }

@@ -13,6 +13,7 @@ import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { Rarity } from './coverage.ts'
 import { LogMirror } from './log-mirror.ts'
+import type { StoredBase } from './log-mirror.ts'
 import { ReadRecord } from './read-record.ts'
 import { VoteRecord } from './vote-record.ts'
 
@@ -37,6 +38,13 @@ export interface DurableLog {
   readonly hardState: HardState | null
   readonly lastIndex: Index
   idAt(index: Index): EntryId | null
+}
+
+/** What a start finds on a disk; no base on an empty one. */
+export interface StoredLog {
+  readonly base: StoredBase | null
+  readonly entries: readonly Entry[]
+  readonly hardState: HardState | null
 }
 
 /** A core, and what is known of it from outside. */
@@ -96,8 +104,8 @@ export class CoreOracles {
   }
 
   /** A node starts, with what its disk keeps. */
-  onOpen(id: NodeId, entries: readonly Entry[], hardState: HardState | null): void {
-    const mirror = new LogMirror()
+  onOpen(id: NodeId, { base, entries, hardState }: StoredLog): void {
+    const mirror = new LogMirror(base)
     for (const entry of entries) {
       this.#checkEntry(entry)
       mirror.append(entry)
@@ -174,6 +182,7 @@ export class CoreOracles {
       hold(term >= durable.term, 'I8', `the written term of node ${id} falls`)
       hold(commitIndex >= durable.commitIndex, 'I8', `the written commit index of ${id} falls`)
     }
+    if (write.install !== null) mirror.install(write.install)
     if (write.truncateFrom !== null) {
       const { truncateFrom } = write
       const isUncommitted =
@@ -230,11 +239,20 @@ export class CoreOracles {
         index = Math.max(index, matchIndex)
       }
     }
+    // a snapshot is committed, so this term's leader holds it
+    index = Math.max(index, effects.write?.install?.id.index ?? 0)
     if (known?.term !== term || known.index !== index) this.#proven.set(id, { term, index })
   }
 
-  #checkCommit({ core, before, after }: Step): void {
-    for (let index = before.commitIndex + 1; index <= after.commitIndex; index++) {
+  #checkCommit({ core, before, after, effects }: Step): void {
+    const installed = effects.write?.install?.id.index ?? 0
+    const isKnown = installed <= this.#committed.length
+    hold(isKnown, 'I4', `node ${core.id} installs entry ${installed}, which nobody committed`)
+    for (
+      let index = Math.max(before.commitIndex + 1, installed);
+      index <= after.commitIndex;
+      index++
+    ) {
       const id = core.idAt(index)
       hold(id !== null, 'I4', `node ${core.id} commits entry ${index}, which it does not hold`)
       const known = (this.#committed[index - 1] ??= id.hash)

@@ -57,7 +57,7 @@ export class WatchedCore implements ConsensusCore, ObservedCore {
     this.#raft = new Raft({ ...options, limits: world.options.limits }, restored)
     this.#status = this.#raft.status()
     const { logDisk } = process.machine
-    world.oracles.onOpen(options.id, logDisk.entries, logDisk.hardState)
+    world.oracles.onOpen(options.id, logDisk)
   }
 
   step(event: Event, now: Now): Effects {
@@ -125,6 +125,14 @@ export class WatchedLog implements LogStore {
     return this.#log.last
   }
 
+  get baseTimeMs(): number {
+    return this.#log.baseTimeMs
+  }
+
+  get stateBase(): Index {
+    return this.#log.stateBase
+  }
+
   write(write: Omit<Write, 'token'>, onDurable: () => void): void {
     const [world, process] = [this.#world, this.#process]
     world.boundary(process, 'write')
@@ -142,6 +150,16 @@ export class WatchedLog implements LogStore {
 
   idAt(index: Index): EntryId | 'compacted' | 'missing' {
     return this.#log.idAt(index)
+  }
+
+  compact(to: Index, onDone: () => void): void {
+    const [world, process] = [this.#world, this.#process]
+    world.boundary(process, 'compact')
+    if (process.isDead) return
+    this.#log.compact(to, () => {
+      world.boundary(process, 'compacted')
+      if (!process.isDead) onDone()
+    })
   }
 
   close(): Promise<void> {

@@ -25,7 +25,8 @@ import { VirtualTime } from './virtual-time.ts'
 import { WatchedCore, WatchedLog, WatchedStateMachine, WatchedTransport } from './watched.ts'
 
 /** The points around which a process may die: before and after each effect on the world. */
-export type Boundary = 'write' | 'written' | 'durable' | 'send' | 'sent' | 'apply' | 'applied'
+export type Boundary =
+  'write' | 'written' | 'durable' | 'compact' | 'compacted' | 'send' | 'sent' | 'apply' | 'applied'
 
 export class World {
   readonly options: SimulationOptions

@@ -21,7 +21,9 @@ function statusWith(roles: Readonly<Record<NodeId, MemberRole>>, lag = 0): Statu
   const follower: FollowerStatus = {
     matchIndex: LAST_INDEX - lag,
     state: 'replicate',
-    heardMs: 0
+    heardMs: 0,
+    inflightCount: 0,
+    inflightBytes: 0
   }
   return {
     role: 'leader',

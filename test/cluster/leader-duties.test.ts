@@ -10,7 +10,13 @@ import type { NodeRecord } from '../../lib/state-machine/state-machine.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import { configurationOf, nodeOf, statusOf, trustOf } from './fixtures.ts'
 
-const CAUGHT_UP: FollowerStatus = { matchIndex: 50, state: 'replicate', heardMs: 0 }
+const CAUGHT_UP: FollowerStatus = {
+  matchIndex: 50,
+  state: 'replicate',
+  heardMs: 0,
+  inflightCount: 0,
+  inflightBytes: 0
+}
 
 interface Begun {
   readonly change: ConfigurationChange

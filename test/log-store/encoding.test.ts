@@ -4,15 +4,20 @@ import { readFileSync } from 'node:fs'
 import test from 'brittle'
 import { hash } from '../../lib/crypto.ts'
 import { bytesOf, hexOf } from '../../lib/encoding.ts'
-import type { LogState } from '../../lib/log-store/encoding.ts'
+import type { LogBase, LogState } from '../../lib/log-store/encoding.ts'
 import {
+  decodeBaseConfiguration,
   decodeEntry,
   decodeState,
+  encodeBaseConfiguration,
   encodeEntry,
   encodeState,
   indexKey,
+  indexOfKey,
+  indexOfRecord,
   STATE_BYTES
 } from '../../lib/log-store/encoding.ts'
+import type { IndexedConfiguration } from '../../lib/raft/configurations.ts'
 import { chained, ENTRY_KIND, genesis } from '../../lib/raft/entry.ts'
 
 const GENESIS = genesis(new Uint8Array(16).fill(1))
@@ -25,15 +30,38 @@ const FIRST = chained(
     payload: bytesOf('aspen')
   }
 )
+const CONFIGURATION: IndexedConfiguration = {
+  index: 2 ** 32 + 5,
+  configuration: {
+    members: [
+      {
+        id: 9,
+        publicKey: new Uint8Array(32).fill(4),
+        role: 'voter',
+        addresses: [{ host: '10.0.0.1', port: 4_000 }]
+      }
+    ],
+    outgoing: []
+  }
+}
+const BASE: LogBase = {
+  id: { index: 2 ** 33 - 2, term: 2 ** 40 + 6, hash: new Uint8Array(32).fill(6) },
+  timeMs: 1_700_000_000_007,
+  stateBase: 2 ** 32 + 9,
+  // in a record of its own
+  configuration: null
+}
 const STATE: LogState = {
   sequence: 5,
   boot: 3,
   storageEpoch: new Uint8Array(16).fill(2),
   genesisHash: GENESIS.hash,
-  base: GENESIS,
+  base: BASE,
   last: { index: FIRST.index, term: FIRST.term, hash: FIRST.hash },
   hardState: { term: 2 ** 40 + 8, votedFor: 9, commitIndex: 2 ** 33 - 1 }
 }
+
+const BASE_RECORD = encodeBaseConfiguration({ ...BASE, configuration: CONFIGURATION })
 
 test('the records of format 1 have the bytes of its golden file', (t) => {
   const golden: unknown = JSON.parse(readFileSync('test/golden/log-store-1.json', 'utf8'))
@@ -41,7 +69,8 @@ test('the records of format 1 have the bytes of its golden file', (t) => {
     {
       index_key: hexOf(indexKey(FIRST.index)),
       entry_record: hexOf(encodeEntry(FIRST, GENESIS.hash)),
-      state_record: hexOf(encodeState(STATE))
+      state_record: hexOf(encodeState(STATE)),
+      base_configuration_record: hexOf(BASE_RECORD)
     },
     golden
   )
@@ -54,6 +83,30 @@ test('records come back as they were', (t) => {
     const state = { ...STATE, hardState }
     t.alike(decodeState(encodeState(state)), { kind: 'good', state })
   }
+})
+
+test('the configuration at the base comes back with the base that it belongs to', (t) => {
+  const baseIndex = BASE.id.index
+  const good = { kind: 'good', baseIndex, configuration: CONFIGURATION } as const
+  t.alike(decodeBaseConfiguration(BASE_RECORD), good)
+  const without = decodeBaseConfiguration(encodeBaseConfiguration(BASE))
+  t.alike(without, { kind: 'good', baseIndex, configuration: null })
+  t.alike(decodeBaseConfiguration(undefined), { kind: 'missing' })
+  const kinds = new Set<string>()
+  for (const changed of flipsOf(BASE_RECORD)) kinds.add(decodeBaseConfiguration(changed).kind)
+  for (let size = 0; size < BASE_RECORD.length; size++) {
+    kinds.add(decodeBaseConfiguration(BASE_RECORD.slice(0, size)).kind)
+  }
+  t.alike([...kinds], ['damaged'])
+})
+
+test('a record in the place of another one still says whose it is', (t) => {
+  const record = encodeEntry(FIRST, GENESIS.hash)
+  t.is(indexOfRecord(record), FIRST.index)
+  t.is(indexOfKey(indexKey(FIRST.index)), FIRST.index)
+  record[92] = 0
+  t.absent(indexOfRecord(record))
+  t.is(indexOfRecord(record.subarray(0, 50)), null)
 })
 
 test('keys sort as their indexes do', (t) => {

@@ -12,7 +12,12 @@ import { chained, ENTRY_KIND, genesis } from '../../lib/raft/entry.ts'
 export const GENESIS: EntryId = genesis(new Uint8Array(16).fill(7))
 export const OTHER_GENESIS: EntryId = genesis(new Uint8Array(16).fill(8))
 
-export const NOTHING: LogWrite = { hardState: null, truncateFrom: null, entries: [] }
+export const NOTHING: LogWrite = {
+  hardState: null,
+  install: null,
+  truncateFrom: null,
+  entries: []
+}
 
 export interface Shape {
   readonly count: number

@@ -44,6 +44,7 @@ test('B30: a conflict removes the conflicting entry and what follows it, nothing
   t.alike(effects.write, {
     token: 1,
     hardState: { term: 2, votedFor: null, commitIndex: 0 },
+    install: null,
     truncateFrom: 3,
     entries: fresh
   })

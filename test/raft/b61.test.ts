@@ -23,6 +23,7 @@ test('B61: requests for votes leave when term and vote are durable', (t) => {
   t.alike(effects?.write, {
     token: 1,
     hardState: { term: 2, votedFor: 1, commitIndex: 0 },
+    install: null,
     truncateFrom: null,
     entries: []
   })

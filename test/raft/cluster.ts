@@ -14,7 +14,6 @@ import { Raft } from '../../lib/raft/raft.ts'
 import {
   configurationEntry,
   configurationOf,
-  configurationsIn,
   Disk,
   entriesAfter,
   GENESIS,
@@ -76,7 +75,7 @@ export class Node {
       { id, boot, timing, random, log: disk },
       {
         hardState: disk.hardState,
-        configurations: configurationsIn(disk.stored),
+        configurations: disk.configurations,
         appliedIndex: 0
       }
     )

@@ -5,7 +5,7 @@ import { bytesOf } from '../../lib/encoding.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Configuration, Member } from '../../lib/raft/configuration.ts'
 import type { IndexedConfiguration } from '../../lib/raft/configurations.ts'
-import type { Effects, HardState, Write } from '../../lib/raft/effects.ts'
+import type { Effects, HardState, InstalledSnapshot, Write } from '../../lib/raft/effects.ts'
 import { decodeConfiguration, encodeConfiguration } from '../../lib/raft/encoding.ts'
 import type { Entry, EntryId, Index } from '../../lib/raft/entry.ts'
 import { chained, ENTRY_KIND, genesis } from '../../lib/raft/entry.ts'
@@ -63,13 +63,41 @@ export function configurationsIn(entries: readonly Entry[]): readonly IndexedCon
 
 /** A log that is durable at once: what a completed write left. */
 export class Disk implements LogReader {
-  readonly base: EntryId
+  base: EntryId
+  baseTimeMs = 0
+  baseConfiguration: IndexedConfiguration | null = null
   stored: Entry[] = []
   hardState: HardState | null = null
 
   constructor(entries: readonly Entry[] = [], base: EntryId = GENESIS) {
     this.base = base
     this.stored = [...entries]
+  }
+
+  /** Every configuration that it knows: the base's, then those of its entries. */
+  get configurations(): readonly IndexedConfiguration[] {
+    const inLog = configurationsIn(this.stored)
+    return this.baseConfiguration === null ? inLog : [this.baseConfiguration, ...inLog]
+  }
+
+  /** What a snapshot at `index`, which is stored, is called. */
+  snapshotAt(index: Index): InstalledSnapshot {
+    const { term, hash, timeMs } = present(
+      this.stored[index - this.base.index - 1],
+      'a stored entry'
+    )
+    const found = this.configurations.findLast((one) => one.index <= index)
+    const { index: configurationIndex, configuration } = present(found, 'a configuration')
+    return { id: { index, term, hash }, timeMs, configuration, configurationIndex }
+  }
+
+  /** Everything up to `index` goes. */
+  compact(index: Index): void {
+    const { id, timeMs, configuration, configurationIndex } = this.snapshotAt(index)
+    this.stored = this.stored.slice(index - this.base.index)
+    this.base = id
+    this.baseTimeMs = timeMs
+    this.baseConfiguration = { index: configurationIndex, configuration }
   }
 
   get last(): EntryId {
@@ -97,6 +125,14 @@ export class Disk implements LogReader {
 
   apply(write: Omit<Write, 'token'>): void {
     if (write.hardState !== null) this.hardState = write.hardState
+    if (write.install !== null) {
+      const { id, timeMs, configuration, configurationIndex, keepsTail } = write.install
+      assert(id.index > this.base.index, 'a base never falls')
+      this.stored = keepsTail ? this.stored.slice(id.index - this.base.index) : []
+      this.base = id
+      this.baseTimeMs = timeMs
+      this.baseConfiguration = { index: configurationIndex, configuration }
+    }
     if (write.truncateFrom !== null) {
       this.stored.length = write.truncateFrom - this.base.index - 1
     }
@@ -118,6 +154,7 @@ export function nothing(commitIndex: Index, deadlineMs: number): Effects {
     refused: [],
     reads: [],
     snapshotsNeeded: [],
+    installed: null,
     diverged: null,
     secondLeader: null,
     deadlineMs

@@ -51,7 +51,8 @@ export class Oracles {
   }
 
   #open({ id, disk }: Node): void {
-    this.#oracles.onOpen(id, disk.stored, disk.hardState)
+    const { base: baseId, baseConfiguration: configuration, stored: entries, hardState } = disk
+    this.#oracles.onOpen(id, { base: { id: baseId, configuration }, entries, hardState })
   }
 
   #count(rarity: Rarity, by: number): void {

@@ -39,7 +39,7 @@ test('fig. 2 AppendEntries, results: the answer carries the current term, and th
   const hardState = { term: 5, votedFor: null, commitIndex: 0 }
   t.alike(effects, {
     ...nothing(0, effects.deadlineMs),
-    write: { token: 3, hardState, truncateFrom: null, entries: [] }
+    write: { token: 3, hardState, install: null, truncateFrom: null, entries: [] }
   })
   const { role, term } = cluster.raft(1).status()
   t.alike([role, term], ['follower', 5])
@@ -114,7 +114,7 @@ test('fig. 2 AppendEntries, receiver 3: an entry that conflicts goes, with all t
   const effects = cluster.message(1, 2, appendAfter(second, { term: 2, entries: fresh }))
   t.alike(effects, {
     ...nothing(0, effects.deadlineMs),
-    write: { token: 2, hardState: null, truncateFrom: 3, entries: fresh },
+    write: { token: 2, hardState: null, install: null, truncateFrom: 3, entries: fresh },
     gated: [{ to: 2, token: 2, message: matched(2, 3) }]
   })
   t.alike(
@@ -153,7 +153,7 @@ test('fig. 2 AppendEntries, receiver 4: entries that are not in the log yet are 
   const effects = cluster.message(1, 2, message)
   t.alike(effects, {
     ...nothing(0, effects.deadlineMs),
-    write: { token: 2, hardState: null, truncateFrom: null, entries: fresh },
+    write: { token: 2, hardState: null, install: null, truncateFrom: null, entries: fresh },
     gated: [{ to: 2, token: 2, message: matched(2, 5) }]
   })
 })

@@ -84,7 +84,7 @@ test('§5.2 to begin, it raises its term, stands, votes for itself and asks all 
   const hardState = { term: 2, votedFor: 1, commitIndex: 0 }
   t.alike(effects, {
     ...nothing(0, effects.deadlineMs),
-    write: { token: 1, hardState, truncateFrom: null, entries: [] },
+    write: { token: 1, hardState, install: null, truncateFrom: null, entries: [] },
     gated: OTHERS.map((to) => ({ to, token: 1, message: vote(2, 1, 1) }))
   })
   t.is(cluster.raft(1).status().role, 'candidate')

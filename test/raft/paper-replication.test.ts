@@ -57,6 +57,7 @@ test('§5.3 a command becomes a new entry of the leader, and goes to all others 
     write: {
       token: 3,
       hardState: { term: 2, votedFor: 1, commitIndex: 2 },
+      install: null,
       truncateFrom: null,
       entries: [entry]
     },

@@ -152,7 +152,7 @@ test('fig. 2 Rules, candidates: an election is one term more, the own vote, a ne
   const hardState = { term: 2, votedFor: 1, commitIndex: 0 }
   t.alike(effects, {
     ...nothing(0, effects.deadlineMs),
-    write: { token: 1, hardState, truncateFrom: null, entries: [] },
+    write: { token: 1, hardState, install: null, truncateFrom: null, entries: [] },
     gated: OTHERS.map((to) => ({ to, token: 1, message: vote(2, 3, 1) }))
   })
   t.ok(effects.deadlineMs >= cluster.nowMs + timing.electionMinMs)
@@ -208,7 +208,7 @@ test('fig. 2 Rules, leaders: upon election everybody gets a heartbeat at once', 
   const append = appendAfter(first, { term: 2, entries: [empty] })
   t.alike(effects, {
     ...nothing(0, cluster.nowMs + timing.heartbeatMs),
-    write: { token: 2, hardState: null, truncateFrom: null, entries: [empty] },
+    write: { token: 2, hardState: null, install: null, truncateFrom: null, entries: [empty] },
     messages: [
       ...OTHERS.map((to, at) => ({ to, message: { ...append, session: at + 1 } })),
       ...OTHERS.map((to) => ({ to, message: heartbeat(2) }))

@@ -93,7 +93,7 @@ test('§5.4.1 up to date: the later term of the last entry first, the longer log
       effects,
       {
         ...nothing(0, effects.deadlineMs),
-        write: { token: 1, hardState, truncateFrom: null, entries: [] },
+        write: { token: 1, hardState, install: null, truncateFrom: null, entries: [] },
         gated: [{ to: 4, token: 1, message: voteAnswer(5, isGranted) }]
       },
       `(${lastIndex}, ${lastTerm})`
@@ -230,7 +230,7 @@ test('§5.4.3 what a server may have applied is never replaced, whoever leads', 
     const hardState = { term: 2, votedFor: null, commitIndex: 3 }
     t.alike(effects, {
       ...nothing(3, effects.deadlineMs),
-      write: { token: 1, hardState, truncateFrom: null, entries: [] },
+      write: { token: 1, hardState, install: null, truncateFrom: null, entries: [] },
       diverged: { leader: 3, index }
     })
   }

@@ -36,7 +36,7 @@ test('fig. 2 State: what is persistent is on stable storage before a request is 
   const hardState = { term: 2, votedFor: 3, commitIndex: 0 }
   t.alike(voted, {
     ...nothing(0, voted.deadlineMs),
-    write: { token: 1, hardState, truncateFrom: null, entries: [] },
+    write: { token: 1, hardState, install: null, truncateFrom: null, entries: [] },
     gated: [{ to: 3, token: 1, message: voteAnswer(2) }]
   })
   const appended = cluster.message(
@@ -46,7 +46,7 @@ test('fig. 2 State: what is persistent is on stable storage before a request is 
   )
   t.alike(appended, {
     ...nothing(0, appended.deadlineMs),
-    write: { token: 2, hardState: null, truncateFrom: null, entries: fresh },
+    write: { token: 2, hardState: null, install: null, truncateFrom: null, entries: fresh },
     gated: [{ to: 3, token: 2, message: matched(2, 3) }]
   })
   t.alike(cluster.network, [], 'nothing has left')
@@ -65,7 +65,7 @@ test('fig. 2 State: a vote in a term that is on stable storage already waits for
   const hardState = { term: 2, votedFor: 3, commitIndex: 0 }
   t.alike(effects, {
     ...nothing(0, effects.deadlineMs),
-    write: { token: 2, hardState, truncateFrom: null, entries: [] },
+    write: { token: 2, hardState, install: null, truncateFrom: null, entries: [] },
     gated: [{ to: 3, token: 2, message: voteAnswer(2) }]
   })
 })
@@ -204,7 +204,7 @@ test('fig. 2 RequestVote, results: the answer carries the current term, and the 
   const hardState = { term: 7, votedFor: null, commitIndex: 0 }
   t.alike(effects, {
     ...nothing(0, deadlineMs),
-    write: { token: 2, hardState, truncateFrom: null, entries: [] }
+    write: { token: 2, hardState, install: null, truncateFrom: null, entries: [] }
   })
   t.is(cluster.raft(1).status().role, 'follower')
 })

@@ -43,7 +43,7 @@ test('from the first tick to the request for votes: every effect of every step',
   const hardState = { term: 2, votedFor: 1, commitIndex: 0 }
   t.alike(campaigning, {
     ...nothing(0, campaigning.deadlineMs),
-    write: { token: 1, hardState, truncateFrom: null, entries: [] },
+    write: { token: 1, hardState, install: null, truncateFrom: null, entries: [] },
     gated: [
       { to: 2, token: 1, message: vote },
       { to: 3, token: 1, message: vote }
@@ -66,7 +66,7 @@ test('from the last vote to a committed entry: every effect of every step', (t) 
   const heartbeat = { kind: 'heartbeat', term: 2, boot: 1, round: 1, commitIndex: 0 } as const
   t.alike(won, {
     ...nothing(0, cluster.nowMs + timing.heartbeatMs),
-    write: { token: 2, hardState: null, truncateFrom: null, entries: [empty] },
+    write: { token: 2, hardState: null, install: null, truncateFrom: null, entries: [empty] },
     messages: [
       { to: 2, message: { ...append, session: 1 } },
       { to: 3, message: { ...append, session: 2 } },
@@ -88,7 +88,7 @@ test('from the last vote to a committed entry: every effect of every step', (t) 
   const hardState = { term: 2, votedFor: 1, commitIndex: 2 }
   t.alike(cluster.propose(1, 'a', 9), {
     ...nothing(2, noticeMs),
-    write: { token: 3, hardState, truncateFrom: null, entries: [entry] },
+    write: { token: 3, hardState, install: null, truncateFrom: null, entries: [entry] },
     proposed: [{ ref: 9, term: 2, from: 3, to: 4 }],
     messages: [
       { to: 3, message: { ...append, ...next, session: 2, entries: [entry], commitIndex: 2 } }

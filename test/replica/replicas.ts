@@ -3,7 +3,8 @@
 
 import { present } from '../../lib/assert.ts'
 import type { AspenError } from '../../lib/errors.ts'
-import { MemoryLogDisk, MemoryLogStore } from '../../lib/log-store/memory-log-store.ts'
+import { MemoryLogDisk } from '../../lib/log-store/memory-log-disk.ts'
+import { MemoryLogStore } from '../../lib/log-store/memory-log-store.ts'
 import type { LogWrite } from '../../lib/log-store/log-tail.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
@@ -158,7 +159,8 @@ export class Replicas {
     const disk = new MemoryLogDisk()
     disk.content = {
       storageEpoch: new Uint8Array(16),
-      base: GENESIS,
+      genesisHash: GENESIS.hash,
+      base: { id: GENESIS, timeMs: 0, stateBase: 0, configuration: null },
       boot: 0,
       entries: [...entries],
       hardState

@@ -6,10 +6,17 @@ import { MAX_PROMOTION_LAG } from '../../lib/limits.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Configuration, MemberRole } from '../../lib/raft/configuration.ts'
 import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
-import type { Role } from '../../lib/raft/effects.ts'
+import type { FollowerStatus, Role } from '../../lib/raft/effects.ts'
 import { ClusterView } from '../../lib/service/cluster-view.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import type { LinkStatus } from '../../lib/transport/transport.ts'
+
+const REPLICATING: Omit<FollowerStatus, 'matchIndex'> = {
+  state: 'replicate',
+  heardMs: 0,
+  inflightCount: 0,
+  inflightBytes: 0
+}
 
 function keyOf(id: NodeId): Uint8Array {
   return new Uint8Array(32).fill(id)
@@ -69,8 +76,8 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
   }
   const { id, leader, role, appliedIndex } = world
   const progress = new Map([
-    [2, { matchIndex: 490, state: 'replicate', heardMs: 0 } as const],
-    [3, { matchIndex: 500, state: 'replicate', heardMs: 0 } as const]
+    [2, { ...REPLICATING, matchIndex: 490 }],
+    [3, { ...REPLICATING, matchIndex: 500 }]
   ])
   return new ClusterView({
     id,
