@@ -8,12 +8,12 @@ import { assert, present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { Effects, Event, HardState, Status, Write } from '../raft/effects.ts'
-import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
+import type { EntryId, Index, Term } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { Rarity } from './coverage.ts'
 import { LogMirror } from './log-mirror.ts'
-import type { StoredBase } from './log-mirror.ts'
+import type { StoredLog } from './log-mirror.ts'
 import { ReadRecord } from './read-record.ts'
 import { VoteRecord } from './vote-record.ts'
 
@@ -38,13 +38,6 @@ export interface DurableLog {
   readonly hardState: HardState | null
   readonly lastIndex: Index
   idAt(index: Index): EntryId | null
-}
-
-/** What a start finds on a disk; no base on an empty one. */
-export interface StoredLog {
-  readonly base: StoredBase | null
-  readonly entries: readonly Entry[]
-  readonly hardState: HardState | null
 }
 
 /** A core, and what is known of it from outside. */
@@ -246,8 +239,7 @@ export class CoreOracles {
 
   #checkCommit({ core, before, after, effects }: Step): void {
     const installed = effects.write?.install?.id.index ?? 0
-    const isKnown = installed <= this.#committed.length
-    hold(isKnown, 'I4', `node ${core.id} installs entry ${installed}, which nobody committed`)
+    hold(installed <= this.#committed.length, 'I4', `${core.id} installs uncommitted ${installed}`)
     for (
       let index = Math.max(before.commitIndex + 1, installed);
       index <= after.commitIndex;

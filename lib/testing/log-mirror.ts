@@ -2,15 +2,22 @@
 
 import type { Configuration } from '../raft/configuration.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
-import type { Install } from '../raft/effects.ts'
+import type { HardState, Install } from '../raft/effects.ts'
 import { decodeConfiguration } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 
 /** Where a stored log begins. */
-export interface StoredBase {
+interface StoredBase {
   readonly id: EntryId
   readonly configuration: IndexedConfiguration | null
+}
+
+/** What a start finds on a disk; no base on an empty one. */
+export interface StoredLog {
+  readonly base: StoredBase | null
+  readonly entries: readonly Entry[]
+  readonly hardState: HardState | null
 }
 
 export class LogMirror {
