@@ -38,9 +38,7 @@ export const COVERAGE_FLOORS = {
   linearizableReads: 1_000,
   doneWrites: 5_000,
   refusedWrites: 50,
-  unknownWrites: 50,
-  /** the search for a linear order gave up on a key: to be looked at */
-  undecidedHistories: 0
+  unknownWrites: 50
 } as const
 
 export type Rarity = keyof typeof COVERAGE_FLOORS

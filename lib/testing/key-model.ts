@@ -20,6 +20,8 @@ export type KeyOperation =
       readonly revision: Revision | null
       /** null: nobody was told */
       readonly previousRevision: Revision | null
+      /** the row that it made, as somebody read it */
+      readonly row: HistoryRow | null
     }
   | {
       readonly kind: 'failed'
@@ -84,9 +86,28 @@ export function keyModelOf(owned: ReadonlySet<Revision>): Model<KeyState, KeyOpe
           return unreachable(operation)
       }
     },
-    keyOf: ({ value, modRevision, createMin, createMax, version, reached }) =>
-      `${modRevision},${createMin},${createMax},${version},${reached},${value}`
+    keyOf: ({ value, modRevision, version }) => `${modRevision},${version},${value}`,
+    covers: (state, other) =>
+      state.reached <= other.reached &&
+      state.createMin <= other.createMin &&
+      state.createMax >= other.createMax,
+    canPrecede: (state, next) => canPrecede(state, next, owned)
   }
+}
+
+/** What comes in between is nobody's: it takes revisions that nobody owns, and nobody reads it. */
+function canPrecede(
+  { modRevision, reached }: KeyState,
+  next: KeyOperation,
+  owned: ReadonlySet<Revision>
+): boolean {
+  if (next.kind === 'failed' || next.revision === null) return true
+  if (next.kind === 'get') {
+    return reached <= next.revision && (next.row === null || next.row.modRevision === modRevision)
+  }
+  if (reached >= next.revision) return false
+  const previous = next.previousRevision ?? 0
+  return previous === 0 || previous === modRevision || (previous >= reached && !owned.has(previous))
 }
 
 /** What the revisions of all writes that somebody saw say about those that nobody saw. */
@@ -99,7 +120,7 @@ interface Known {
 
 function afterWrite(
   state: KeyState,
-  { change, revision, previousRevision }: KeyOperation & { readonly kind: 'write' },
+  { change, revision, previousRevision, row }: KeyOperation & { readonly kind: 'write' },
   { pinned, nextUnseen }: Known
 ): KeyState | undefined {
   const { condition } = change
@@ -113,7 +134,7 @@ function afterWrite(
   if (change.kind === 'delete') {
     return isAbsent && revision === null ? undefined : { ...ABSENT, reached }
   }
-  return {
+  const after = {
     // of an unseen write nobody ever read the value
     value: revision === null ? '' : change.value,
     modRevision: revision ?? UNSEEN,
@@ -124,6 +145,7 @@ function afterWrite(
     version: before.version + 1,
     reached
   }
+  return row === null ? after : shown(after, row)
 }
 
 function afterGet(
@@ -133,12 +155,17 @@ function afterGet(
   if (revision < state.reached) return undefined
   const after = { ...state, reached: revision }
   if (row === null) return state.modRevision === 0 ? after : undefined
+  return shown(after, row)
+}
+
+/** The state when somebody has read it as `row`; undefined when it cannot be that. */
+function shown(state: KeyState, row: HistoryRow): KeyState | undefined {
   const { value, modRevision, createRevision, version } = row
   const isSame =
     value === state.value && modRevision === state.modRevision && version === state.version
   if (!isSame) return undefined
   if (createRevision < state.createMin || createRevision > state.createMax) return undefined
-  return { ...after, createMin: createRevision, createMax: createRevision }
+  return { ...state, createMin: createRevision, createMax: createRevision }
 }
 
 function afterFailed(
@@ -176,15 +203,17 @@ export function ownedRevisions(records: readonly OperationRecord[]): ReadonlySet
 export function keyIntervals(
   records: readonly OperationRecord[]
 ): ReadonlyMap<string, readonly Interval<KeyOperation>[]> {
-  const seen = seenRevisions(records)
+  const [seen, rows] = [seenRevisions(records), rowsByValue(records)]
   const byKey = new Map<string, Interval<KeyOperation>[]>()
   for (const record of records) {
     const { calledAt, returnedAt } = record
-    for (const [key, operation] of partsOf(record, seen)) {
+    for (const [key, part] of partsOf(record, seen)) {
+      const operation = withRow(part, rows)
       const intervals = byKey.get(key) ?? []
       if (intervals.length === 0) byKey.set(key, intervals)
       const isReadOnly = operation.kind !== 'write'
-      intervals.push({ operation, calledAt, returnedAt, alike: alikeOf(operation), isReadOnly })
+      const [alike, isOnce] = [alikeOf(operation), leavesForGood(operation)]
+      intervals.push({ operation, calledAt, returnedAt, alike, isOnce, isReadOnly })
     }
   }
   for (const [key, intervals] of byKey) byKey.set(key, ranked(intervals))
@@ -217,6 +246,29 @@ function alikeOf(operation: KeyOperation): string | null {
   return condition === null ? kind : `${kind} if at ${expectedRevision(condition)}`
 }
 
+/** What needs a revision leaves it, and it never comes again: the next one like it fails. */
+function leavesForGood(operation: KeyOperation): boolean {
+  return operation.kind === 'write' && operation.change.condition?.kind === 'revision'
+}
+
+/** What the write made is as its readers say from the moment on at which it is made. */
+function withRow(part: KeyOperation, rows: ReadonlyMap<string, HistoryRow>): KeyOperation {
+  if (part.kind !== 'write' || part.change.kind !== 'put' || part.revision === null) return part
+  return { ...part, row: rows.get(part.change.value) ?? null }
+}
+
+/** What linearizable reads saw; of several that saw one value, the first. */
+function rowsByValue(records: readonly OperationRecord[]): ReadonlyMap<string, HistoryRow> {
+  const rows = new Map<string, HistoryRow>()
+  for (const record of records) {
+    if (!isGet(record) || record.outcome.kind !== 'got') continue
+    const { row } = record.outcome
+    if (row === null || record.operation.consistency === 'stale') continue
+    if (!rows.has(row.value)) rows.set(row.value, row)
+  }
+  return rows
+}
+
 function* partsOf(
   record: OperationRecord,
   seen: ReadonlyMap<OperationRecord, Revision>
@@ -238,7 +290,7 @@ function* partsOf(
   const revision = isDone ? outcome.revision : (seen.get(record) ?? null)
   for (const [position, change] of operation.changes.entries()) {
     const previousRevision = isDone ? (outcome.previousRevisions[position] ?? 0) : null
-    yield [change.key, { kind: 'write', record, change, revision, previousRevision }]
+    yield [change.key, { kind: 'write', record, change, revision, previousRevision, row: null }]
   }
 }
 

@@ -3,6 +3,7 @@
 
 import test from 'brittle'
 import fc from 'fast-check'
+import { keyIntervals, keyModelOf, ownedRevisions } from '../../lib/testing/key-model.ts'
 import { checkLinearizable } from '../../lib/testing/linearizability.ts'
 import { registerModel } from '../../lib/testing/register-model.ts'
 import type { RegisterOperation } from '../../lib/testing/register-model.ts'
@@ -215,6 +216,49 @@ test('what the oracle refuses on one key, the search refuses too', (t) => {
   t.ok(counts.both > 150 && counts.neither > 150, 'both are frequent')
 })
 
+test('what the search knows of logs and doubts spares it steps, and changes no verdict', (t) => {
+  t.comment(`seed ${seed}`)
+  const keys = ['a']
+  const counts = { ok: 0, illegal: 0, undecided: 0, steps: 0, plainSteps: 0 }
+  const draws = drawsOf({ keys, hasDoubt: true, maxLength: 25 })
+  const property = fc.property(draws, lie, fc.boolean(), (drawn, told, isTrue) => {
+    const doubted = drawn.map((draw, at) => (at % 3 === 0 ? inDoubt(draw) : fresh(draw)))
+    const { events } = scriptOf(doubted, keys)
+    const { records } = historyOf(isTrue ? events : falsified(events, told))
+    const model = keyModelOf(ownedRevisions(records))
+    const plainModel = {
+      init: model.init,
+      step: model.step,
+      keyOf: (state: object) => JSON.stringify(state)
+    }
+    for (const intervals of keyIntervals(records).values()) {
+      const verdict = checkIntervals(model, intervals, 50_000)
+      const plain = checkIntervals(
+        plainModel,
+        intervals.map(({ operation, calledAt, returnedAt }) => ({
+          operation,
+          calledAt,
+          returnedAt
+        })),
+        50_000
+      )
+      counts[plain.kind]++
+      counts.steps += verdict.stepCount
+      counts.plainSteps += plain.stepCount
+      if (plain.kind !== 'undecided' && plain.kind !== verdict.kind) return false
+    }
+    return true
+  })
+  fc.assert(property, { seed, numRuns: 600 })
+  t.comment(JSON.stringify(counts))
+  t.ok(counts.ok > 100 && counts.illegal > 60, 'both are frequent')
+  t.ok(counts.steps < counts.plainSteps, 'steps are spared')
+})
+
+function inDoubt(draw: Draw): Draw {
+  return { ...fresh(draw), fate: draw.lag < 0.5 ? 'unknown' : 'lost' }
+}
+
 test('a history without an order is illegal, and the message shows where it gets stuck', (t) => {
   const builder = new Builder()
     .done(1, 0, put('a', 's1'))
@@ -255,11 +299,28 @@ test('a search beyond its budget is undecided, and says for which keys', (t) => 
   t.is(checkLinearizable(builder.history).kind, 'ok')
   const impossible = { value: 'a3', at: 99, createdAt: 7, version: 99 }
   builder.get('a', 99, impossible)
-  const verdict = checkLinearizable(builder.history, { stepBudget: 50 })
+  const verdict = checkLinearizable(builder.history, { stepBudget: 9 })
   t.is(verdict.kind, 'undecided')
   if (verdict.kind !== 'undecided') return
-  t.is(verdict.message, 'linearizability: undecided after 51 steps for a')
+  t.is(verdict.message, 'linearizability: undecided after 10 steps for a')
   t.is(checkLinearizable(builder.history, { stepBudget: 1_000 }).kind, 'illegal')
+})
+
+test('a hundred writes in doubt on one key leave nothing undecided', (t) => {
+  const builder = new Builder()
+  for (let count = 0; count < 100; count++) {
+    const condition = [null, null, null, IF_ABSENT, ifAt(7 * count)][count % 5] ?? null
+    const change = count % 6 === 5 ? remove('a') : put('a', `a${count}`, condition)
+    builder.call(change).unknown()
+  }
+  for (let count = 0; count < 20; count++) {
+    const row = { value: `b${count}`, createdAt: 5, at: 10 * count + 9, version: 3 * count + 4 }
+    builder.done(10 * count + 9, 10 * count + 8, put('a', row.value)).get('a', 10 * count + 9, row)
+  }
+  const verdict = checkLinearizable(builder.history)
+  t.is(verdict.kind, 'ok')
+  builder.get('a', 300, { value: 'b19', createdAt: 5, at: 199, version: 62 })
+  t.is(checkLinearizable(builder.history).kind, 'illegal')
 })
 
 test('nothing at all is linearizable, and so is what never ended', (t) => {
