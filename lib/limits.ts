@@ -125,11 +125,13 @@ export const CHECKPOINT_RETRY_MS = 100
 /** Bytes of a chunk: the unit of hashing and of fetching. */
 export const SNAPSHOT_CHUNK_BYTES = 64 * KIB
 /** Chunks of one snapshot; one with more is not made, and an offer of one is refused. */
-export const MAX_SNAPSHOT_CHUNKS = 256 * KIB
+export const MAX_SNAPSHOT_CHUNKS = 4 * MIB
+/** Hashes of chunks that are sent at once. */
+export const MAX_MANIFEST_PAGE = 16 * KIB
 /** Chunks asked for and not there yet, of one member and of all: what a fetch holds in memory. */
 export const MAX_SOURCE_CHUNKS = 8
 export const MAX_FETCHING_CHUNKS = 16
-/** Manifests, chunks and entries being read for other members, of all; beyond: they ask again later. */
+/** Manifests and chunks being read for other members, of all; beyond: they ask again later. */
 export const MAX_SNAPSHOT_READS = 32
 /** Bad answers of a member after which it is left out for a while. */
 export const MAX_BAD_CHUNKS = 3
@@ -328,10 +330,7 @@ assert(
   MAX_RESULT_BYTES * MAX_APPEND_ENTRIES < MAX_RPC_MESSAGE_SIZE,
   'the results of a full batch fit a message'
 )
-assert(
-  MAX_SNAPSHOT_CHUNKS * 32 + KIB <= MAX_RPC_MESSAGE_SIZE,
-  'the hashes of all chunks fit a message'
-)
+assert(MAX_MANIFEST_PAGE * 32 + KIB <= MAX_RPC_MESSAGE_SIZE, 'hashes of chunks fit a message')
 assert(MAX_SOURCE_CHUNKS < MAX_INFLIGHT_SNAPSHOT_REQUESTS, 'a fetch leaves room for others')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')

@@ -2,15 +2,15 @@
 // is the format, the second the kind. uint is compact-encoding's; hashes have 32 bytes.
 //
 //   offer     1 1 ‖ term uint ‖ snapshot         (a leader to a follower that needs it)
-//   manifest  1 2 ‖ index uint ‖ contentHash     (of the snapshot)
+//   manifest  1 2 ‖ index uint ‖ contentHash ‖ from uint
 //   chunk     1 3 ‖ index uint ‖ contentHash ‖ position uint
 //   entry     1 4 ‖ index uint ‖ hash            (of an entry of the log)
-//   verdict   1 5 ‖ index uint ‖ 0 | 1 hash      (on an entry of the log; without its hash: what is there)
+//   verdict   1 5 ‖ index uint ‖ hash            (likewise: whether it can have been committed)
 //
 //   noted          1 16                          (an offer was read)
 //   notHere        1 17                          (or asked of the wrong one)
 //   busy           1 18                          (ask again later)
-//   manifest       1 19 ‖ bytes                  (the chunks' hashes, one after the other)
+//   manifest       1 19 ‖ bytes                  (hashes of chunks, from that one on)
 //   chunk          1 20 ‖ bytes                  (at most SNAPSHOT_CHUNK_BYTES)
 //   entry          1 21 ‖ previousHash ‖ term uint ‖ kind u8 ‖ timeMs uint ‖ payload
 //   neverCommitted 1 22
@@ -24,10 +24,10 @@ import c from 'compact-encoding'
 import { HASH_BYTES } from '../crypto.ts'
 import type { Encoder } from '../encoding.ts'
 import { boundedUint, boundedView, fixedBytes } from '../encoding.ts'
-import { MAX_ENTRY_BYTES, MAX_INDEX, MAX_SNAPSHOT_CHUNKS } from '../limits.ts'
+import { MAX_ENTRY_BYTES, MAX_INDEX, MAX_MANIFEST_PAGE, MAX_SNAPSHOT_CHUNKS } from '../limits.ts'
 import { MAX_TERM, MAX_TIME_MS, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Entry, Index, Term } from '../raft/entry.ts'
-import { checked, nullable, record, tagged, versioned } from '../record.ts'
+import { checked, record, tagged, versioned } from '../record.ts'
 
 /** Names one snapshot: whoever has it has the same bytes. */
 export interface SnapshotId {
@@ -60,10 +60,11 @@ export interface LinkedEntry extends Omit<Entry, 'index' | 'hash'> {
 
 export type SnapshotRequest =
   | ({ readonly kind: 'offer' } & SnapshotOffer)
-  | ({ readonly kind: 'manifest' } & SnapshotId)
+  /** hashes of at most MAX_MANIFEST_PAGE chunks, of [from, …) */
+  | ({ readonly kind: 'manifest'; readonly from: number } & SnapshotId)
   | ({ readonly kind: 'chunk'; readonly position: number } & SnapshotId)
   | { readonly kind: 'entry'; readonly index: Index; readonly hash: Uint8Array }
-  | { readonly kind: 'verdict'; readonly index: Index; readonly hash: Uint8Array | null }
+  | { readonly kind: 'verdict'; readonly index: Index; readonly hash: Uint8Array }
 
 export type SnapshotAnswer =
   | { readonly kind: 'noted' }
@@ -114,10 +115,10 @@ export const snapshotRequest: Encoder<SnapshotRequest> = versioned(
   FORMAT,
   tagged<SnapshotRequest>('request', {
     offer: { byte: 1, body: record({ term, snapshot }) },
-    manifest: { byte: 2, body: record(id) },
+    manifest: { byte: 2, body: record({ ...id, from: position }) },
     chunk: { byte: 3, body: record({ ...id, position }) },
     entry: { byte: 4, body: record({ index, hash }) },
-    verdict: { byte: 5, body: record({ index, hash: nullable(hash) }) }
+    verdict: { byte: 5, body: record({ index, hash }) }
   })
 )
 
@@ -128,7 +129,7 @@ export const snapshotAnswer: Encoder<SnapshotAnswer> = versioned(
     noted: { byte: 16, body: nothing },
     notHere: { byte: 17, body: nothing },
     busy: { byte: 18, body: nothing },
-    manifest: { byte: 19, body: record({ bytes: boundedView(MAX_SNAPSHOT_CHUNKS * HASH_BYTES) }) },
+    manifest: { byte: 19, body: record({ bytes: boundedView(MAX_MANIFEST_PAGE * HASH_BYTES) }) },
     chunk: { byte: 20, body: record({ bytes: boundedView(SNAPSHOT_CHUNK_BYTES) }) },
     entry: { byte: 21, body: record({ entry: linkedEntry }) },
     neverCommitted: { byte: 22, body: nothing }

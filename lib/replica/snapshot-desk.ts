@@ -1,0 +1,92 @@
+// Takes what comes over `aspen/snapshot` to whom it is for. A node that is not running yet, because its
+// log is being repaired, can give others what it has; all else is not here.
+
+import { unreachable } from '../assert.ts'
+import { decode, encode } from '../encoding.ts'
+import { AspenError, ProtocolError } from '../errors.ts'
+import type { LogStore } from '../log-store/log-store.ts'
+import type { NodeId } from '../node-id.ts'
+import type { SnapshotAnswer, SnapshotRequest } from './encoding.ts'
+import { snapshotAnswer, snapshotRequest } from './encoding.ts'
+import type { VerdictSource } from './log-verdict.ts'
+import { entryAnswer, giveVerdict } from './log-verdict.ts'
+import type { SnapshotTransfer } from './snapshot-transfer.ts'
+
+export interface SnapshotDeskParts {
+  readonly log: Pick<LogStore, 'entries' | 'idAt'>
+  /** null: this node does not run yet */
+  readonly running: {
+    readonly transfer: Pick<SnapshotTransfer<unknown>, 'onRequest'>
+    readonly verdicts: VerdictSource
+  } | null
+  /** the own log turned out to be damaged, as nobody knew */
+  readonly onFailed: (error: AspenError) => void
+}
+
+export class SnapshotDesk {
+  readonly #parts: SnapshotDeskParts
+
+  constructor(parts: SnapshotDeskParts) {
+    this.#parts = parts
+  }
+
+  /** `TransportHandlers.onSnapshotRequest`; `answer` is called at most once. */
+  onRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
+    const send = (value: SnapshotAnswer): void => answer(encode(snapshotAnswer, value))
+    const request = decodeRequest(payload)
+    if (request === null) send({ kind: 'notHere' })
+    else this.#handle(from, request, send)
+  }
+
+  #handle(from: NodeId, request: SnapshotRequest, send: (answer: SnapshotAnswer) => void): void {
+    const { running } = this.#parts
+    if (request.kind === 'entry') {
+      this.#sendEntry(request, send)
+      return
+    }
+    if (running === null) {
+      send({ kind: 'notHere' })
+      return
+    }
+    switch (request.kind) {
+      case 'offer':
+      case 'manifest':
+      case 'chunk':
+        running.transfer.onRequest(from, request, send)
+        return
+      case 'verdict':
+        giveVerdict(running.verdicts, request, send)
+        return
+      default:
+        unreachable(request)
+    }
+  }
+
+  #sendEntry(
+    request: Extract<SnapshotRequest, { kind: 'entry' }>,
+    send: (answer: SnapshotAnswer) => void
+  ): void {
+    const { log, running, onFailed } = this.#parts
+    let answer: SnapshotAnswer
+    try {
+      answer = entryAnswer(log, request)
+    } catch (error) {
+      if (!(error instanceof AspenError)) throw error
+      // of a log that is being repaired it is known
+      if (running === null) send({ kind: 'notHere' })
+      else onFailed(error)
+      return
+    }
+    send(answer)
+  }
+}
+
+/** Null for bytes that no member sends. */
+function decodeRequest(payload: Uint8Array): SnapshotRequest | null {
+  try {
+    return decode(snapshotRequest, payload)
+  } catch (error) {
+    if (error instanceof ProtocolError) return null
+    throw error
+  }
+}
