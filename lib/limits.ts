@@ -120,6 +120,10 @@ export const CHECKPOINT_LINGER_MS = 10_000
 /** How long applying waits before another checkpoint when one did not get through. */
 export const CHECKPOINT_RETRY_MS = 100
 
+/** Rows that compaction looks at in one transaction: while nothing is applied, and behind one that applies. */
+export const COMPACTION_IDLE_ROWS = 1_000
+export const COMPACTION_BUSY_ROWS = 64
+
 // --- snapshots ---
 
 /** Bytes of a chunk: the unit of hashing and of fetching. */
@@ -135,6 +139,21 @@ export const MAX_FETCHING_CHUNKS = 16
 export const MAX_SNAPSHOT_READS = 32
 /** Bad answers of a member after which it is left out for a while. */
 export const MAX_BAD_CHUNKS = 3
+/** Bytes of one record in the stream: a client's session with a full table of results is the longest. */
+export const MAX_SNAPSHOT_RECORD_BYTES = 16 * MIB
+/** Live keys, and bytes of their keys and values, beyond which no snapshot is made; configurable (seed: 1,000,000 and 100 MiB). */
+export const DEFAULT_SNAPSHOT_ENTRIES = 100_000_000
+export const DEFAULT_SNAPSHOT_BYTES = 64 * 1024 * MIB
+/** How long the read transaction of a snapshot may stay open; then the snapshot is given up. */
+export const MAX_SNAPSHOT_READ_MS = 60_000
+/** Bytes of write-ahead log at which applying waits while a snapshot is being read: nothing can be checkpointed behind it. */
+export const MAX_SNAPSHOT_WAL_BYTES = 1024 * MIB
+/** Snapshots kept; the newest is never deleted. */
+export const KEPT_SNAPSHOTS = 2
+/** Page cache of the threads that read and build snapshots. */
+export const SNAPSHOT_CACHE_BYTES = 32 * MIB
+/** Bytes of fetched chunks on the way to the disk; beyond, each is written before the next is taken. */
+export const MAX_INCOMING_BACKLOG_BYTES = 4 * MIB
 
 // --- sessions (at n + 1 the least recently used is forgotten; changing one changes what old entries mean) ---
 
@@ -325,6 +344,13 @@ assert(
   MAX_SESSION_RESULTS * (MAX_RESULT_BYTES + SESSION_RESULT_OVERHEAD) <= MAX_SESSION_TABLE_BYTES,
   'one session always fits'
 )
+assert(
+  MAX_SESSION_RESULTS * (MAX_RESULT_BYTES + 16) + KIB <= MAX_SNAPSHOT_RECORD_BYTES,
+  'a full session is a record of a snapshot'
+)
+assert(MAX_KEY_SIZE + MAX_VALUE_SIZE + KIB <= MAX_SNAPSHOT_RECORD_BYTES, 'and so is any row')
+assert(MAX_WAL_BYTES < MAX_SNAPSHOT_WAL_BYTES, 'a snapshot being read allows for more')
+assert(KEPT_SNAPSHOTS >= 1, 'the newest snapshot is kept')
 assert(MAX_REQUEST_TIMEOUT_MS * 2 < MAX_SESSION_AGE_MS, 'no request outlives its session')
 assert(
   MAX_RESULT_BYTES * MAX_APPEND_ENTRIES < MAX_RPC_MESSAGE_SIZE,

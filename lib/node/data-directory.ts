@@ -5,7 +5,9 @@
 //   node.json      which cluster, which id, how far `create` or `join` came (membership.ts)
 //   peers.json     where members were last reached; hints, may be deleted
 //   log/           the Raft log (lmdb)
-//   state.db       the state machine (SQLite); can be rebuilt from the log
+//   state/         the state machine (SQLite): <index of the snapshot it was built from>.db; can be rebuilt
+//                  from a snapshot and the log
+//   snapshots/     snapshots, made here or fetched
 //   lock.db        held by the running node; released by the kernel when it dies
 //   api.token      bearer token of the TCP API
 //   aspen.sock     the Unix socket of the API
@@ -76,8 +78,12 @@ export class DataDirectory {
     return join(this.path, 'log')
   }
 
-  get stateMachinePath(): string {
-    return join(this.path, 'state.db')
+  get stateDir(): string {
+    return join(this.path, 'state')
+  }
+
+  get snapshotsDir(): string {
+    return join(this.path, 'snapshots')
   }
 
   get hasLog(): boolean {

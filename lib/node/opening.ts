@@ -88,7 +88,9 @@ export async function openStores(premises: Premises, reporting: StoreReporting):
     ? await foundLog(opened, founder, systemClock.wallMs())
     : opened.restored
   const stateMachine = SqliteStateMachine.open({
-    path: directory.stateMachinePath,
+    stateDir: directory.stateDir,
+    snapshotsDir: directory.snapshotsDir,
+    stateBase: opened.store.stateBase,
     genesis: begin,
     clock: systemClock,
     timers: systemTimers,

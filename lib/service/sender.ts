@@ -19,6 +19,10 @@ export function mayPropose(from: NodeId, { kind, payload }: ProposedEntry): bool
     case 'revokeInvite':
     case 'admit':
       return true
+    case 'compact':
+    case 'raiseFeatureLevel':
+      // the leader's own policies
+      return false
     case 'found':
       // written by the founder before its first start, and by nobody later
       return false

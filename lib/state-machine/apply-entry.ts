@@ -12,11 +12,15 @@ import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { ControlCommand, Requested, RequestId, WriteCommand } from './command.ts'
 import { UnknownKindError, decodeControl, decodeWrite } from './encoding.ts'
-import { EMPTY_STATE_HASH } from './state-hash.ts'
-import type { Applied } from './state-machine.ts'
+import { EMPTY_CONTENT } from './state-hash.ts'
+import type { Applied, Content } from './state-machine.ts'
+import { UPKEEP_AT_FIRST } from './upkeep.ts'
+import type { Upkeep } from './upkeep.ts'
 
 export type DecodedEntry =
   | { readonly kind: 'empty' }
+  /** each member makes a snapshot of what precedes it; nothing changes */
+  | { readonly kind: 'snapshot' }
   | { readonly kind: 'configuration'; readonly configuration: Configuration }
   | { readonly kind: 'write'; readonly command: Requested<WriteCommand> }
   | { readonly kind: 'control'; readonly command: Requested<ControlCommand> }
@@ -56,19 +60,23 @@ export function appliedAtGenesis(genesis: EntryId): Applied {
     timeMs: 0,
     configuration: EMPTY_CONFIGURATION,
     configurationIndex: 0,
-    stateHash: EMPTY_STATE_HASH
+    ...EMPTY_CONTENT,
+    ...UPKEEP_AT_FIRST
   }
 }
 
-/** How far it is after `entry`, which followed `before` and left `stateHash`. */
+/** How far it is after `entry`, which followed `before` and left `after`. */
 export function appliedAfter(
   before: Applied,
   entry: { readonly entry: Entry; readonly decoded: DecodedEntry },
-  stateHash: Uint8Array
+  after: { readonly content: Content; readonly upkeep: Upkeep }
 ): Applied {
   const { index, term, hash, timeMs } = entry.entry
   const { decoded } = entry
-  const position = { index, term, hash, timeMs, stateHash }
+  const { stateHash, liveCount, liveBytes } = after.content
+  const { compactedRevision, featureLevel } = after.upkeep
+  const content = { stateHash, liveCount, liveBytes }
+  const position = { index, term, hash, timeMs, ...content, compactedRevision, featureLevel }
   if (decoded.kind === 'configuration') {
     return { ...position, configuration: decoded.configuration, configurationIndex: index }
   }
@@ -93,6 +101,9 @@ function decodeKnown(entry: Entry): DecodedEntry {
       return { kind: 'write', command: decodeWrite(entry.payload) }
     case ENTRY_KIND.control:
       return { kind: 'control', command: decodeControl(entry.payload) }
+    case ENTRY_KIND.snapshot:
+      if (entry.payload.byteLength > 0) throw new UnknownKindError('a snapshot with a payload')
+      return { kind: 'snapshot' }
     default:
       throw new UnknownKindError(`entry kind ${entry.kind}`)
   }

@@ -1,11 +1,12 @@
 // The thread that checkpoints: it copies the write-ahead log into the database file and syncs both,
 // which takes as long as the disk takes, while the event loop goes on. Each message that it gets asks
-// for one checkpoint and is answered: null, or the detail of a StorageError; the message `end` ends it.
+// for one thing and is answered: `checkpoint` with how far the log is then, `open` with the same before it;
+// or with the detail of a StorageError. The message `end` ends it.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, present } from '../assert.ts'
 import type { ErrorDetail } from '../errors.ts'
-import type { Connection } from './sqlite-connection.ts'
+import type { Connection, WalState } from './sqlite-connection.ts'
 import { openForCheckpoint, prepareCheckpoint } from './sqlite-connection.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
@@ -19,15 +20,14 @@ port.on('message', (message: unknown) => {
     connection?.close()
     port.close()
   } else {
-    port.postMessage(checkpointed(path))
+    port.postMessage(checkpointed(path, message === 'open' ? 'NOOP' : 'PASSIVE'))
   }
 })
 
-function checkpointed(database: string): ErrorDetail | null {
+function checkpointed(database: string, mode: 'NOOP' | 'PASSIVE'): WalState | ErrorDetail {
   try {
     connection ??= openForCheckpoint(database)
-    prepareCheckpoint(connection, 'PASSIVE')()
-    return null
+    return prepareCheckpoint(connection, mode)()
   } catch (error) {
     return storageErrorOf(error, 'cannot checkpoint the state machine').detail
   }

@@ -2,18 +2,23 @@
 // for CHECKPOINT_LINGER_MS: a busy node keeps it, an idle node has none.
 
 import { Worker } from 'node:worker_threads'
-import { assert } from '../assert.ts'
+import { assert, present } from '../assert.ts'
 import type { Timer, Timers } from '../clock.ts'
+import { isRecord } from '../encoding.ts'
 import { StorageError, isErrorCode } from '../errors.ts'
 import { CHECKPOINT_LINGER_MS } from '../limits.ts'
+import type { Index } from '../raft/entry.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
 export interface CheckpointerOptions {
   /** of the database */
   readonly path: string
   readonly timers: Timers
-  /** A checkpoint ended, well or not; in the latter case after `onFailed`. */
-  readonly onEnded: () => void
+  /**
+   * A checkpoint ended, well or not; in the latter case after `onFailed`. All that had been committed when
+   * it was asked for is durable up to `durableIndex`; null: not all of it could be copied.
+   */
+  readonly onEnded: (durableIndex: Index | null) => void
   readonly onFailed: (error: StorageError) => void
 }
 
@@ -23,20 +28,28 @@ export class Checkpointer {
   /** ends when the thread has ended */
   #ended: Promise<void> = Promise.resolve()
   #isRunning = false
+  /** what is asked of the thread, in order: a checkpoint as of an index, or to open the database */
+  readonly #asked: (CheckpointAsked | HoldAsked)[] = []
   #linger: Timer | null = null
 
   constructor(options: CheckpointerOptions) {
     this.#options = options
   }
 
-  /** Starts a checkpoint, unless one is running. @returns whether it did */
-  maybeStart(): boolean {
+  /** Starts a checkpoint, unless one is running. `index` is what has been committed. @returns whether it did */
+  maybeStart(index: Index): boolean {
     if (this.#isRunning) return false
     this.#isRunning = true
-    this.#linger?.cancel()
-    this.#worker ??= this.#startThread()
-    this.#worker.postMessage('checkpoint')
+    this.#ask({ kind: 'checkpoint', index })
     return true
+  }
+
+  /**
+   * Sees to it that the thread has the database open, so that closing other connections is not the end of it: the
+   * last one that closes copies the whole write-ahead log. From then on until `close`.
+   */
+  hold(onHeld: () => void): void {
+    this.#ask({ kind: 'open', onHeld })
   }
 
   /** Resolves when the thread has ended, if there is one; a checkpoint in progress comes to its end. */
@@ -53,12 +66,10 @@ export class Checkpointer {
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 }
     })
     worker.unref()
-    worker.on('message', (answer) =>
-      this.#checkpointEnded(answer === null ? null : storageErrorFrom(answer))
-    )
-    worker.once('error', (error) =>
-      this.#checkpointEnded(storageErrorOf(error, 'the checkpoint thread ended'))
-    )
+    worker.on('message', (answer: unknown) => this.#answered(answer))
+    worker.once('error', (error) => {
+      this.#failed(storageErrorOf(error, 'the checkpoint thread ended'))
+    })
     this.#ended = new Promise((resolve) => {
       worker.once('exit', () => {
         if (this.#worker === worker) this.#worker = null
@@ -68,11 +79,34 @@ export class Checkpointer {
     return worker
   }
 
-  #checkpointEnded(failure: StorageError | null): void {
+  #ask(asked: CheckpointAsked | HoldAsked): void {
+    this.#linger?.cancel()
+    this.#asked.push(asked)
+    this.#worker ??= this.#startThread()
+    this.#worker.postMessage(asked.kind)
+  }
+
+  #answered(answer: unknown): void {
+    if (!isRecord(answer) || typeof answer['pendingByteCount'] !== 'number') {
+      this.#failed(storageErrorFrom(answer))
+      return
+    }
+    const asked = present(this.#asked.shift(), 'what the thread was asked')
+    if (asked.kind === 'open') {
+      asked.onHeld()
+      return
+    }
+    this.#isRunning = false
+    if (this.#worker !== null && this.#asked.length === 0) this.#startLingering()
+    this.#options.onEnded(answer['pendingByteCount'] === 0 ? asked.index : null)
+  }
+
+  #failed(failure: StorageError): void {
+    this.#asked.splice(0)
     this.#isRunning = false
     if (this.#worker !== null) this.#startLingering()
-    if (failure !== null) this.#options.onFailed(failure)
-    this.#options.onEnded()
+    this.#options.onFailed(failure)
+    this.#options.onEnded(null)
   }
 
   #startLingering(): void {
@@ -89,10 +123,19 @@ export class Checkpointer {
   }
 }
 
+interface CheckpointAsked {
+  readonly kind: 'checkpoint'
+  readonly index: Index
+}
+
+interface HoldAsked {
+  readonly kind: 'open'
+  readonly onHeld: () => void
+}
+
 /** What the worker posts. */
 function storageErrorFrom(detail: unknown): StorageError {
-  const isDetail =
-    typeof detail === 'object' && detail !== null && 'code' in detail && 'message' in detail
-  assert(isDetail && isErrorCode(detail.code), 'a checkpoint posts the detail of an error')
-  return new StorageError({ code: detail.code, message: String(detail.message) })
+  const code = isRecord(detail) ? detail['code'] : null
+  assert(isRecord(detail) && isErrorCode(code), 'a checkpoint posts the detail of an error')
+  return new StorageError({ code, message: String(detail['message']) })
 }

@@ -84,3 +84,10 @@ export type ControlCommand =
       readonly version: string
       readonly addresses: readonly Address[]
     }
+  /** forgets what was superseded at or before `revision`, which is before this entry; never goes back */
+  | { readonly kind: 'compact'; readonly revision: Revision }
+  /** all members can do what the level brings; never falls */
+  | { readonly kind: 'raiseFeatureLevel'; readonly level: number }
+
+/** The highest feature level that this program knows; an entry that raises it further stops the node. */
+export const FEATURE_LEVEL = 1

@@ -10,12 +10,15 @@
 //     kind 2  revokeInvite  publicKey
 //     kind 3  admit         invitePublicKey ‖ publicKey ‖ name ‖ version ‖ addresses ‖ epoch ‖ sealedSecret
 //     kind 4  describe      id ‖ name ‖ version ‖ addresses
+//     kind 5  compact       revision
+//     kind 6  raiseFeatureLevel  level
 //
 //   request = u8 0, or u8 1 ‖ clientId 16 B ‖ since ‖ sequence ‖ answeredBelow
 //
 //   result  = kind u8 ‖ body: 0 none | 1 written: revision ‖ count ‖ previousRevision each
 //             | 2 inviteCreated | 3 inviteRevoked | 4 admitted: id ‖ isNew u8 | 5 described
 //             | 6 refused: code ‖ message ‖ hint (empty: none) ‖ fields as JSON (empty: none)
+//             | 7 compacted: revision | 8 levelRaised: level
 //   session = clientId ‖ bornIndex ‖ usedIndex ‖ usedMs ‖ lowWater ‖ count ‖ sequence and result each
 //
 //   node    = id ‖ publicKey ‖ name ‖ version ‖ addresses ‖ role ‖ epoch ‖ sealedSecret
@@ -63,7 +66,7 @@ import { MAX_NODE_ID } from '../node-id.ts'
 import { checked, choice, mapped, nullable, record, tagged, versioned } from '../record.ts'
 import type { Change, Condition, ControlCommand, RequestId } from './command.ts'
 import type { Requested, WriteCommand } from './command.ts'
-import { CLIENT_ID_BYTES } from './command.ts'
+import { CLIENT_ID_BYTES, FEATURE_LEVEL } from './command.ts'
 import { detailOf, MAX_DETAIL_BYTES, textsOf } from './refusal-texts.ts'
 import type { Session } from './sessions.ts'
 import type { ApplyResult, ChangeResult, Invite, NodeRecord } from './state-machine.ts'
@@ -202,6 +205,16 @@ const FIELD = {
 const self = { name: FIELD.name, version: FIELD.version, addresses: FIELD.addresses }
 const invitation = { publicKey: FIELD.key, proofKey: FIELD.key, topic: FIELD.key, role: FIELD.role }
 
+/** A level that this version does not know belongs to a newer one. */
+const featureLevel: Encoder<number> = {
+  ...count,
+  decode(state) {
+    const level = count.decode(state)
+    if (level > FEATURE_LEVEL) throw newer(`feature level ${level}`)
+    return level
+  }
+}
+
 const commandEncoding = tagged<ControlCommand>(
   'control kind',
   {
@@ -229,7 +242,9 @@ const commandEncoding = tagged<ControlCommand>(
         sealedSecret: FIELD.sealedSecret
       })
     },
-    describe: { byte: 4, body: record({ id: FIELD.id, ...self }) }
+    describe: { byte: 4, body: record({ id: FIELD.id, ...self }) },
+    compact: { byte: 5, body: record({ revision: index }) },
+    raiseFeatureLevel: { byte: 6, body: record({ level: featureLevel }) }
   },
   newer
 )
@@ -291,7 +306,9 @@ export const applyResultEncoding = tagged<ApplyResult>('result', {
     body: record({ id: FIELD.id, isNew: strictBoolean })
   },
   described: { byte: 5, body: nothing },
-  refused: { byte: 6, body: record({ error: errorDetail }) }
+  refused: { byte: 6, body: record({ error: errorDetail }) },
+  compacted: { byte: 7, body: record({ revision: index }) },
+  levelRaised: { byte: 8, body: record({ level: count }) }
 })
 
 const keptResult = boundedBytes(MAX_RESULT_BYTES)

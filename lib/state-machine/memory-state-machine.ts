@@ -1,27 +1,48 @@
-// The state machine in memory: rows in an array sorted by key. For the simulator, tests, and clusters
-// that need no disk. It holds all values, and everything of `apply` happens in one deferred call.
+// The state machine in memory: rows in an array sorted by key, and their history. For the simulator, tests,
+// and clusters that need no disk. It holds all values, and everything of `apply` happens in one deferred call.
 //
-// A `MemoryStateDisk` outlives it, as SQLite's file does: it holds the state as of some entry, all of it
-// or none, and what was applied since is not there after a crash.
+// A `MemoryStateDisk` outlives it, as the files of SQLite do: it holds states as of some entry, each of
+// them whole, and snapshots. What was applied since is not there after a crash.
 
 import b4a from 'b4a'
-import { assert, unreachable } from '../assert.ts'
-import { StorageError } from '../errors.ts'
+import { assert, present, unreachable } from '../assert.ts'
+import { ProtocolError, StorageError } from '../errors.ts'
 import { MAX_BATCH_SIZE, MAX_SCAN_BYTES, MAX_SCAN_LIMIT } from '../limits.ts'
-import type { Entry, EntryId } from '../raft/entry.ts'
+import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { appliedAfter, appliedAtGenesis, decodeEntry, gapAfter } from './apply-entry.ts'
 import { requestOf } from './apply-entry.ts'
 import type { DecodedEntry } from './apply-entry.ts'
-import { prefixEnd, successorOf } from './byte-order.ts'
-import type { WriteCommand } from './command.ts'
+import type { ControlCommand, WriteCommand } from './command.ts'
+import { MemoryRows, NO_ROWS } from './memory-rows.ts'
+import type { LiveRow } from './memory-rows.ts'
+import { MemorySnapshots, keepSnapshot } from './memory-snapshots.ts'
+import type { SnapshotShelf, StoredSnapshot } from './memory-snapshots.ts'
+import { decodeImage, encodeImage } from './memory-state-image.ts'
+import type { StateImage } from './memory-state-image.ts'
 import { SessionTable } from './sessions.ts'
-import type { StoredSessions } from './sessions.ts'
-import { rowHash, stateHashAfter } from './state-hash.ts'
-import type { Applied, ApplyResult, KeyValue, ScanPage } from './state-machine.ts'
-import type { Revision, ScanRequest, StateMachine, TrustState } from './state-machine.ts'
-import { EMPTY_TRUST, applyControl } from './trust.ts'
+import { DEFAULT_SNAPSHOT_LIMITS, refusalOf } from './snapshot-refusal.ts'
+import { contentAfter } from './state-hash.ts'
+import type {
+  Applied,
+  ApplyResult,
+  Content,
+  KeyValue,
+  PreparedSnapshot,
+  Revision,
+  ScanPage,
+  ScanRequest,
+  SnapshotEvent,
+  SnapshotInfo,
+  SnapshotLimits,
+  SnapshotProgress,
+  Snapshots,
+  StateMachine,
+  TrustState
+} from './state-machine.ts'
+import { EMPTY_TRUST, applyTrust } from './trust.ts'
+import { applyUpkeep, isUpkeep } from './upkeep.ts'
+import type { Upkeep } from './upkeep.ts'
 import { planWrite } from './write-plan.ts'
-import type { PlannedRow } from './write-plan.ts'
 
 export interface MemoryStateMachineOptions {
   readonly genesis: EntryId
@@ -32,52 +53,86 @@ export interface MemoryStateMachineOptions {
   readonly disk?: MemoryStateDisk
   /** asked after each apply: whether the disk catches up now; always when absent */
   readonly shouldCheckpoint?: () => boolean
+  /** the snapshot that the log's pointer names; 0, also when absent: built from the genesis on */
+  readonly stateBase?: Index
+  readonly limits?: SnapshotLimits
+  readonly onSnapshotEvent?: (event: SnapshotEvent) => void
 }
 
 /** What is durable. Only its machine changes it. */
-export class MemoryStateDisk {
-  /** null until the first checkpoint */
-  image: StateImage | null = null
-}
-
-/** The whole state as of `applied.index`; nothing in it ever changes. */
-interface StateImage {
-  readonly genesisHash: Uint8Array
-  readonly applied: Applied
-  readonly trust: TrustState
-  readonly rows: readonly Row[]
-  readonly sessions: StoredSessions
+export class MemoryStateDisk implements SnapshotShelf {
+  /** by the snapshot that each was installed from, 0 for the genesis; not there before the first checkpoint */
+  readonly images = new Map<Index, StateImage>()
+  snapshots: readonly StoredSnapshot[] = []
+  incoming: StoredSnapshot | null = null
 }
 
 export class MemoryStateMachine implements StateMachine {
+  readonly snapshots: Snapshots
   readonly #options: MemoryStateMachineOptions
-  /** ascending by key, no key twice */
-  readonly #rows: Row[]
-  readonly #sessions: SessionTable
+  readonly #disk: MemoryStateDisk
+  /** the name of its state on the disk */
+  #stateBase: Index
+  #rows: MemoryRows
+  #sessions: SessionTable
   #applied: Applied
   #trust: TrustState
-  #isApplying = false
+  /** nothing may be applied, adopted or cut meanwhile */
+  #isBusy = false
+  #isCutting = false
   #isFailed = false
   #isClosed = false
 
-  private constructor(options: MemoryStateMachineOptions, image: StateImage | null) {
+  private constructor(options: MemoryStateMachineOptions, disk: MemoryStateDisk) {
     this.#options = options
-    this.#applied = image?.applied ?? appliedAtGenesis(options.genesis)
-    this.#trust = image?.trust ?? EMPTY_TRUST
-    this.#rows = [...(image?.rows ?? [])]
-    this.#sessions = new SessionTable(image?.sessions)
+    this.#disk = disk
+    this.#stateBase = options.stateBase ?? 0
+    const image = disk.images.get(this.#stateBase) ?? imageAtGenesis(options.genesis)
+    this.#applied = image.applied
+    this.#trust = image.trust
+    this.#rows = new MemoryRows(image.rows)
+    this.#sessions = new SessionTable(image.sessions)
+    this.snapshots = new MemorySnapshots({
+      shelf: disk,
+      genesisHash: options.genesis.hash,
+      defer: (fn) => options.defer(() => this.#isClosed || fn()),
+      onEvent: (event) => options.onSnapshotEvent?.(event),
+      onPrepared: (prepared) => void disk.images.set(prepared.applied.index, prepared)
+    })
   }
 
-  /** Opens what is on the disk, or begins at the genesis. @throws StorageError WRONG_CLUSTER */
+  /**
+   * Opens what is on the disk, or begins at the genesis.
+   * @throws StorageError WRONG_CLUSTER; CORRUPTED when there should be a state and is none
+   */
   static open(options: MemoryStateMachineOptions): MemoryStateMachine {
-    const image = options.disk?.image ?? null
-    if (image !== null && !b4a.equals(image.genesisHash, options.genesis.hash)) {
+    const { disk = new MemoryStateDisk(), genesis, stateBase = 0 } = options
+    for (const base of disk.images.keys()) if (base !== stateBase) disk.images.delete(base)
+    const image = disk.images.get(stateBase)
+    if (image !== undefined && !b4a.equals(image.genesisHash, genesis.hash)) {
       throw new StorageError({
         code: 'WRONG_CLUSTER',
         message: 'the state on this disk belongs to another cluster'
       })
     }
-    return new MemoryStateMachine(options, image)
+    if (image === undefined && stateBase > 0) {
+      const message = `the state that was installed at ${stateBase} is not on this disk`
+      throw new StorageError({ code: 'CORRUPTED', message })
+    }
+    return new MemoryStateMachine(options, disk)
+  }
+
+  /**
+   * As `open`, but a state that is not there, or has not come as far as the log's base, is made again from
+   * the newest snapshot that has.
+   * @throws StorageError WRONG_CLUSTER; CORRUPTED when there is no such snapshot
+   */
+  static restore(options: MemoryStateMachineOptions, base: Index): MemoryStateMachine {
+    const { disk = new MemoryStateDisk(), stateBase = 0 } = options
+    const { index } = disk.images.get(stateBase)?.applied ?? appliedAtGenesis(options.genesis)
+    const isMissing = stateBase > 0 && !disk.images.has(stateBase)
+    if (index < base || isMissing) disk.images.set(stateBase, newestImage(disk, base))
+    return MemoryStateMachine.open(options)
   }
 
   applied(): Applied {
@@ -88,50 +143,95 @@ export class MemoryStateMachine implements StateMachine {
     return this.#trust
   }
 
+  get durableAppliedIndex(): Index {
+    return this.#disk.images.get(this.#stateBase)?.applied.index ?? 0
+  }
+
   apply(entries: readonly Entry[], onApplied: (results: readonly ApplyResult[]) => void): void {
-    assert(!this.#isClosed, 'the state machine is open')
-    assert(!this.#isApplying, 'one apply at a time')
     assert(entries.length <= MAX_BATCH_SIZE, `at most ${MAX_BATCH_SIZE} entries in one apply`)
     const gap = gapAfter(this.#applied, entries)
     assert(gap === null, gap ?? '')
-    if (this.#isFailed) return
-    this.#isApplying = true
-    this.#options.defer(() => this.#applyAll(entries, onApplied))
+    this.#whenFree(() => this.#applyAll(entries, onApplied))
   }
 
   get(key: Uint8Array): KeyValue | null {
     assert(!this.#isClosed, 'the state machine is open')
-    const found = this.#find(key)
+    const found = this.#rows.find(key)
     return found === null ? null : keyValueOf(found)
   }
 
   scan(request: ScanRequest): ScanPage {
     assert(!this.#isClosed, 'the state machine is open')
-    const { prefix, after, limit } = request
+    const { limit } = request
     assert(limit >= 1 && limit <= MAX_SCAN_LIMIT, `a scan has a limit of 1 to ${MAX_SCAN_LIMIT}`)
-    const end = this.#position(prefixEnd(prefix))
-    const from = Math.max(
-      this.#position(prefix),
-      after === null ? 0 : this.#position(successorOf(after))
-    )
+    const { rows, hasMore } = this.#rows.page(request)
     const items: KeyValue[] = []
     let byteCount = 0
-    for (const row of this.#rows.slice(from, Math.max(from, Math.min(end, from + limit)))) {
+    for (const row of rows) {
       byteCount += row.key.byteLength + row.value.byteLength
-      if (byteCount > MAX_SCAN_BYTES) break
+      if (byteCount > MAX_SCAN_BYTES) return { items, hasMore: true }
       items.push(keyValueOf(row))
     }
-    return { items, hasMore: from + items.length < end }
+    return { items, hasMore }
   }
 
-  /** An apply in progress is given up: its `onApplied` is not called. */
+  snapshot(on: SnapshotProgress): void {
+    const { limits = DEFAULT_SNAPSHOT_LIMITS, onSnapshotEvent, defer } = this.#options
+    const { index } = this.#applied
+    const isCutting = this.#isCutting
+    this.#whenFree(() => {
+      const known = this.snapshots.list().find((each) => each.index === index) ?? null
+      const message = isCutting ? 'another one is being made' : refusalOf(this.#applied, limits)
+      if (known !== null || message !== null) {
+        if (known === null) onSnapshotEvent?.({ event: 'refused', index, message: message ?? '' })
+        on.onBegun()
+        on.onEnded(known)
+        return
+      }
+      const image = this.#image()
+      this.#isCutting = true
+      on.onBegun()
+      defer(() => {
+        if (this.#isClosed) return
+        this.#isCutting = false
+        on.onEnded(this.#keep(image))
+      })
+    })
+  }
+
+  adopt({ info }: PreparedSnapshot, onAdopted: () => void): void {
+    const image = present(this.#disk.images.get(info.index), 'the state of a prepared snapshot')
+    this.#whenFree(() => {
+      this.#disk.images.delete(this.#stateBase)
+      this.#disk.images.set(info.index, image)
+      this.#stateBase = info.index
+      this.#applied = image.applied
+      this.#trust = image.trust
+      this.#rows = new MemoryRows(image.rows)
+      this.#sessions = new SessionTable(image.sessions)
+      onAdopted()
+    })
+  }
+
+  /** What is in progress is given up: nothing is called any more. */
   close(): Promise<void> {
     this.#isClosed = true
     return Promise.resolve()
   }
 
+  /** Does `work` later, alone. */
+  #whenFree(work: () => void): void {
+    assert(!this.#isClosed, 'the state machine is open')
+    assert(!this.#isBusy, 'one thing at a time: apply, snapshot or adopt')
+    if (this.#isFailed) return
+    this.#isBusy = true
+    this.#options.defer(() => {
+      this.#isBusy = false
+      if (!this.#isClosed) work()
+    })
+  }
+
   #applyAll(entries: readonly Entry[], onApplied: (results: readonly ApplyResult[]) => void): void {
-    if (this.#isClosed) return
     const results: ApplyResult[] = []
     try {
       for (const entry of entries) results.push(this.#applyEntry(entry))
@@ -140,125 +240,127 @@ export class MemoryStateMachine implements StateMachine {
       this.#isFailed = true
       this.#options.onFailed(error)
       return
-    } finally {
-      this.#isApplying = false
     }
     // sessions are stored whole here: which of them changed is of no use
     this.#sessions.takeChanges()
-    this.#maybeCheckpoint()
+    const { shouldCheckpoint } = this.#options
+    if (shouldCheckpoint?.() !== false) this.#disk.images.set(this.#stateBase, this.#image())
     onApplied(results)
   }
 
-  #maybeCheckpoint(): boolean {
-    const { disk, genesis, shouldCheckpoint } = this.#options
-    if (disk === undefined || shouldCheckpoint?.() === false) return false
-    disk.image = {
-      genesisHash: genesis.hash,
+  #image(): StateImage {
+    return {
+      genesisHash: this.#options.genesis.hash,
       applied: this.#applied,
       trust: this.#trust,
-      rows: [...this.#rows],
+      rows: this.#rows.image(),
       sessions: this.#sessions.stored()
     }
-    return true
+  }
+
+  #keep(image: StateImage): SnapshotInfo {
+    const { manifest, chunks, ...totals } = encodeImage(image)
+    const { index, term, hash: chainHash } = image.applied
+    const { contentHash, byteCount, chunkCount } = totals
+    const info = { index, term, chainHash, contentHash, byteCount, chunkCount }
+    keepSnapshot(this.#disk, { info, manifest, chunks: new Map(chunks.entries()) })
+    return info
   }
 
   #applyEntry(entry: Entry): ApplyResult {
     const decoded = decodeEntry(entry)
-    const before = this.#applied.stateHash
-    const { result, stateHash } = this.#carryOutOnce(entry, decoded, before)
-    this.#applied = appliedAfter(this.#applied, { entry, decoded }, stateHash)
+    const { result, content, upkeep } = this.#carryOutOnce(entry, decoded)
+    this.#applied = appliedAfter(this.#applied, { entry, decoded }, { content, upkeep })
     return result
   }
 
-  #carryOutOnce(entry: Entry, decoded: DecodedEntry, stateHash: Uint8Array): Outcome {
+  #carryOutOnce(entry: Entry, decoded: DecodedEntry): Outcome {
     const request = requestOf(decoded)
-    if (request === null) return this.#carryOut(entry, decoded, stateHash)
+    if (request === null) return this.#carryOut(entry, decoded)
     const answer = this.#sessions.begin(request, entry)
-    if (answer !== null) return { result: answer, stateHash }
-    const outcome = this.#carryOut(entry, decoded, stateHash)
+    if (answer !== null) return this.#unchanged(answer)
+    const outcome = this.#carryOut(entry, decoded)
     this.#sessions.end(outcome.result)
     return outcome
   }
 
-  #carryOut(entry: Entry, decoded: DecodedEntry, stateHash: Uint8Array): Outcome {
+  #carryOut(entry: Entry, decoded: DecodedEntry): Outcome {
     switch (decoded.kind) {
       case 'write':
         return this.#write(decoded.command, entry.index)
-      case 'control': {
-        const step = applyControl(this.#trust, decoded.command, entry)
-        this.#trust = step.state
-        return { result: step.result, stateHash }
-      }
+      case 'control':
+        return this.#control(decoded.command, entry)
       case 'malformed':
-        return { result: { kind: 'refused', error: decoded.error }, stateHash }
+        return this.#unchanged({ kind: 'refused', error: decoded.error })
       case 'empty':
       case 'configuration':
-        return { result: { kind: 'none' }, stateHash }
+      case 'snapshot':
+        return this.#unchanged({ kind: 'none' })
       default:
         return unreachable(decoded)
     }
   }
 
+  #control(command: ControlCommand, entry: Entry): Outcome {
+    if (!isUpkeep(command)) {
+      const { state, result } = applyTrust(this.#trust, command, entry)
+      this.#trust = state
+      return this.#unchanged(result)
+    }
+    const { state, result } = applyUpkeep(this.#applied, command, entry)
+    const { compactedRevision, featureLevel } = state
+    if (compactedRevision > this.#applied.compactedRevision) this.#rows.compact(compactedRevision)
+    return { result, content: this.#applied, upkeep: { compactedRevision, featureLevel } }
+  }
+
   #write(command: WriteCommand, revision: Revision): Outcome {
-    let { stateHash } = this.#applied
-    const plan = planWrite(command, revision, (key) => this.#find(key))
-    if (plan.kind === 'refused') return { result: plan, stateHash }
-    for (const row of plan.rows) stateHash = this.#writeRow(row, revision, stateHash)
-    return { result: { kind: 'written', revision, changes: plan.changes }, stateHash }
+    const plan = planWrite(command, revision, (key) => this.#rows.find(key))
+    if (plan.kind === 'refused') return this.#unchanged(plan)
+    let content: Content = this.#applied
+    for (const row of plan.rows)
+      content = contentAfter(content, row, this.#rows.write(row, revision))
+    const result = { kind: 'written', revision, changes: plan.changes } as const
+    return { ...this.#unchanged(result), content }
   }
 
-  /** @returns the state hash after it */
-  #writeRow(row: PlannedRow, revision: Revision, stateHash: Uint8Array): Uint8Array {
-    const { value, createRevision, version, previous } = row
-    const at = this.#position(row.key)
-    const old = previous?.hash ?? null
-    if (value === null) {
-      this.#rows.splice(at, 1)
-      return stateHashAfter(stateHash, old, null)
-    }
-    // copies: the payload is not ours to keep
-    const content = {
-      key: row.key.slice(),
-      value: value.slice(),
-      createRevision,
-      modRevision: revision,
-      version
-    }
-    const hash = rowHash(content)
-    this.#rows.splice(at, previous === null ? 0 : 1, { ...content, hash })
-    return stateHashAfter(stateHash, old, hash)
+  #unchanged(result: ApplyResult): Outcome {
+    return { result, content: this.#applied, upkeep: this.#applied }
   }
-
-  #find(key: Uint8Array): Row | null {
-    const row = this.#rows[this.#position(key)]
-    return row !== undefined && b4a.equals(row.key, key) ? row : null
-  }
-
-  /** How many keys are before `key`. */
-  #position(key: Uint8Array): number {
-    let low = 0
-    let high = this.#rows.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const row = this.#rows[middle]
-      if (row !== undefined && b4a.compare(row.key, key) < 0) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-}
-
-interface Row extends KeyValue {
-  readonly hash: Uint8Array
 }
 
 interface Outcome {
   readonly result: ApplyResult
-  readonly stateHash: Uint8Array
+  readonly content: Content
+  readonly upkeep: Upkeep
+}
+
+function imageAtGenesis(genesis: EntryId): StateImage {
+  return {
+    genesisHash: genesis.hash,
+    applied: appliedAtGenesis(genesis),
+    trust: EMPTY_TRUST,
+    rows: NO_ROWS,
+    sessions: { sessions: [], forgottenIndex: 0 }
+  }
+}
+
+/** Of the newest snapshot at or above `base` that is whole. */
+function newestImage(disk: MemoryStateDisk, base: Index): StateImage {
+  for (const { info, chunks } of disk.snapshots) {
+    if (info.index < base) break
+    const inOrder = [...chunks].toSorted(([a], [b]) => a - b).map(([, bytes]) => bytes)
+    try {
+      return decodeImage(inOrder)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+    }
+  }
+  const message = `the state is damaged, and there is no whole snapshot at or after ${base}`
+  throw new StorageError({ code: 'CORRUPTED', message })
 }
 
 /** Copies: what is handed out may be changed by whoever gets it. */
-function keyValueOf(row: Row): KeyValue {
+function keyValueOf(row: LiveRow): KeyValue {
   const { createRevision, modRevision, version } = row
   return { key: row.key.slice(), value: row.value.slice(), createRevision, modRevision, version }
 }

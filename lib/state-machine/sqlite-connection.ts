@@ -9,9 +9,11 @@ import { closeSync, openSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { present } from '../assert.ts'
 import { StorageError } from '../errors.ts'
-import { MAX_SQLITE_CACHE_BYTES } from '../limits.ts'
+import { MAX_SQLITE_CACHE_BYTES, MAX_WAL_BYTES, SNAPSHOT_CACHE_BYTES } from '../limits.ts'
 
 export type Connection = Database.Database
+
+export type Statement<Values extends unknown[]> = Database.Statement<Values>
 
 /** How far the write-ahead log is. */
 export interface WalState {
@@ -26,6 +28,8 @@ export function openWriter(path: string): Connection {
   return opened(path, (connection) => {
     connection.pragma(`page_size = ${PAGE_BYTES}`)
     const mode = connection.pragma('journal_mode = WAL', { simple: true })
+    // after a snapshot has held back the checkpoints, the file does not stay as long as it became
+    connection.pragma(`journal_size_limit = ${MAX_WAL_BYTES}`)
     if (mode === 'wal') return
     throw new StorageError({ code: 'OPEN_DATABASE', message: 'SQLite refuses its WAL mode here' })
   })
@@ -40,6 +44,36 @@ export function openReader(path: string): Connection {
   })
   guard(connection)
   return connection
+}
+
+/** One that reads all of the file, in a worker thread. */
+export function openForReadingAll(path: string): Connection {
+  const connection = openReader(path)
+  connection.pragma(`cache_size = -${SNAPSHOT_CACHE_BYTES / 1_024}`)
+  return connection
+}
+
+/**
+ * Fills a new file, which nobody uses before `finish` has made it one in WAL mode: no journal, nothing synced.
+ * The file is not synced when `finish` returns, and the connection is closed.
+ */
+export function openForFilling(path: string): { connection: Connection; finish: () => void } {
+  createFile(path)
+  const connection = new Database(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS })
+  connection.pragma(`page_size = ${PAGE_BYTES}`)
+  connection.pragma('journal_mode = OFF')
+  connection.pragma('synchronous = OFF')
+  connection.pragma('locking_mode = EXCLUSIVE')
+  guard(connection)
+  connection.pragma(`cache_size = -${SNAPSHOT_CACHE_BYTES / 1_024}`)
+  return {
+    connection,
+    finish: () => {
+      connection.pragma('locking_mode = NORMAL')
+      connection.pragma('journal_mode = WAL')
+      connection.close()
+    }
+  }
 }
 
 /** A third one, in a worker thread. */

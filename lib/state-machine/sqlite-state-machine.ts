@@ -1,53 +1,70 @@
 // The state machine in SQLite. One connection writes and one reads: a transaction of the first stays
 // open over several turns of the event loop, a row at a time, while the second goes on seeing the last
-// whole entries. Applying is a generator that yields after each piece of work; a turn runs it for
-// APPLY_SLICE_MS.
+// whole entries. What is to be done is a generator that yields after each piece of work (sqlite-applier.ts);
+// a turn runs it for APPLY_SLICE_MS. While nothing is applied, history is compacted in the same way.
 //
 // The page cache is small on purpose: what an entry of 8 MiB changes has gone to the write-ahead log
 // before its commit, so that the commit is short as well.
 
+import { rm } from 'node:fs/promises'
 import b4a from 'b4a'
-import type { Clock, Timers } from '../clock.ts'
-import { systemTimers } from '../clock.ts'
 import { assert } from '../assert.ts'
 import type { OnBoundary } from '../boundary.ts'
+import type { Clock, Timers } from '../clock.ts'
+import { systemTimers } from '../clock.ts'
 import type { StorageError } from '../errors.ts'
 import {
-  APPLY_SLICE_MS,
-  CHECKPOINT_RETRY_MS,
-  CHECKPOINT_WAL_BYTES,
+  COMPACTION_BUSY_ROWS,
+  COMPACTION_IDLE_ROWS,
   MAX_BATCH_SIZE,
-  MAX_TRANSACTION_BYTES,
+  MAX_SNAPSHOT_READ_MS,
+  MAX_SNAPSHOT_WAL_BYTES,
   MAX_WAL_BYTES
 } from '../limits.ts'
-import type { Entry, EntryId } from '../raft/entry.ts'
-import { appliedAfter, decodeEntry, gapAfter, requestOf } from './apply-entry.ts'
-import type { DecodedEntry } from './apply-entry.ts'
-import { Checkpointer } from './checkpointer.ts'
-import type { WriteCommand } from './command.ts'
-import type { Connection, WalState } from './sqlite-connection.ts'
-import { openReader, openWriter } from './sqlite-connection.ts'
-import type { Progress } from './sqlite-schema.ts'
-import { prepareFormat, readProgress, readSessions } from './sqlite-schema.ts'
-import { SessionTable } from './sessions.ts'
+import type { Entry, EntryId, Index } from '../raft/entry.ts'
+import { gapAfter } from './apply-entry.ts'
+import { FileSnapshots } from './file-snapshots.ts'
+import { DEFAULT_SNAPSHOT_LIMITS, refusalOf } from './snapshot-refusal.ts'
+import type { TaskAnswer } from './snapshot-task.ts'
+import type { SnapshotThread } from './snapshot-thread.ts'
+import { SqliteApplier } from './sqlite-applier.ts'
+import { databasePath, filesOf, openDatabase, tidyStateDir } from './sqlite-database.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
-import { SqliteReader } from './sqlite-reader.ts'
-import { SqliteWriter } from './sqlite-writer.ts'
-import type { Applied, ApplyResult, KeyValue, Revision, ScanPage } from './state-machine.ts'
-import type { ScanRequest, StateMachine, TrustState } from './state-machine.ts'
-import { applyControl } from './trust.ts'
-import { stateHashAfter } from './state-hash.ts'
-import type { PlannedRow } from './write-plan.ts'
-import { planWrite } from './write-plan.ts'
+import { Turns } from './sqlite-turns.ts'
+import type { PausingSteps } from './sqlite-turns.ts'
+import { WalKeeper } from './wal-keeper.ts'
+import type {
+  Applied,
+  ApplyResult,
+  KeyValue,
+  PreparedSnapshot,
+  ScanPage,
+  ScanRequest,
+  SnapshotEvent,
+  SnapshotLimits,
+  SnapshotProgress,
+  Snapshots,
+  StateMachine,
+  TrustState
+} from './state-machine.ts'
 
 export interface SqliteStateMachineOptions {
-  /** of the database file; its folder exists */
-  readonly path: string
+  /** of the database files; made if need be, its parent exists */
+  readonly stateDir: string
+  /** likewise */
+  readonly snapshotsDir: string
+  /** the snapshot that the log's pointer names: which file is in use; 0: built from the genesis on */
+  readonly stateBase: Index
   readonly genesis: EntryId
   readonly clock: Clock
   readonly timers?: Timers
+  readonly limits?: SnapshotLimits
+  /** how long the read transaction of a snapshot may stay open */
+  readonly maxSnapshotReadMs?: number
   /** Called once; nothing is applied any more. */
   readonly onFailed: (error: StorageError) => void
+  readonly onSnapshotEvent?: (event: SnapshotEvent) => void
   /** for tests of crashes */
   readonly onBoundary?: OnBoundary | undefined
 }
@@ -55,84 +72,143 @@ export interface SqliteStateMachineOptions {
 export class SqliteStateMachine implements StateMachine {
   readonly #options: SqliteStateMachineOptions
   readonly #timers: Timers
-  readonly #writer: SqliteWriter
-  readonly #reader: SqliteReader
-  readonly #checkpointer: Checkpointer
-  /** what is applied, also what is not committed yet: nothing is applied after a transaction that failed */
-  readonly #sessions: SessionTable
-  /** what is committed */
-  #progress: Progress
-  /** as of the last commit, or later */
-  #wal: WalState
-  /** the apply in progress */
-  #job: Job | null = null
-  /** Called when the running checkpoint has ended. */
-  #onCheckpointEnded: (() => void) | null = null
+  readonly #snapshots: FileSnapshots
+  /** replaced when a snapshot is adopted */
+  #database: SqliteDatabase
+  #applier: SqliteApplier
+  #wal: WalKeeper
+  readonly #turns: Turns
+  /** neither applied nor compacted meanwhile: a snapshot begins, or is adopted */
+  #isHeld = false
+  /** a snapshot is being read: checkpoints get nowhere */
+  #cutting: SnapshotThread | null = null
+  /** ends when the thread of an earlier database has ended */
+  #oldClosed: Promise<void> = Promise.resolve()
   #isFailed = false
   #isClosed = false
 
-  private constructor(options: SqliteStateMachineOptions, parts: Parts) {
+  private constructor(options: SqliteStateMachineOptions, database: SqliteDatabase) {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
-    this.#progress = readProgress(parts.reader)
-    this.#sessions = new SessionTable(readSessions(parts.reader))
-    this.#writer = new SqliteWriter(parts.writer)
-    this.#wal = this.#writer.wal()
-    this.#reader = new SqliteReader(parts.reader)
-    this.#checkpointer = new Checkpointer({
-      path: options.path,
-      timers: this.#timers,
-      onEnded: () => this.#checkpointEnded(),
+    this.#database = database
+    this.#applier = new SqliteApplier(database, this.#options.onBoundary)
+    this.#wal = this.#newWalKeeper(database, 0)
+    this.#turns = new Turns({
+      clock: options.clock,
+      onWalFull: () => this.#wal.afterCheckpoint(() => this.#turns.resume()),
+      onIdle: () => this.#rest(),
+      onFailed: (error) => {
+        if (!isStorageFailure(error)) throw error
+        this.#fail(storageErrorOf(error, 'cannot apply entries'))
+      }
+    })
+    this.#snapshots = new FileSnapshots({
+      folder: options.snapshotsDir,
+      genesisHash: options.genesis.hash,
+      databaseOf: (index) => databasePath(options.stateDir, index),
+      onEvent: (event) => options.onSnapshotEvent?.(event),
       onFailed: (error) => this.#fail(error)
     })
+    this.#rest()
   }
 
-  /** @throws StorageError OPEN_DATABASE, CORRUPTED, FORMAT_NEWER, WRONG_CLUSTER, IO_ERROR, NO_SPACE */
+  /**
+   * Opens the database of `stateBase`, and deletes what other ones and unfinished work have left.
+   * @throws StorageError OPEN_DATABASE, CORRUPTED, FORMAT_NEWER, WRONG_CLUSTER, IO_ERROR, NO_SPACE
+   */
   static open(options: SqliteStateMachineOptions): SqliteStateMachine {
-    const opened: Connection[] = []
+    const { stateDir, stateBase, genesis } = options
+    tidyStateDir(stateDir, stateBase)
+    const database = openDatabase(stateDir, stateBase, genesis)
     try {
-      const writer = openWriter(options.path)
-      opened.unshift(writer)
-      prepareFormat(writer, options.genesis)
-      const reader = openReader(options.path)
-      opened.unshift(reader)
-      return new SqliteStateMachine(options, { writer, reader })
+      return new SqliteStateMachine(options, database)
     } catch (error) {
-      for (const connection of opened) connection.close()
+      database.reader.close()
+      database.writer.close()
       throw storageErrorOf(error, 'cannot open the state machine')
     }
   }
 
   applied(): Applied {
-    return this.#progress.applied
+    return this.#applier.progress.applied
   }
 
   trust(): TrustState {
-    return this.#progress.trust
+    return this.#applier.progress.trust
+  }
+
+  get durableAppliedIndex(): Index {
+    return this.#wal.durableIndex
+  }
+
+  get snapshots(): Snapshots {
+    return this.#snapshots
   }
 
   apply(entries: readonly Entry[], onApplied: (results: readonly ApplyResult[]) => void): void {
-    assert(!this.#isClosed, 'the state machine is open')
-    assert(this.#job === null, 'one apply at a time')
+    this.#assertFree()
     assert(entries.length <= MAX_BATCH_SIZE, `at most ${MAX_BATCH_SIZE} entries in one apply`)
-    const gap = gapAfter(this.#progress.applied, entries)
+    const gap = gapAfter(this.applied(), entries)
     assert(gap === null, gap ?? '')
-    if (this.#isFailed) return
     const results: ApplyResult[] = []
-    this.#job = { steps: this.#applyAll(entries, results), onDone: () => onApplied(results) }
-    setImmediate(() => this.#turn())
+    this.#turns.start({
+      kind: 'work',
+      steps: this.#applyAll(entries, results),
+      onDone: () => onApplied(results)
+    })
   }
 
   /** @throws StorageError */
   get(key: Uint8Array): KeyValue | null {
     assert(!this.#isClosed, 'the state machine is open')
-    return reading(() => this.#reader.get(key))
+    return reading(() => this.#database.reader.get(key))
   }
 
   /** @throws StorageError */
   scan(request: ScanRequest): ScanPage {
     assert(!this.#isClosed, 'the state machine is open')
-    return reading(() => this.#reader.scan(request))
+    return reading(() => this.#database.reader.scan(request))
+  }
+
+  snapshot(on: SnapshotProgress): void {
+    this.#assertFree()
+    const { index } = this.applied()
+    const known = this.#snapshots.list().find((each) => each.index === index) ?? null
+    const reason =
+      this.#cutting === null
+        ? refusalOf(this.applied(), this.#options.limits ?? DEFAULT_SNAPSHOT_LIMITS)
+        : 'another one is being made'
+    if (known === null && reason === null) {
+      this.#isHeld = true
+      this.#turns.start({ kind: 'work', steps: this.#compactAll(), onDone: () => this.#cut(on) })
+      return
+    }
+    if (known === null) this.#tell('refused', index, reason ?? '')
+    setImmediate(() => {
+      if (this.#isClosed) return
+      on.onBegun()
+      on.onEnded(known)
+    })
+  }
+
+  adopt(prepared: PreparedSnapshot, onAdopted: () => void): void {
+    this.#assertFree()
+    this.#isHeld = true
+    this.#cutting?.cancel()
+    // what the compaction is at may stay undone: the database goes
+    this.#turns.drop()
+    this.#wal.hold(() => {
+      if (this.#isClosed || this.#isFailed) return
+      try {
+        this.#switchTo(prepared)
+      } catch (error) {
+        this.#fail(storageErrorOf(error, 'cannot open the state of a snapshot'))
+        return
+      }
+      this.#isHeld = false
+      onAdopted()
+      this.#rest()
+    })
   }
 
   /**
@@ -141,187 +217,127 @@ export class SqliteStateMachine implements StateMachine {
    */
   verifyStateHash(): boolean {
     assert(!this.#isClosed, 'the state machine is open')
-    const actual = reading(() => this.#reader.stateHash())
-    return actual !== null && b4a.equals(actual, this.#progress.applied.stateHash)
+    const actual = reading(() => this.#database.reader.stateHash())
+    return actual !== null && b4a.equals(actual, this.applied().stateHash)
+  }
+
+  /**
+   * Reads all of the database in a thread: its structure, and the rows against the state hash. One that is
+   * damaged is a failure of the storage.
+   */
+  check(onGood: () => void): void {
+    const { path } = this.#database
+    this.#snapshots.run({ kind: 'check', database: path }, (answer) => {
+      if (answer.kind === 'good') onGood()
+    })
   }
 
   /** An apply in progress is given up: its `onApplied` is not called, and nothing of its last transaction stays. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#job = null
-    await this.#checkpointer.close()
-    this.#reader.close()
-    this.#writer.close()
+    this.#turns.stop()
+    await this.#snapshots.close()
+    await this.#wal.close()
+    await this.#oldClosed
+    this.#database.reader.close()
+    this.#database.writer.close()
   }
 
-  /** One turn of the event loop. */
-  #turn(): void {
-    const job = this.#job
-    if (job === null || this.#isFailed) return
-    try {
-      const pause = this.#runUntil(job, this.#options.clock.nowMs() + APPLY_SLICE_MS)
-      if (pause === 'slice') setImmediate(() => this.#turn())
-      if (pause === 'walFull') this.#waitForCheckpoint()
-      if (pause !== 'done') return
-      this.#job = null
-    } catch (error) {
-      if (!isStorageFailure(error)) throw error
-      this.#fail(storageErrorOf(error, 'cannot apply entries'))
-      return
-    }
-    job.onDone()
+  #assertFree(): void {
+    assert(!this.#isClosed, 'the state machine is open')
+    assert(!this.#turns.isWorking && !this.#isHeld, 'one thing at a time: apply, snapshot or adopt')
   }
 
-  #runUntil(job: Job, untilMs: number): Pause | 'done' {
-    for (;;) {
-      const step = job.steps.next()
-      if (step.done === true) return 'done'
-      if (step.value === 'walFull' || this.#options.clock.nowMs() >= untilMs) return step.value
-    }
+  /** Nothing is asked for: history can be compacted. */
+  #rest(): void {
+    if (this.#isClosed || this.#isFailed || this.#isHeld || !this.#turns.isIdle) return
+    if (!this.#applier.isCompacting) return
+    const steps = this.#compactOnce(COMPACTION_IDLE_ROWS)
+    this.#turns.start({ kind: 'upkeep', steps, onDone: () => {} })
   }
 
-  *#applyAll(entries: readonly Entry[], results: ApplyResult[]): Steps {
+  *#applyAll(entries: readonly Entry[], results: ApplyResult[]): PausingSteps {
     let next = 0
     while (next < entries.length) {
-      while (this.#isWalFull()) yield 'walFull'
-      next = yield* this.#applyTransaction(entries, next, results)
+      while (this.#wal.isFull) yield 'walFull'
+      next = yield* this.#applier.applySome(entries, next, results)
+      if (this.#applier.isCompacting) yield* this.#applier.compactSome(COMPACTION_BUSY_ROWS)
+      this.#wal.maybeCheckpoint()
     }
   }
 
-  /** Entries from `from` on, in one transaction. @returns the position after them */
-  *#applyTransaction(
-    entries: readonly Entry[],
-    from: number,
-    results: ApplyResult[]
-  ): Steps<number> {
-    let progress = this.#progress
-    let byteCount = 0
-    let next = from
-    let failure: unknown = null
-    this.#writer.begin()
-    this.#options.onBoundary?.('state.apply.begin')
-    for (const entry of entries.slice(from)) {
-      if (byteCount >= MAX_TRANSACTION_BYTES) break
-      let decoded: DecodedEntry
-      try {
-        decoded = decodeEntry(entry)
-      } catch (error) {
-        // what precedes the entry is kept
-        failure = error
-        break
-      }
-      const outcome = yield* this.#applyEntry(entry, decoded, progress)
-      progress = outcome.progress
-      results.push(outcome.result)
-      byteCount += entry.payload.byteLength
-      next++
-    }
-    yield 'slice'
-    yield* this.#writeSessions()
-    this.#options.onBoundary?.('state.commit.begin')
-    this.#writer.commit(this.#progress, progress)
-    this.#options.onBoundary?.('state.commit.end')
-    this.#progress = progress
-    if (failure !== null) throw failure
-    this.#maybeCheckpoint()
-    return next
+  *#compactOnce(rowCount: number): PausingSteps {
+    while (this.#wal.isFull) yield 'walFull'
+    yield* this.#applier.compactSome(rowCount)
+    this.#wal.maybeCheckpoint()
   }
 
-  /** One row per session that took part, however many of its requests there were. */
-  *#writeSessions(): Steps {
-    const { changed, gone } = this.#sessions.takeChanges()
-    for (const bornIndex of gone) this.#writer.dropSession(bornIndex)
-    if (gone.length > 0) this.#writer.writeForgotten(this.#sessions.forgottenIndex)
-    for (const session of changed) {
-      this.#writer.writeSession(session)
-      yield 'slice'
-    }
+  *#compactAll(): PausingSteps {
+    while (this.#applier.isCompacting) yield* this.#compactOnce(COMPACTION_IDLE_ROWS)
   }
 
-  *#applyEntry(entry: Entry, decoded: DecodedEntry, before: Progress): Steps<Outcome> {
-    let { trust } = before
-    let { stateHash } = before.applied
-    const request = requestOf(decoded)
-    const answer = request === null ? null : this.#sessions.begin(request, entry)
-    let result: ApplyResult = answer ?? { kind: 'none' }
-    if (decoded.kind === 'malformed') result = { kind: 'refused', error: decoded.error }
-    if (decoded.kind === 'control' && answer === null) {
-      const step = applyControl(trust, decoded.command, entry)
-      trust = step.state
-      result = step.result
+  /** Nothing is applied until the thread has its read transaction. */
+  #cut(on: SnapshotProgress): void {
+    const { index } = this.applied()
+    const { snapshotsDir: folder, maxSnapshotReadMs: maxReadMs = MAX_SNAPSHOT_READ_MS } =
+      this.#options
+    const database = this.#database.path
+    let hasBegun = false
+    const begin = (): void => {
+      if (hasBegun) return
+      hasBegun = true
+      this.#isHeld = false
+      on.onBegun()
+      this.#rest()
     }
-    if (decoded.kind === 'write' && answer === null) {
-      const written = yield* this.#write(decoded.command, entry.index, stateHash)
-      stateHash = written.stateHash
-      result = written.result
-    }
-    if (request !== null && answer === null) this.#sessions.end(result)
-    yield 'slice'
-    return {
-      result,
-      progress: { applied: appliedAfter(before.applied, { entry, decoded }, stateHash), trust }
-    }
+    const task = { kind: 'cut', database, folder, index, maxReadMs } as const
+    const thread = this.#snapshots.run(task, (answer: TaskAnswer) => {
+      begin()
+      if (answer.kind === 'begun' || this.#isClosed) return
+      if (this.#cutting === thread) this.#cutting = null
+      if (answer.kind === 'made') this.#snapshots.add(answer.made)
+      else this.#tell('failed', index, answer.kind === 'refused' ? answer.message : answer.kind)
+      this.#wal.maybeCheckpoint()
+      on.onEnded(answer.kind === 'made' ? answer.made.info : null)
+    })
+    this.#cutting = thread
   }
 
-  *#write(command: WriteCommand, revision: Revision, before: Uint8Array): Steps<Written> {
-    const plan = planWrite(command, revision, (key) => this.#writer.lookup(key))
-    if (plan.kind === 'refused') return { result: plan, stateHash: before }
-    yield 'slice'
-    const hashed: HashedRow[] = []
-    for (const row of plan.rows) {
-      hashed.push({ row, hash: this.#writer.writeRevision(row, revision) })
-      yield 'slice'
+  /** Reads see the old state until this returns; the thread of its checkpoints keeps the old file open. */
+  #switchTo({ info }: PreparedSnapshot): void {
+    const { stateDir, genesis } = this.#options
+    const database = openDatabase(stateDir, info.index, genesis)
+    const old = { database: this.#database, wal: this.#wal }
+    this.#database = database
+    this.#applier = new SqliteApplier(database, this.#options.onBoundary)
+    this.#wal = this.#newWalKeeper(database, info.index)
+    old.database.reader.close()
+    old.database.writer.close()
+    // what cannot be deleted is deleted at the next start
+    this.#oldClosed = old.wal.close().then(() => removeQuietly(filesOf(old.database.path)))
+  }
+
+  #newWalKeeper(database: SqliteDatabase, durableIndex: Index): WalKeeper {
+    const options = {
+      database,
+      timers: this.#timers,
+      committedIndex: () => this.applied().index,
+      maxBytes: () => (this.#cutting === null ? MAX_WAL_BYTES : MAX_SNAPSHOT_WAL_BYTES),
+      onFailed: (error: StorageError) => this.#fail(error),
+      onBoundary: this.#options.onBoundary
     }
-    // the keys come last: a page that went to the write-ahead log and is changed again makes the
-    // commit read and checksum everything behind it once more
-    let stateHash = before
-    for (const { row, hash } of hashed) {
-      this.#writer.writeKey(row, revision, hash)
-      stateHash = stateHashAfter(stateHash, row.previous?.hash ?? null, hash)
-      yield 'slice'
-    }
-    return { result: { kind: 'written', revision, changes: plan.changes }, stateHash }
+    return new WalKeeper(options, durableIndex)
   }
 
-  #maybeCheckpoint(): void {
-    this.#wal = this.#writer.wal()
-    if (this.#wal.pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#checkpoint()
-  }
-
-  #isWalFull(): boolean {
-    // only commits make it longer; looking costs as much as writing a row
-    if (this.#wal.byteCount < MAX_WAL_BYTES) return false
-    this.#wal = this.#writer.wal()
-    const { byteCount, pendingByteCount } = this.#wal
-    return byteCount >= MAX_WAL_BYTES && pendingByteCount > 0
-  }
-
-  /** Goes on when a checkpoint has ended; when it got nowhere, it is tried again after a while. */
-  #waitForCheckpoint(): void {
-    this.#onCheckpointEnded = () => {
-      if (this.#isClosed) return
-      if (!this.#isWalFull()) setImmediate(() => this.#turn())
-      else this.#timers.start(CHECKPOINT_RETRY_MS, () => this.#turn())
-    }
-    this.#checkpoint()
-  }
-
-  #checkpoint(): void {
-    if (this.#checkpointer.maybeStart()) this.#options.onBoundary?.('state.checkpoint.begin')
-  }
-
-  #checkpointEnded(): void {
-    this.#options.onBoundary?.('state.checkpoint.end')
-    const onEnded = this.#onCheckpointEnded
-    this.#onCheckpointEnded = null
-    if (onEnded !== null) onEnded()
+  #tell(event: SnapshotEvent['event'], index: Index, message: string): void {
+    this.#options.onSnapshotEvent?.({ event, index, message })
   }
 
   #fail(error: StorageError): void {
     if (this.#isFailed || this.#isClosed) return
     this.#isFailed = true
-    this.#job = null
+    this.#turns.stop()
     this.#rollbackQuietly()
     this.#options.onFailed(error)
   }
@@ -329,42 +345,15 @@ export class SqliteStateMachine implements StateMachine {
   /** The error that led here is the one to report. */
   #rollbackQuietly(): void {
     try {
-      this.#writer.rollback()
+      this.#database.writer.rollback()
     } catch (error) {
       if (!isStorageFailure(error)) throw error
     }
   }
 }
 
-interface Parts {
-  readonly writer: Connection
-  readonly reader: Connection
-}
-
-/** Why the generator gave control back: it may go on at once, or when the write-ahead log is smaller. */
-type Pause = 'slice' | 'walFull'
-
-type Steps<T = void> = Generator<Pause, T, void>
-
-interface Job {
-  readonly steps: Steps
-  readonly onDone: () => void
-}
-
-interface Outcome {
-  readonly result: ApplyResult
-  readonly progress: Progress
-}
-
-interface Written {
-  readonly result: ApplyResult
-  readonly stateHash: Uint8Array
-}
-
-interface HashedRow {
-  readonly row: PlannedRow
-  /** null: a tombstone */
-  readonly hash: Uint8Array | null
+async function removeQuietly(paths: readonly string[]): Promise<void> {
+  await Promise.allSettled(paths.map((path) => rm(path, { force: true })))
 }
 
 function reading<T>(read: () => T): T {

@@ -7,7 +7,7 @@ import { configurationEncoding } from '../raft/encoding.ts'
 import type { Index } from '../raft/entry.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
 import type { Session } from './sessions.ts'
-import type { Connection, WalState } from './sqlite-connection.ts'
+import type { Connection, Statement, WalState } from './sqlite-connection.ts'
 import { prepareCheckpoint } from './sqlite-connection.ts'
 import type { Progress } from './sqlite-schema.ts'
 import { bytes } from './sqlite-schema.ts'
@@ -49,26 +49,50 @@ export class SqliteWriter {
   lookup(key: Uint8Array): KeyState | null {
     const found = this.#statements.lookup.get(key)
     if (found === undefined) return null
-    const { row, create_revision: createRevision, version } = found
-    return { createRevision, modRevision: revisionOf(row), version, hash: bytes(found.hash) }
+    const { row: rowId, create_revision: createRevision, version, value_bytes: valueBytes } = found
+    const modRevision = revisionOf(rowId)
+    return { rowId, createRevision, modRevision, version, valueBytes, hash: bytes(found.hash) }
   }
 
   /** The row in the append-only table. @returns its hash; null for a tombstone */
   writeRevision(row: PlannedRow, revision: Revision): Uint8Array | null {
     const { key, value, createRevision, version } = row
-    this.#statements.insertRevision.run(rowIdOf(row, revision), key, createRevision, version, value)
+    const id = rowIdOf(row, revision)
+    const superseded = row.previous?.rowId ?? 0
+    this.#statements.insertRevision.run(id, superseded, createRevision, version, key, value)
     if (value === null) return null
     return rowHash({ key, value, createRevision, modRevision: revision, version })
   }
 
   /** Points the key at the row that `writeRevision` wrote. */
   writeKey(row: PlannedRow, revision: Revision, hash: Uint8Array | null): void {
-    const { key, createRevision, version, previous } = row
+    const { key, value, createRevision, version, previous } = row
     const { insertKey, updateKey, deleteKey } = this.#statements
     const id = rowIdOf(row, revision)
-    if (hash === null) deleteKey.run(key)
-    else if (previous === null) insertKey.run(key, id, createRevision, version, hash)
-    else updateKey.run(id, version, hash, key)
+    if (value === null || hash === null) deleteKey.run(key)
+    else if (previous === null)
+      insertKey.run(key, id, createRevision, version, value.byteLength, hash)
+    else updateKey.run(id, version, value.byteLength, hash, key)
+  }
+
+  /** Rows of the history in (after, to], ascending, at most `limit`. */
+  historyAfter(after: number, to: number, limit: number): readonly HistoryRow[] {
+    const rows = this.#statements.historyAfter.all(after, to, limit)
+    return rows.map(([id, superseded, isTombstone]) => ({
+      id,
+      superseded,
+      isTombstone: isTombstone === 1
+    }))
+  }
+
+  dropRevision(id: number): void {
+    this.#statements.deleteRevision.run(id)
+  }
+
+  /** Commits a step of the compaction, which has come to this row. */
+  commitCompacted(row: number): void {
+    this.#statements.updateCompacted.run(row)
+    this.#statements.commit.run()
   }
 
   writeSession(session: Session): void {
@@ -90,12 +114,17 @@ export class SqliteWriter {
 
   #writeApplied({ applied, trust }: Progress): void {
     const { index, term, hash, timeMs, stateHash } = applied
+    const { liveCount, liveBytes, compactedRevision, featureLevel } = applied
     this.#statements.updateMeta.run(
       index,
       term,
       hash,
       timeMs,
       stateHash,
+      liveCount,
+      liveBytes,
+      compactedRevision,
+      featureLevel,
       trust.epoch,
       trust.nextNodeId
     )
@@ -123,6 +152,14 @@ export class SqliteWriter {
   }
 }
 
+/** What a compaction needs to know of a row. */
+export interface HistoryRow {
+  readonly id: number
+  /** 0 for none; it may be gone already */
+  readonly superseded: number
+  readonly isTombstone: boolean
+}
+
 /** The revision of a row, by its id. */
 export function revisionOf(row: number): Revision {
   return Math.floor(row / REVISION_STRIDE)
@@ -136,6 +173,7 @@ interface LookupRow {
   readonly row: number
   readonly create_revision: number
   readonly version: number
+  readonly value_bytes: number
   readonly hash: Buffer
 }
 
@@ -147,38 +185,89 @@ function prepareStatements(connection: Connection) {
     commit: connection.prepare<[]>('COMMIT'),
     rollback: connection.prepare<[]>('ROLLBACK'),
     lookup: connection.prepare<[Uint8Array], LookupRow>(
-      'SELECT row, create_revision, version, hash FROM keys WHERE key = ?'
+      'SELECT row, create_revision, version, value_bytes, hash FROM keys WHERE key = ?'
     ),
-    insertRevision: connection.prepare<[number, Uint8Array, number, number, Uint8Array | null]>(
-      'INSERT INTO revisions (id, key, create_revision, version, value) VALUES (?, ?, ?, ?, ?)'
+    ...prepareRowStatements(connection),
+    updateKey: connection.prepare<[number, number, number, Uint8Array, Uint8Array]>(
+      'UPDATE keys SET row = ?, version = ?, value_bytes = ?, hash = ? WHERE key = ?'
     ),
-    insertKey: connection.prepare<[Uint8Array, number, number, number, Uint8Array]>(
-      'INSERT INTO keys (key, row, create_revision, version, hash) VALUES (?, ?, ?, ?, ?)'
-    ),
-    updateKey: connection.prepare<[number, number, Uint8Array, Uint8Array]>(
-      'UPDATE keys SET row = ?, version = ?, hash = ? WHERE key = ?'
-    ),
+    historyAfter: connection
+      .prepare<
+        [number, number, number],
+        readonly [id: number, superseded: number, isTombstone: 0 | 1]
+      >(
+        'SELECT id, superseded, value IS NULL FROM revisions WHERE id > ? AND id <= ? ORDER BY id LIMIT ?'
+      )
+      .raw(),
+    deleteRevision: connection.prepare<[number]>('DELETE FROM revisions WHERE id = ?'),
+    updateCompacted: connection.prepare<[number]>('UPDATE meta SET compacted_row = ?'),
     deleteKey: connection.prepare<[Uint8Array]>('DELETE FROM keys WHERE key = ?'),
     updateMeta: connection.prepare<
-      [number, number, Uint8Array, number, Uint8Array, number, number]
+      [
+        number,
+        number,
+        Uint8Array,
+        number,
+        Uint8Array,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number
+      ]
     >(
       `UPDATE meta SET applied_index = ?, applied_term = ?, chain_hash = ?, time_ms = ?, state_hash = ?,
-         epoch = ?, next_node_id = ?`
+         live_count = ?, live_bytes = ?, compacted_revision = ?, feature_level = ?, epoch = ?, next_node_id = ?`
     ),
     updateConfiguration: connection.prepare<[Uint8Array, number]>(
       'UPDATE meta SET configuration = ?, configuration_index = ?'
     ),
-    putNode: connection.prepare<[number, Uint8Array]>('INSERT OR REPLACE INTO nodes VALUES (?, ?)'),
     dropNode: connection.prepare<[number]>('DELETE FROM nodes WHERE id = ?'),
-    putInvite: connection.prepare<[number, Uint8Array]>(
-      'INSERT OR REPLACE INTO invites VALUES (?, ?)'
-    ),
     dropInvite: connection.prepare<[number]>('DELETE FROM invites WHERE created_index = ?'),
-    putSession: connection.prepare<[number, Uint8Array]>(
-      'INSERT OR REPLACE INTO sessions VALUES (?, ?)'
-    ),
     dropSession: connection.prepare<[number]>('DELETE FROM sessions WHERE born_index = ?'),
     updateForgotten: connection.prepare<[number]>('UPDATE meta SET forgotten_session_index = ?')
+  }
+}
+
+/** What also fills the tables of a new file. */
+export interface RowStatements {
+  readonly insertRevision: Statement<
+    [
+      id: number,
+      superseded: number,
+      createRevision: number,
+      version: number,
+      key: Uint8Array,
+      value: Uint8Array | null
+    ]
+  >
+  readonly insertKey: Statement<
+    [
+      key: Uint8Array,
+      row: number,
+      createRevision: number,
+      version: number,
+      valueBytes: number,
+      hash: Uint8Array
+    ]
+  >
+  readonly putNode: Statement<[id: number, record: Uint8Array]>
+  readonly putInvite: Statement<[createdIndex: number, record: Uint8Array]>
+  readonly putSession: Statement<[bornIndex: number, record: Uint8Array]>
+}
+
+export function prepareRowStatements(connection: Connection): RowStatements {
+  return {
+    insertRevision: connection.prepare(
+      'INSERT INTO revisions (id, superseded, create_revision, version, key, value) VALUES (?, ?, ?, ?, ?, ?)'
+    ),
+    insertKey: connection.prepare(
+      'INSERT INTO keys (key, row, create_revision, version, value_bytes, hash) VALUES (?, ?, ?, ?, ?, ?)'
+    ),
+    putNode: connection.prepare('INSERT OR REPLACE INTO nodes VALUES (?, ?)'),
+    putInvite: connection.prepare('INSERT OR REPLACE INTO invites VALUES (?, ?)'),
+    putSession: connection.prepare('INSERT OR REPLACE INTO sessions VALUES (?, ?)')
   }
 }
 

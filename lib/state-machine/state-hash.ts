@@ -4,7 +4,8 @@
 // attackers (Bellare and Micciancio, 1997, on why a sum is weaker than a tree).
 
 import { HASH_BYTES, hash, namespace } from '../crypto.ts'
-import type { KeyValue } from './state-machine.ts'
+import type { Content, KeyValue } from './state-machine.ts'
+import type { PlannedRow } from './write-plan.ts'
 
 /** No rows. */
 export const EMPTY_STATE_HASH: Uint8Array = new Uint8Array(HASH_BYTES)
@@ -50,12 +51,22 @@ export function subtractHash(sum: Uint8Array, term: Uint8Array): Uint8Array {
   return out
 }
 
-/** The state hash after a row with the hash `before` became one with the hash `after`; null: no row. */
-export function stateHashAfter(
-  stateHash: Uint8Array,
-  before: Uint8Array | null,
-  after: Uint8Array | null
-): Uint8Array {
-  const without = before === null ? stateHash : subtractHash(stateHash, before)
-  return after === null ? without : addHash(without, after)
+/** No rows. */
+export const EMPTY_CONTENT: Content = { stateHash: EMPTY_STATE_HASH, liveCount: 0, liveBytes: 0 }
+
+/** What the live rows amount to after `row`, whose hash is `after`; null for a tombstone. */
+export function contentAfter(before: Content, row: PlannedRow, after: Uint8Array | null): Content {
+  let { stateHash, liveCount, liveBytes } = before
+  const { key, value, previous } = row
+  if (previous !== null) {
+    stateHash = subtractHash(stateHash, previous.hash)
+    liveCount--
+    liveBytes -= key.byteLength + previous.valueBytes
+  }
+  if (value !== null && after !== null) {
+    stateHash = addHash(stateHash, after)
+    liveCount++
+    liveBytes += key.byteLength + value.byteLength
+  }
+  return { stateHash, liveCount, liveBytes }
 }

@@ -26,10 +26,108 @@ export interface StateMachine {
   scan(request: ScanRequest): ScanPage
   /** Invites, nodes and epochs, as of `applied()`. Never changed in place. */
   trust(): TrustState
+  /** What would still be applied after a loss of power; 0 until a checkpoint has said more. Never above `applied().index`. */
+  readonly durableAppliedIndex: Index
+  /**
+   * Begins to write a snapshot of the state as of `applied()`. Neither while applying nor while another
+   * one begins. Never calls before it returns.
+   */
+  snapshot(on: SnapshotProgress): void
+  readonly snapshots: Snapshots
+  /**
+   * Switches to a prepared snapshot: from then on `applied()` is the snapshot's. Until then, reads
+   * see the old state. Only when the log's pointer to it is durable, and not while applying; a snapshot
+   * that is being written is given up. Never calls before it returns.
+   */
+  adopt(prepared: PreparedSnapshot, onAdopted: () => void): void
   close(): Promise<void>
 }
 
-export interface Applied {
+export interface SnapshotProgress {
+  /** Applying may go on. */
+  onBegun(): void
+  /** After `onBegun`: the snapshot is durable and in the list; or null, and an event has said why not. */
+  onEnded(info: SnapshotInfo | null): void
+}
+
+/** A snapshot is named by its index and its content: members that are right make the same one. */
+export interface SnapshotInfo {
+  /** the entry as of which it is */
+  readonly index: Index
+  readonly term: Term
+  /** chain hash of that entry */
+  readonly chainHash: Uint8Array
+  /** BLAKE2b-256 over the manifest */
+  readonly contentHash: Uint8Array
+  readonly byteCount: number
+  /** of SNAPSHOT_CHUNK_BYTES, the last one shorter */
+  readonly chunkCount: number
+}
+
+/** What is needed to find one. */
+export type SnapshotName = Pick<SnapshotInfo, 'index' | 'contentHash'>
+
+/** Snapshots that this member has: made here or fetched. */
+export interface Snapshots {
+  /** Durable ones, newest first. */
+  list(): readonly SnapshotInfo[]
+  /** The manifest: BLAKE2b-256 of each chunk, one after the other; null: not here. Never calls before it returns. */
+  manifest(name: SnapshotName, onRead: (manifest: Uint8Array | null) => void): void
+  /** A chunk, verified; null: not here, or damaged, and then the snapshot is gone. Never calls before it returns. */
+  chunk(name: SnapshotName, position: number, onRead: (bytes: Uint8Array | null) => void): void
+  /** Reads all of it; a damaged one is deleted. Never calls before it returns. */
+  verify(name: SnapshotName, onVerified: (isGood: boolean) => void): void
+  /**
+   * Begins to fetch, or goes on where it was left, also by an earlier process. One at a time: what was
+   * fetched of another one is deleted. Null: the manifest is not that of `info`; or the disk has no room for
+   * it, and an event says so.
+   */
+  receive(info: SnapshotInfo, manifest: Uint8Array): IncomingSnapshot | null
+}
+
+/** A snapshot on its way here. */
+export interface IncomingSnapshot {
+  readonly info: SnapshotInfo
+  /** Positions of the chunks that are not here, ascending. */
+  missing(): readonly number[]
+  /** Keeps a chunk if its hash is right; one that is here already is 'kept' too. `bytes` may be changed afterwards. */
+  put(position: number, bytes: Uint8Array): 'kept' | 'bad'
+  /**
+   * Makes a state of it, once nothing is missing. Null: it could not be made, and an event has said why;
+   * if chunks are missing again, they had been damaged on the disk, else it is of no use and deleted.
+   * Never calls before it returns.
+   */
+  prepare(onPrepared: (prepared: PreparedSnapshot | null) => void): void
+  /** Deletes what is here of it; not while it is being prepared. */
+  discard(): void
+}
+
+/** A whole state beside the one in use, durable, not yet in force. Good until another snapshot is received. */
+export interface PreparedSnapshot {
+  readonly info: SnapshotInfo
+  /** stamp of the entry at `info.index` */
+  readonly timeMs: number
+  /** in force at `info.index`, and the entry that says so */
+  readonly configuration: Configuration
+  readonly configurationIndex: Index
+}
+
+/** What happened to a snapshot, for the log of the node. */
+export interface SnapshotEvent {
+  readonly event: 'refused' | 'failed' | 'damaged'
+  readonly index: Index
+  readonly message: string
+}
+
+/** Beyond these a machine refuses to make a snapshot. */
+export interface SnapshotLimits {
+  /** live keys */
+  readonly maxEntries: number
+  /** bytes of live keys and values */
+  readonly maxBytes: number
+}
+
+export interface Applied extends Content {
   readonly index: Index
   readonly term: Term
   /** chain hash of the entry at `index` */
@@ -39,8 +137,19 @@ export interface Applied {
   /** the last configuration entry at or below `index` */
   readonly configuration: Configuration
   readonly configurationIndex: Index
+  /** history at and before it has been forgotten: only what is live at it is left; 0 for nothing */
+  readonly compactedRevision: Revision
+  /** what all members can do; 0 at first */
+  readonly featureLevel: number
+}
+
+/** What the live rows amount to. */
+export interface Content {
   /** sum modulo 2^256 over the live rows of BLAKE2b-256(row): the order of writing does not matter */
   readonly stateHash: Uint8Array
+  readonly liveCount: number
+  /** of their keys and values */
+  readonly liveBytes: number
 }
 
 export interface KeyValue {
@@ -68,7 +177,7 @@ export interface ScanPage {
 }
 
 export type ApplyResult =
-  /** empty and configuration entries */
+  /** empty, configuration and snapshot entries */
   | { readonly kind: 'none' }
   | {
       readonly kind: 'written'
@@ -79,6 +188,9 @@ export type ApplyResult =
   | { readonly kind: 'inviteRevoked' }
   | { readonly kind: 'admitted'; readonly id: NodeId; readonly isNew: boolean }
   | { readonly kind: 'described' }
+  /** history is forgotten up to there */
+  | { readonly kind: 'compacted'; readonly revision: Revision }
+  | { readonly kind: 'levelRaised'; readonly level: number }
   /** the entry changed nothing */
   | { readonly kind: 'refused'; readonly error: ErrorDetail }
 

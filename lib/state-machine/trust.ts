@@ -18,10 +18,13 @@ import {
 import { MAX_NODE_ID } from '../node-id.ts'
 import type { Index } from '../raft/entry.ts'
 import type { ControlCommand } from './command.ts'
+import type { UpkeepCommand } from './upkeep.ts'
 import type { ApplyResult, Invite, NodeRecord, TrustState } from './state-machine.ts'
 
 /** Before the founding entry. */
 export const EMPTY_TRUST: TrustState = { epoch: 0, nextNodeId: 1, nodes: [], invites: [] }
+
+export type TrustCommand = Exclude<ControlCommand, UpkeepCommand>
 
 /** The entry that carries the command. */
 export interface Stamp {
@@ -36,7 +39,7 @@ export interface TrustStep {
   readonly result: ApplyResult
 }
 
-export function applyControl(state: TrustState, command: ControlCommand, at: Stamp): TrustStep {
+export function applyTrust(state: TrustState, command: TrustCommand, at: Stamp): TrustStep {
   switch (command.kind) {
     case 'found':
       return found(state, command, at)
@@ -58,7 +61,7 @@ export function isOpen(invite: Invite, timeMs: number): boolean {
   return invite.closed === null && timeMs < invite.expiresMs
 }
 
-type Command<Kind extends ControlCommand['kind']> = Extract<ControlCommand, { kind: Kind }>
+type Command<Kind extends TrustCommand['kind']> = Extract<TrustCommand, { kind: Kind }>
 
 function found(state: TrustState, command: Command<'found'>, at: Stamp): TrustStep {
   if (state.epoch !== 0)

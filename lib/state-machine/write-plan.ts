@@ -10,9 +10,12 @@ import type { ChangeResult, Revision } from './state-machine.ts'
 
 /** What is stored about a live key, besides its value. */
 export interface KeyState {
+  /** of its row: modRevision × REVISION_STRIDE + ordinal */
+  readonly rowId: number
   readonly createRevision: Revision
   readonly modRevision: Revision
   readonly version: number
+  readonly valueBytes: number
   /** `rowHash` of the whole row, 32 bytes */
   readonly hash: Uint8Array
 }

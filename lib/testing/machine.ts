@@ -238,6 +238,7 @@ export class Machine {
     const stateMachine = MemoryStateMachine.open({
       genesis: begin,
       disk: this.stateDisk,
+      stateBase: log.store.stateBase,
       onFailed,
       defer: (fn) => void time.start(applyMs?.() ?? 0, fn),
       ...(instruments?.shouldCheckpoint && { shouldCheckpoint: instruments.shouldCheckpoint })

@@ -15,8 +15,11 @@ import type {
   Applied,
   ApplyResult,
   KeyValue,
+  PreparedSnapshot,
   ScanPage,
   ScanRequest,
+  SnapshotProgress,
+  Snapshots,
   StateMachine,
   TrustState
 } from '../state-machine/state-machine.ts'
@@ -204,6 +207,22 @@ export class WatchedStateMachine implements StateMachine {
 
   scan(request: ScanRequest): ScanPage {
     return this.#stateMachine.scan(request)
+  }
+
+  get durableAppliedIndex(): Index {
+    return this.#stateMachine.durableAppliedIndex
+  }
+
+  get snapshots(): Snapshots {
+    return this.#stateMachine.snapshots
+  }
+
+  snapshot(on: SnapshotProgress): void {
+    if (!this.#process.isDead) this.#stateMachine.snapshot(on)
+  }
+
+  adopt(prepared: PreparedSnapshot, onAdopted: () => void): void {
+    if (!this.#process.isDead) this.#stateMachine.adopt(prepared, onAdopted)
   }
 
   close(): Promise<void> {

@@ -2,6 +2,7 @@
 // any grouping into apply calls, and with SQLite closed and opened again at random moments, also in
 // the middle of an apply.
 
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
@@ -147,7 +148,8 @@ test(
         const expected: ApplyResult[] = []
         for (const entry of entries) expected.push(...(await applied(memory, [entry])))
 
-        const path = join(directory, `${run++}.db`)
+        const path = join(directory, `${run++}`)
+        mkdirSync(path)
         const { machine, results } = await applyInGroups(path, entries, given)
         try {
           for (const [index, result] of results)

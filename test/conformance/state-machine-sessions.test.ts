@@ -1,6 +1,5 @@
 // A request is carried out once, however often it comes; run over both state machines.
 
-import { join } from 'node:path'
 import test from 'brittle'
 import type { ErrorCode } from '../../lib/errors.ts'
 import {
@@ -187,7 +186,7 @@ check(
 )
 
 test('sqlite: sessions are there after a restart, with their order of use', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const path = await t.tmp()
   let machine = openSqlite(path)
   const log = new LogMaker()
   const make = (n: number) => log.request(requestOf(n, 1), put('a', ''))

@@ -39,7 +39,11 @@ check('a new state machine is at the genesis and holds nothing', async (t, machi
     timeMs: 0,
     configuration: EMPTY_CONFIGURATION,
     configurationIndex: 0,
-    stateHash: EMPTY_STATE_HASH
+    stateHash: EMPTY_STATE_HASH,
+    liveCount: 0,
+    liveBytes: 0,
+    compactedRevision: 0,
+    featureLevel: 0
   })
   t.alike(machine.trust(), { epoch: 0, nextNodeId: 1, nodes: [], invites: [] })
   t.is(machine.get(asBytes('a')), null)
@@ -156,7 +160,11 @@ check('applied tells the last entry, log time and configuration', async (t, mach
     timeMs: START_MS + 1_234,
     configuration: CONFIGURATION,
     configurationIndex: 1,
-    stateHash: rowHash(row)
+    stateHash: rowHash(row),
+    liveCount: 1,
+    liveBytes: 4,
+    compactedRevision: 0,
+    featureLevel: 0
   })
 })
 
@@ -249,7 +257,9 @@ for (const implementation of implementations) {
     ['write kind 1', 2, [1, 0, 1, 0]],
     ['change kind 2', 2, [1, 0, 0, 1, 2, 0, 1, 97]],
     ['condition kind 3', 2, [1, 0, 0, 1, 0, 3, 1, 97]],
-    ['control kind 5', 3, [1, 0, 5]]
+    ['control kind 7', 3, [1, 0, 7]],
+    ['feature level 2', 3, [1, 0, 6, 2]],
+    ['a snapshot with a payload', 4, [0]]
   ] as const) {
     test(`${name}: ${what} is of a newer version: the machine stops before it`, async (t) => {
       const failures: StorageError[] = []

@@ -25,7 +25,7 @@ test('joins that are killed half-way resume, each with one id', LIMIT, async (t)
   const made = await lab.json('alder', ['ticket', 'create', '--uses', '5', '--role', 'learner'])
   const stdin = String(made['ticket'])
   const args = ['join', '-']
-  for (const [at, stage] of ['aspen.log', 'node.key', 'log', 'state.db', 'node.json'].entries()) {
+  for (const [at, stage] of ['aspen.log', 'node.key', 'log', 'state', 'node.json'].entries()) {
     const name = `hazel${at}`
     await killedAt(name, { args, stdin, stage })
     t.comment(`killed with ${filesIn(lab.dataDir(name))}`)
@@ -44,7 +44,7 @@ test('joins that are killed half-way resume, each with one id', LIMIT, async (t)
 
 test('creates that are killed half-way resume, as the cluster that was begun', LIMIT, async (t) => {
   t.comment(`seed ${seed}`)
-  for (const [at, stage] of ['node.key', 'node.json', 'log', 'state.db'].entries()) {
+  for (const [at, stage] of ['node.key', 'node.json', 'log', 'state'].entries()) {
     const name = `ivy${at}`
     const dir = lab.dataDir(name)
     await killedAt(name, { args: ['create'], stdin: '', stage })

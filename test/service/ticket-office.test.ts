@@ -1,13 +1,15 @@
 // Tickets made, listed, revoked through the log.
 
 import test from 'brittle'
+import { assert } from '../../lib/assert.ts'
 import { MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../../lib/limits.ts'
 import { SeededRandom } from '../../lib/random.ts'
 import type { TicketOptions } from '../../lib/service/node-api.ts'
 import { TicketOffice } from '../../lib/service/ticket-office.ts'
 import { decodeControl } from '../../lib/state-machine/encoding.ts'
 import type { ApplyResult, TrustState } from '../../lib/state-machine/state-machine.ts'
-import { applyControl, EMPTY_TRUST } from '../../lib/state-machine/trust.ts'
+import { applyTrust, EMPTY_TRUST } from '../../lib/state-machine/trust.ts'
+import { isUpkeep } from '../../lib/state-machine/upkeep.ts'
 import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
 import { Desk, fateOf } from './leader.ts'
 
@@ -35,7 +37,9 @@ function open() {
     if (proposal === undefined) throw new Error('something was proposed')
     const index = desk.replica.appliedIndex + 1
     const at = { index, timeMs: desk.time.wallMs() }
-    const { state, result } = applyControl(world.trust, decodeControl(proposal.payload), at)
+    const command = decodeControl(proposal.payload)
+    assert(!isUpkeep(command), 'an office proposes what concerns trust')
+    const { state, result } = applyTrust(world.trust, command, at)
     world.trust = state
     proposal.onOutcome({ kind: 'done', index, result })
     return result

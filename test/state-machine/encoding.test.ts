@@ -50,7 +50,9 @@ const CONTROLS: Record<string, ControlCommand> = {
     name: 'Zoë',
     version: '',
     addresses: []
-  }
+  },
+  compact: { kind: 'compact', revision: 70_000 },
+  raiseFeatureLevel: { kind: 'raiseFeatureLevel', level: 1 }
 }
 
 const REQUESTS: Record<string, RequestId> = {
@@ -77,7 +79,9 @@ const RESULTS: readonly ApplyResult[] = [
   {
     kind: 'refused',
     error: { code: 'CONDITION_FAILED', message: 'no', hint: 'read', fields: { revision: 4 } }
-  }
+  },
+  { kind: 'compacted', revision: 70_000 },
+  { kind: 'levelRaised', level: 1 }
 ]
 
 const SESSION: Session = {
@@ -191,7 +195,8 @@ test('what only a newer version writes is told apart from what nobody writes', (
   unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 2)), 'change kind 2')
   unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 0, 3)), 'condition kind 3')
   unknown(t, () => decodeControl(Uint8Array.of(0, 0)), 'control format 0')
-  unknown(t, () => decodeControl(Uint8Array.of(1, 0, 5)), 'control kind 5')
+  unknown(t, () => decodeControl(Uint8Array.of(1, 0, 7)), 'control kind 7')
+  unknown(t, () => decodeControl(Uint8Array.of(1, 0, 6, 2)), 'feature level 2')
   const truncated = [[], [1], [1, 0], [1, 0, 0], [1, 0, 0, 1], [1, 0, 0, 1, 1, 0, 2, 97]]
   for (const bytes of [...truncated, [1, 2], [1, 0, 0, 0, 0]]) {
     malformed(t, () => decodeWrite(Uint8Array.from(bytes)), bytes.join(' '))

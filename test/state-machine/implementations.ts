@@ -1,6 +1,5 @@
 // Both implementations of the state machine, for the tests that run over both.
 
-import { join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import type { StorageError } from '../../lib/errors.ts'
@@ -21,7 +20,7 @@ export const implementations: readonly Implementation[] = [
   },
   {
     name: 'sqlite',
-    open: async (t, onFailed) => openSqlite(join(await t.tmp(), 'state.db'), onFailed)
+    open: async (t, onFailed) => openSqlite(await t.tmp(), onFailed)
   }
 ]
 

@@ -1,5 +1,7 @@
 // Entries and commands for the tests of the state machines.
 
+import { join } from 'node:path'
+import { present } from '../../lib/assert.ts'
 import { encode } from '../../lib/encoding.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { StorageError } from '../../lib/errors.ts'
@@ -15,7 +17,17 @@ import type {
 } from '../../lib/state-machine/command.ts'
 import { encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
 import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
-import type { ApplyResult, KeyValue, StateMachine } from '../../lib/state-machine/state-machine.ts'
+import type { SqliteStateMachineOptions } from '../../lib/state-machine/sqlite-state-machine.ts'
+import type {
+  ApplyResult,
+  IncomingSnapshot,
+  KeyValue,
+  PreparedSnapshot,
+  SnapshotInfo,
+  SnapshotName,
+  StateMachine
+} from '../../lib/state-machine/state-machine.ts'
+import type { TrustCommand } from '../../lib/state-machine/trust.ts'
 import { bytesOf } from '../../lib/encoding.ts'
 
 export const GENESIS: EntryId = genesis(new Uint8Array(16).fill(7))
@@ -49,6 +61,14 @@ export class LogMaker {
 
   control(command: ControlCommand, request: RequestId | null = null): Entry {
     return this.entry(ENTRY_KIND.control, encodeControl(command, request))
+  }
+
+  snapshot(): Entry {
+    return this.entry(ENTRY_KIND.snapshot, new Uint8Array(0))
+  }
+
+  compact(revision: number): Entry {
+    return this.control({ kind: 'compact', revision })
   }
 
   configuration(configuration: Configuration): Entry {
@@ -88,7 +108,7 @@ export function requestOf(
   return { clientId, since: 0, sequence, answeredBelow: 1, ...rest }
 }
 
-export function found(id = 1): ControlCommand {
+export function found(id = 1): TrustCommand {
   return {
     kind: 'found',
     id,
@@ -102,14 +122,14 @@ export function found(id = 1): ControlCommand {
 export function createInvite(
   n: number,
   options: { uses?: number; ttlMs?: number } = {}
-): ControlCommand {
+): TrustCommand {
   const { uses = 2, ttlMs = 60_000 } = options
   const role = n % 2 === 0 ? 'voter' : 'learner'
   const keys = { publicKey: key32(n), proofKey: key32(n + 50), topic: key32(n + 100) }
   return { kind: 'createInvite', ...keys, role, ttlMs, uses, createdBy: 1 }
 }
 
-export function admit(invite: number, node: number, epoch = 1): ControlCommand {
+export function admit(invite: number, node: number, epoch = 1): TrustCommand {
   const keys = { invitePublicKey: key32(invite), publicKey: key32(node) }
   return { kind: 'admit', ...keys, ...SELF, epoch, sealedSecret: new Uint8Array(80).fill(2) }
 }
@@ -124,6 +144,57 @@ export function applied(
   return new Promise((resolve) => machine.apply(entries, resolve))
 }
 
+/** `snapshot` as a promise; what has begun is called in between. */
+export function cut(
+  machine: StateMachine,
+  onBegun: () => void = () => {}
+): Promise<SnapshotInfo | null> {
+  return new Promise((resolve) => machine.snapshot({ onBegun, onEnded: resolve }))
+}
+
+/** The bytes of a snapshot that is here. */
+export async function streamOf(machine: StateMachine, info: SnapshotInfo): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for (let at = 0; at < info.chunkCount; at++)
+    chunks.push(present(await chunkAt(machine, info, at), 'a chunk'))
+  return new Uint8Array(Buffer.concat(chunks))
+}
+
+export function chunkAt(
+  machine: StateMachine,
+  name: SnapshotName,
+  position: number
+): Promise<Uint8Array | null> {
+  return new Promise((resolve) => machine.snapshots.chunk(name, position, resolve))
+}
+
+export function manifestOf(machine: StateMachine, name: SnapshotName): Promise<Uint8Array | null> {
+  return new Promise((resolve) => machine.snapshots.manifest(name, resolve))
+}
+
+/** Everything of a snapshot goes from one machine to the other, which prepares it. */
+export async function transferred(
+  from: StateMachine,
+  info: SnapshotInfo,
+  to: StateMachine
+): Promise<PreparedSnapshot> {
+  const manifest = present(await manifestOf(from, info), 'the manifest')
+  const incoming = present(to.snapshots.receive(info, manifest), 'an incoming snapshot')
+  for (const position of incoming.missing()) {
+    const bytes = present(await chunkAt(from, info, position), 'a chunk')
+    if (incoming.put(position, bytes) !== 'kept') throw new Error(`chunk ${position} is refused`)
+  }
+  return present(await prepared(incoming), 'a prepared snapshot')
+}
+
+export function prepared(incoming: IncomingSnapshot): Promise<PreparedSnapshot | null> {
+  return new Promise((resolve) => incoming.prepare(resolve))
+}
+
+export function adopted(machine: StateMachine, snapshot: PreparedSnapshot): Promise<void> {
+  return new Promise((resolve) => machine.adopt(snapshot, resolve))
+}
+
 /** As text, to compare with ease. */
 export function shown(row: KeyValue | null): string | null {
   if (row === null) return null
@@ -135,9 +206,24 @@ export function rethrow(error: StorageError): void {
   throw error
 }
 
+/** The machine whose files are in `directory`, with the database that began at the genesis unless told otherwise. */
 export function openSqlite(
-  path: string,
-  onFailed: (error: StorageError) => void = rethrow
+  directory: string,
+  onFailed: (error: StorageError) => void = rethrow,
+  rest: Partial<SqliteStateMachineOptions> = {}
 ): SqliteStateMachine {
-  return SqliteStateMachine.open({ path, genesis: GENESIS, clock: systemClock, onFailed })
+  return SqliteStateMachine.open({
+    stateDir: join(directory, 'state'),
+    snapshotsDir: join(directory, 'snapshots'),
+    stateBase: 0,
+    genesis: GENESIS,
+    clock: systemClock,
+    onFailed,
+    ...rest
+  })
+}
+
+/** The file of a machine in `directory` that began at the genesis. */
+export function databaseIn(directory: string): string {
+  return join(directory, 'state', '0.db')
 }

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import Database from 'better-sqlite3'
@@ -15,15 +15,14 @@ import type { StorageError } from '../../lib/errors.ts'
 import { CHECKPOINT_RETRY_MS, CHECKPOINT_WAL_BYTES, MAX_WAL_BYTES } from '../../lib/limits.ts'
 import { genesis } from '../../lib/raft/entry.ts'
 import type { Entry } from '../../lib/raft/entry.ts'
-import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import { all } from './implementations.ts'
 import {
-  GENESIS,
   LogMaker,
   admit,
   applied,
   asBytes,
   createInvite,
+  databaseIn,
   del,
   found,
   openSqlite,
@@ -35,9 +34,9 @@ import {
 const WORKING = join(import.meta.dirname, 'apply-loop.js')
 
 test('a state machine goes on where it was, with rows and trust state', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const directory = await t.tmp()
   const log = new LogMaker()
-  const first = openSqlite(path)
+  const first = openSqlite(directory)
   await applied(first, [
     log.control(found()),
     log.control(createInvite(10)),
@@ -46,7 +45,7 @@ test('a state machine goes on where it was, with rows and trust state', async (t
   await applied(first, [log.write(put('a', '1'), put('b', '2')), log.write(del('b'))])
   const before = [first.applied(), first.trust(), all(first)]
   await first.close()
-  const second = openSqlite(path)
+  const second = openSqlite(directory)
   t.alike([second.applied(), second.trust(), all(second)], before)
   await applied(second, [log.write(put('b', '3'), put('a', '4'))])
   t.is(shown(second.get(asBytes('b'))), '3 c6 m6 v1')
@@ -56,9 +55,10 @@ test('a state machine goes on where it was, with rows and trust state', async (t
 })
 
 test('every revision of a key stays in the file, and a delete is a row without value', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const directory = await t.tmp()
+  const path = databaseIn(directory)
   const log = new LogMaker()
-  const machine = openSqlite(path)
+  const machine = openSqlite(directory)
   await applied(machine, [
     log.write(put('x', ''), put('a', '1')),
     log.write(put('a', '2')),
@@ -81,8 +81,9 @@ test('every revision of a key stays in the file, and a delete is a row without v
 })
 
 test('the files are for their owner alone', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
-  const machine = openSqlite(path)
+  const directory = await t.tmp()
+  const path = databaseIn(directory)
+  const machine = openSqlite(directory)
   await applied(machine, [new LogMaker().empty()])
   for (const file of [path, `${path}-wal`, `${path}-shm`])
     t.is(statSync(file).mode & 0o777, 0o600, file)
@@ -92,31 +93,30 @@ test('the files are for their owner alone', async (t) => {
 
 test('a database of a newer format, of another cluster, or of something else is refused', async (t) => {
   const directory = await t.tmp()
-  const path = join(directory, 'state.db')
-  await openSqlite(path).close()
+  const path = databaseIn(directory)
+  await openSqlite(directory).close()
   const other = genesis(new Uint8Array(16).fill(8))
   const onFailed = () => t.fail()
-  refuses(
-    t,
-    () => SqliteStateMachine.open({ path, genesis: other, clock: systemClock, onFailed }),
-    'WRONG_CLUSTER'
-  )
+  refuses(t, () => openSqlite(directory, onFailed, { genesis: other }), 'WRONG_CLUSTER')
   pragma(path, 'user_version = 2')
-  refuses(t, () => openSqlite(path), 'FORMAT_NEWER')
+  refuses(t, () => openSqlite(directory), 'FORMAT_NEWER')
   pragma(path, 'user_version = 1')
-  await openSqlite(path).close()
+  await openSqlite(directory).close()
   pragma(path, 'application_id = 7')
-  refuses(t, () => openSqlite(path), 'CORRUPTED')
+  refuses(t, () => openSqlite(directory), 'CORRUPTED')
   writeFileSync(path, 'this is no database, and long enough that SQLite notices it'.repeat(100))
-  refuses(t, () => openSqlite(path), 'CORRUPTED')
-  refuses(t, () => openSqlite(join(directory, 'missing', 'state.db')), 'OPEN_DATABASE')
+  refuses(t, () => openSqlite(directory), 'CORRUPTED')
+  refuses(t, () => openSqlite(join(directory, 'missing')), 'OPEN_DATABASE')
+  rmSync(path)
+  mkdirSync(path)
   refuses(t, () => openSqlite(directory), 'OPEN_DATABASE')
 })
 
 test('a damaged row is found by the state hash', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const directory = await t.tmp()
+  const path = databaseIn(directory)
   const log = new LogMaker()
-  const machine = openSqlite(path)
+  const machine = openSqlite(directory)
   await applied(machine, [log.write(put('a', '1'), put('b', '2'))])
   t.ok(machine.verifyStateHash())
   for (const change of [
@@ -132,15 +132,16 @@ test('a damaged row is found by the state hash', async (t) => {
 })
 
 test('a truncated file is an error of storage when it is met', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const directory = await t.tmp()
+  const path = databaseIn(directory)
   const log = new LogMaker()
-  const machine = openSqlite(path)
+  const machine = openSqlite(directory)
   await applied(machine, [log.write(...values(50, 20_000))])
   await machine.close()
   truncateSync(path, 100 * 4_096)
   const failures: StorageError[] = []
   try {
-    const damaged = openSqlite(path, (error) => failures.push(error))
+    const damaged = openSqlite(directory, (error) => failures.push(error))
     for (const key of ['k0', 'k49']) damaged.get(asBytes(key))
     t.fail('the damage was not met')
   } catch (error) {
@@ -149,10 +150,11 @@ test('a truncated file is an error of storage when it is met', async (t) => {
 })
 
 test('a failed write stops the machine once, and what was committed can be read', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const directory = await t.tmp()
+  const path = databaseIn(directory)
   const log = new LogMaker()
   const failures: StorageError[] = []
-  const machine = openSqlite(path, (error) => failures.push(error))
+  const machine = openSqlite(directory, (error) => failures.push(error))
   await applied(machine, [log.write(put('a', '1'))])
   const other = new Database(path)
   other.exec('DROP TABLE meta')
@@ -169,10 +171,10 @@ test('a failed write stops the machine once, and what was committed can be read'
 })
 
 test('a process that is killed while it applies has whole entries, and all that it has answered', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
+  const directory = await t.tmp()
   for (const answerCount of [1, 7, 20]) {
-    const answered = await killedAfter(path, answerCount)
-    const machine = openSqlite(path)
+    const answered = await killedAfter(directory, answerCount)
+    const machine = openSqlite(directory)
     const { index } = machine.applied()
     const { items } = all(machine)
     t.ok(index >= answered, `${answered} answered, ${index} applied`)
@@ -190,13 +192,7 @@ test('a row is the unit of a turn of the event loop, and so is a commit', async 
   let nowMs = 0
   // whatever is done takes longer than a slice
   const clock = { ...systemClock, nowMs: () => (nowMs += 100) }
-  const options = {
-    path: join(await t.tmp(), 'state.db'),
-    clock,
-    genesis: GENESIS,
-    onFailed: rethrow
-  }
-  const machine = SqliteStateMachine.open(options)
+  const machine = openSqlite(await t.tmp(), rethrow, { clock })
   const log = new LogMaker()
   let turnCount = 0
   machine.apply([log.write(...values(100, 10)), log.empty()], () => {})
@@ -207,15 +203,16 @@ test('a row is the unit of a turn of the event loop, and so is a commit', async 
 })
 
 test('the write-ahead log is checkpointed, and a close with a checkpoint in progress ends', async (t) => {
-  const path = join(await t.tmp(), 'state.db')
-  const machine = openSqlite(path)
+  const directory = await t.tmp()
+  const path = databaseIn(directory)
+  const machine = openSqlite(directory)
   const log = new LogMaker()
   const before = statSync(path).size
   await applied(machine, [log.write(...values(60, 80 * 1_024))])
   await until(() => statSync(path).size > before + CHECKPOINT_WAL_BYTES)
   await applied(machine, [log.write(...values(60, 80 * 1_024))])
   await machine.close()
-  const again = openSqlite(path)
+  const again = openSqlite(directory)
   t.is(again.applied().index, 2)
   t.ok(again.verifyStateHash())
   await again.close()
@@ -225,8 +222,9 @@ test(
   'the write-ahead log is bounded: applying waits for the checkpoint',
   { timeout: 120_000 },
   async (t) => {
-    const path = join(await t.tmp(), 'state.db')
-    const machine = openSqlite(path)
+    const directory = await t.tmp()
+    const path = databaseIn(directory)
+    const machine = openSqlite(directory)
     const log = new LogMaker()
     let longest = 0
     for (let entry = 0; entry < 16; entry++) {
@@ -243,7 +241,8 @@ test(
   'while another process reads, applying waits and goes on by itself',
   { timeout: 120_000 },
   async (t) => {
-    const path = join(await t.tmp(), 'state.db')
+    const directory = await t.tmp()
+    const path = databaseIn(directory)
     let waits = 0
     const timers: Timers = {
       ...systemTimers,
@@ -252,11 +251,7 @@ test(
         return systemTimers.start(delayMs, fn)
       }
     }
-    const options = { path, clock: systemClock, timers, genesis: GENESIS }
-    const machine = SqliteStateMachine.open({
-      ...options,
-      onFailed: (error) => t.fail(error.message)
-    })
+    const machine = openSqlite(directory, (error) => t.fail(error.message), { timers })
     const log = new LogMaker()
     const reader = new Database(path, { readonly: true })
     await applied(machine, [log.write(put('a', '1'))])

@@ -7,14 +7,14 @@ import {
   MAX_MEMBERS,
   MAX_OPEN_INVITES
 } from '../../lib/limits.ts'
-import type { ControlCommand } from '../../lib/state-machine/command.ts'
 import type {
   ApplyResult,
   Invite,
   NodeRecord,
   TrustState
 } from '../../lib/state-machine/state-machine.ts'
-import { EMPTY_TRUST, applyControl, isOpen } from '../../lib/state-machine/trust.ts'
+import { EMPTY_TRUST, applyTrust, isOpen } from '../../lib/state-machine/trust.ts'
+import type { TrustCommand } from '../../lib/state-machine/trust.ts'
 import { admit, createInvite, found, key32 } from './samples.ts'
 
 const SELF = { name: 'alpha', version: '0.1.0', addresses: [{ host: '10.0.0.1', port: 4000 }] }
@@ -25,9 +25,9 @@ class Trust {
   index = 0
   timeMs = 1_000
 
-  apply(command: ControlCommand): ApplyResult {
+  apply(command: TrustCommand): ApplyResult {
     this.index++
-    const step = applyControl(this.state, command, { index: this.index, timeMs: this.timeMs })
+    const step = applyTrust(this.state, command, { index: this.index, timeMs: this.timeMs })
     // what the reducer has handed out it must not change: frozen objects throw
     for (const part of [step.state, step.state.nodes, step.state.invites]) Object.freeze(part)
     for (const record of [...step.state.nodes, ...step.state.invites]) Object.freeze(record)
@@ -36,7 +36,7 @@ class Trust {
   }
 
   /** What the command is refused with; null when it is not. */
-  refusal(command: ControlCommand): string | null {
+  refusal(command: TrustCommand): string | null {
     const result = this.apply(command)
     return result.kind === 'refused' ? result.error.code : null
   }
@@ -272,12 +272,12 @@ function keyNumber(n: number): Uint8Array {
   return key
 }
 
-function inviteNumber(n: number, ttlMs: number): ControlCommand {
+function inviteNumber(n: number, ttlMs: number): TrustCommand {
   const keys = { publicKey: keyNumber(n), proofKey: key32(1), topic: key32(2) }
   return { kind: 'createInvite', ...keys, role: 'voter', ttlMs, uses: 2, createdBy: 1 }
 }
 
-function admitNumber(invite: number, n: number): ControlCommand {
+function admitNumber(invite: number, n: number): TrustCommand {
   const sealedSecret = new Uint8Array(80)
   return {
     kind: 'admit',

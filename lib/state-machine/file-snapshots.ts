@@ -1,0 +1,233 @@
+// Snapshots in files. Chunks are read by position and checked against the manifest, which is in memory; whole
+// files are read in a thread. Files are deleted in the background: what is left of them, the next start deletes.
+
+import { open, rm } from 'node:fs/promises'
+import b4a from 'b4a'
+import { assert } from '../assert.ts'
+import { hash } from '../crypto.ts'
+import { StorageError } from '../errors.ts'
+import { KEPT_SNAPSHOTS, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
+import type { Index } from '../raft/entry.ts'
+import { IncomingFiles } from './incoming-files.ts'
+import { findSnapshots, pathsOf } from './snapshot-files.ts'
+import type { Manifested } from './snapshot-files.ts'
+import { chunkBytesAt, hashAt, isManifestOf } from './snapshot-stream.ts'
+import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
+import { SnapshotThread } from './snapshot-thread.ts'
+import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
+import type {
+  IncomingSnapshot,
+  SnapshotEvent,
+  SnapshotInfo,
+  SnapshotName,
+  Snapshots
+} from './state-machine.ts'
+
+export interface FileSnapshotsOptions {
+  /** made if need be */
+  readonly folder: string
+  readonly genesisHash: Uint8Array
+  /** the file that a prepared snapshot becomes */
+  readonly databaseOf: (index: Index) => string
+  readonly onEvent: (event: SnapshotEvent) => void
+  readonly onFailed: (error: StorageError) => void
+}
+
+export class FileSnapshots implements Snapshots {
+  readonly #options: FileSnapshotsOptions
+  /** newest first */
+  #snapshots: readonly Manifested[]
+  #incoming: IncomingFiles | null = null
+  /** left by an earlier process */
+  #left: Manifested | null
+  readonly #threads = new Set<SnapshotThread>()
+  #isClosed = false
+
+  /** @throws StorageError */
+  constructor(options: FileSnapshotsOptions) {
+    this.#options = options
+    try {
+      const { snapshots, incoming } = findSnapshots(options.folder)
+      this.#snapshots = snapshots
+      this.#left = incoming
+    } catch (error) {
+      throw storageErrorOf(error, 'cannot read the snapshots')
+    }
+  }
+
+  get folder(): string {
+    return this.#options.folder
+  }
+
+  list(): readonly SnapshotInfo[] {
+    return this.#snapshots.map((each) => each.info)
+  }
+
+  manifest(name: SnapshotName, onRead: (manifest: Uint8Array | null) => void): void {
+    this.#later(() => onRead(this.#find(name)?.manifest.slice() ?? null))
+  }
+
+  chunk(name: SnapshotName, position: number, onRead: (bytes: Uint8Array | null) => void): void {
+    const found = this.#find(name)
+    if (found === null || position < 0 || position >= found.info.chunkCount) {
+      this.#later(() => onRead(null))
+      return
+    }
+    // what it resolves with is handled, and what it rejects with is a fault of the disk
+    void readChunk(pathsOf(this.folder, found.info).snap, found.info, position).then(
+      (bytes) => this.#isClosed || onRead(this.#checked(found, position, bytes)),
+      (error: unknown) => this.#unreadable(error, () => onRead(null))
+    )
+  }
+
+  verify(name: SnapshotName, onVerified: (isGood: boolean) => void): void {
+    const found = this.#find(name)
+    if (found === null) {
+      this.#later(() => onVerified(false))
+      return
+    }
+    const stream = pathsOf(this.folder, found.info).snap
+    this.run({ kind: 'verify', stream, snapshot: found }, (answer) => {
+      if (answer.kind === 'damaged') this.#damaged(found, answer.positions)
+      onVerified(answer.kind === 'good')
+    })
+  }
+
+  receive(info: SnapshotInfo, manifest: Uint8Array): IncomingSnapshot | null {
+    assert(!this.#isClosed, 'the state machine is open')
+    if (!isManifestOf(info, manifest)) return null
+    const known = this.#find(info)
+    if (this.#incoming?.isFor(info) === true && known === null) return this.#incoming
+    this.#incoming?.discard()
+    try {
+      const incoming = new IncomingFiles(this.#incomingParts(), {
+        snapshot: { info, manifest: manifest.slice() },
+        isHere: known !== null,
+        left: this.#left
+      })
+      this.#left = null
+      this.#incoming = incoming
+      return incoming
+    } catch (error) {
+      this.#unwritable(error, info.index)
+      return null
+    }
+  }
+
+  /** A snapshot is durable: it is in the list from now on, and the oldest may go. */
+  add(made: Manifested): void {
+    const others = this.#snapshots.filter((each) => !isSame(each.info, made.info))
+    const all = [made, ...others].toSorted((a, b) => b.info.index - a.info.index)
+    this.#snapshots = all.slice(0, KEPT_SNAPSHOTS)
+    for (const old of all.slice(KEPT_SNAPSHOTS)) this.#delete(old)
+  }
+
+  /** Runs a task in a thread; a failure of the storage goes to `onFailed` and nowhere else. */
+  run(task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void): SnapshotThread {
+    const thread = new SnapshotThread(task, (answer) => {
+      if (this.#isClosed) return
+      if (answer.kind === 'failed') this.#options.onFailed(new StorageError(answer.error))
+      else onAnswer(answer)
+    })
+    this.#threads.add(thread)
+    void thread.ended.then(() => this.#threads.delete(thread))
+    return thread
+  }
+
+  /** Resolves when no thread is left. What was asked for is not answered any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#threads].map((thread) => thread.close()))
+    await this.#incoming?.close()
+  }
+
+  #incomingParts() {
+    const { genesisHash, databaseOf, onEvent, onFailed } = this.#options
+    return {
+      folder: this.folder,
+      genesisHash,
+      databaseOf,
+      onEvent,
+      onFailed,
+      run: (task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void): void => {
+        this.run(task, onAnswer)
+      },
+      onKept: (made: Manifested): void => this.add(made),
+      onDamaged: (snapshot: Manifested, positions: readonly number[]): void =>
+        this.#damaged(snapshot, positions),
+      onGone: (incoming: IncomingFiles): void => {
+        if (this.#incoming === incoming) this.#incoming = null
+      }
+    }
+  }
+
+  #find(name: SnapshotName): Manifested | null {
+    return this.#snapshots.find(({ info }) => isSame(info, name)) ?? null
+  }
+
+  #checked(found: Manifested, position: number, bytes: Uint8Array): Uint8Array | null {
+    if (b4a.equals(hash(bytes), hashAt(found.manifest, position))) return bytes
+    this.#damaged(found, [position])
+    return null
+  }
+
+  #damaged(found: Manifested, positions: readonly number[]): void {
+    this.#snapshots = this.#snapshots.filter((each) => each !== found)
+    this.#delete(found)
+    const what =
+      positions.length === 1 ? `chunk ${positions[0]} is` : `${positions.length} chunks are`
+    const message = `${what} not what the manifest says`
+    this.#options.onEvent({ event: 'damaged', index: found.info.index, message })
+  }
+
+  #unreadable(error: unknown, onMissing: () => void): void {
+    if (this.#isClosed) return
+    if (!isStorageFailure(error)) throw error
+    // it was deleted between the look and the reading
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') onMissing()
+    else this.#options.onFailed(storageErrorOf(error, 'cannot read a snapshot'))
+  }
+
+  #unwritable(error: unknown, index: Index): void {
+    if (!isStorageFailure(error)) throw error
+    const failure = storageErrorOf(error, 'cannot make the files of a snapshot')
+    const { onEvent, onFailed } = this.#options
+    if (failure.code === 'NO_SPACE') onEvent({ event: 'failed', index, message: failure.message })
+    else onFailed(failure)
+  }
+
+  #delete({ info }: Manifested): void {
+    const { manifest, snap } = pathsOf(this.folder, info)
+    // whatever stays is deleted at the next start, which finds no manifest
+    void rm(manifest, { force: true }).then(
+      () => rm(snap, { force: true }),
+      () => {}
+    )
+  }
+
+  #later(answer: () => void): void {
+    setImmediate(() => {
+      if (!this.#isClosed) answer()
+    })
+  }
+}
+
+async function readChunk(path: string, info: SnapshotInfo, position: number): Promise<Uint8Array> {
+  const file = await open(path, 'r')
+  try {
+    const bytes = new Uint8Array(chunkBytesAt(position, info.byteCount))
+    const { bytesRead } = await file.read(
+      bytes,
+      0,
+      bytes.byteLength,
+      position * SNAPSHOT_CHUNK_BYTES
+    )
+    return bytes.subarray(0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+function isSame(a: SnapshotName, b: SnapshotName): boolean {
+  return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
+}

@@ -1,0 +1,175 @@
+// Writes the snapshot of a database, in a thread: one read transaction, so that it is as of one entry while
+// the node goes on writing, and every live row is checked against its hash on the way, so that what
+// a disk has damaged goes into no snapshot.
+
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { AssertionError, assert } from '../assert.ts'
+import { ProtocolError, StorageError } from '../errors.ts'
+import { REVISION_STRIDE } from '../limits.ts'
+import { ContentSum, ROWS_BETWEEN_LOOKS } from './snapshot-check.ts'
+import { publish, writeAll } from './snapshot-files.ts'
+import type { Manifested } from './snapshot-files.ts'
+import { SnapshotWriter } from './snapshot-stream.ts'
+import { TaskRefusal } from './snapshot-task.ts'
+import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
+import type { Connection } from './sqlite-connection.ts'
+import { openForReadingAll } from './sqlite-connection.ts'
+import { bytes, lastRowOf, readGenesis, readProgress, readSessions } from './sqlite-schema.ts'
+import type { Progress } from './sqlite-schema.ts'
+import { revisionOf } from './sqlite-writer.ts'
+
+export type CutTask = Extract<SnapshotTask, { kind: 'cut' }>
+
+export interface Cutting {
+  readonly throwIfCancelled: () => void
+  /** The read transaction is open. */
+  readonly onBegun: () => void
+}
+
+/** @throws TaskRefusal, StorageError and what SQLite and the file system throw */
+export function cutSnapshot(task: CutTask, { throwIfCancelled, onBegun }: Cutting): TaskAnswer {
+  const { database, folder, index, maxReadMs } = task
+  const making = join(folder, `making-${index}.snap`)
+  const connection = openForReadingAll(database)
+  try {
+    connection.exec('BEGIN')
+    const progress = readProgress(connection)
+    onBegun()
+    assert(progress.applied.index === index, 'nothing is applied before a snapshot has begun')
+    const untilMs = performance.now() + maxReadMs
+    const look = (): void => {
+      throwIfCancelled()
+      if (performance.now() > untilMs)
+        throw new TaskRefusal(`reading took longer than ${maxReadMs} ms`)
+    }
+    const made = writeWhole(making, { connection, progress, look })
+    // no reader holds the write-ahead log back while the disk syncs
+    connection.close()
+    throwIfCancelled()
+    publish(folder, making, made)
+    return { kind: 'made', made }
+  } finally {
+    connection.close()
+    if (existsSync(making)) rmSync(making)
+  }
+}
+
+interface Source {
+  readonly connection: Connection
+  readonly progress: Progress
+  readonly look: () => void
+}
+
+/** What the database has and no stream can, has come from a fault of the disk. */
+function writeWhole(path: string, source: Source): Manifested {
+  try {
+    return writeStream(path, source)
+  } catch (error) {
+    if (!(error instanceof AssertionError || error instanceof ProtocolError)) throw error
+    const message = `the database of the state machine is damaged: ${error.message}`
+    throw new StorageError({ code: 'CORRUPTED', message }, { cause: error })
+  }
+}
+
+function writeStream(path: string, source: Source): Manifested {
+  const file = openSync(path, 'w', 0o600)
+  try {
+    const writer = new SnapshotWriter((chunk) => {
+      source.look()
+      writeAll(file, chunk)
+    })
+    writeState(writer, source)
+    writeRows(writer, source)
+    writeKeys(writer, source)
+    const { manifest, ...totals } = writer.end()
+    const { index, term, hash: chainHash } = source.progress.applied
+    const { byteCount, chunkCount, contentHash } = totals
+    return { info: { index, term, chainHash, contentHash, byteCount, chunkCount }, manifest }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function writeState(writer: SnapshotWriter, { connection, progress }: Source): void {
+  const { applied, trust } = progress
+  const { epoch, nextNodeId, nodes, invites } = trust
+  const { sessions, forgottenIndex } = readSessions(connection)
+  const genesisHash = readGenesis(connection)
+  writer.add({ kind: 'head', genesisHash, applied, epoch, nextNodeId, forgottenIndex })
+  for (const node of nodes) writer.add({ kind: 'node', node })
+  for (const invite of invites) writer.add({ kind: 'invite', invite })
+  for (const session of sessions) writer.add({ kind: 'session', session })
+}
+
+function writeRows(writer: SnapshotWriter, { connection, progress, look }: Source): void {
+  const forgotten = lastRowOf(progress.applied.compactedRevision)
+  const sum = new ContentSum()
+  let rowCount = 0
+  for (const row of connection.prepare<[], HistoryRow>(HISTORY).raw().iterate()) {
+    const [id, superseded, createRevision, version, key, value, hash] = row
+    const revision = revisionOf(id)
+    const before = id <= forgotten ? 0 : superseded
+    const content = {
+      revision,
+      ordinal: id % REVISION_STRIDE,
+      supersededRevision: revisionOf(before),
+      supersededOrdinal: before % REVISION_STRIDE,
+      createRevision,
+      version,
+      key: bytes(key),
+      value: value === null ? null : bytes(value)
+    }
+    writer.add({ kind: 'row', ...content })
+    if (hash !== null && content.value !== null) {
+      const live = { ...content, value: content.value, modRevision: revision }
+      sum.add(live, bytes(hash))
+    }
+    if (++rowCount % ROWS_BETWEEN_LOOKS === 0) look()
+  }
+  sum.mustBe(progress.applied)
+}
+
+function writeKeys(writer: SnapshotWriter, { connection }: Source): void {
+  for (const row of connection.prepare<[], KeyRow>(KEYS).raw().iterate()) {
+    const [key, id, createRevision, version, valueBytes, hash] = row
+    writer.add({
+      kind: 'key',
+      key: bytes(key),
+      revision: revisionOf(id),
+      ordinal: id % REVISION_STRIDE,
+      createRevision,
+      version,
+      valueBytes,
+      hash: bytes(hash)
+    })
+  }
+}
+
+const HISTORY = `
+  SELECT r.id, r.superseded, r.create_revision, r.version, r.key, r.value, k.hash
+  FROM revisions AS r LEFT JOIN keys AS k ON k.key = r.key AND k.row = r.id
+  ORDER BY r.id`
+
+/** `hash` is null for a row that is not live. */
+type HistoryRow = readonly [
+  id: number,
+  superseded: number,
+  createRevision: number,
+  version: number,
+  key: Buffer,
+  value: Buffer | null,
+  hash: Buffer | null
+]
+
+const KEYS = `
+  SELECT key, row, create_revision, version, value_bytes, hash FROM keys ORDER BY key`
+
+type KeyRow = readonly [
+  key: Buffer,
+  id: number,
+  createRevision: number,
+  version: number,
+  valueBytes: number,
+  hash: Buffer
+]

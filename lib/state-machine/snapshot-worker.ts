@@ -1,0 +1,53 @@
+// The thread that does one thing with a snapshot (snapshot-task.ts), which takes as long as it takes, while
+// the event loop of the node goes on. It ends when it is done.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert, present } from '../assert.ts'
+import { ProtocolError } from '../errors.ts'
+import { checkDatabase } from './snapshot-check.ts'
+import { buildDatabase, verifyStream } from './snapshot-build.ts'
+import { cutSnapshot } from './snapshot-cut.ts'
+import { TaskRefusal, isThreadData } from './snapshot-task.ts'
+import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
+import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
+
+const port = present(parentPort, 'the port of the parent thread')
+const data: unknown = workerData
+assert(isThreadData(data), 'the thread is told what to do')
+const cancelled = new Int32Array(data.cancelled)
+
+port.postMessage(answered(data.task))
+
+function answered(task: SnapshotTask): TaskAnswer {
+  try {
+    return carriedOut(task)
+  } catch (error) {
+    if (error instanceof TaskRefusal || error instanceof ProtocolError)
+      return { kind: 'refused', message: error.message }
+    if (!isStorageFailure(error)) throw error
+    const { detail } = storageErrorOf(error, 'cannot make or install a snapshot')
+    // the disk may have room again; the log, which matters more, finds out for itself
+    if (detail.code === 'NO_SPACE') return { kind: 'refused', message: detail.message }
+    return { kind: 'failed', error: detail }
+  }
+}
+
+function carriedOut(task: SnapshotTask): TaskAnswer {
+  switch (task.kind) {
+    case 'cut':
+      return cutSnapshot(task, {
+        throwIfCancelled,
+        onBegun: () => port.postMessage({ kind: 'begun' } satisfies TaskAnswer)
+      })
+    case 'build':
+      return buildDatabase(task, throwIfCancelled)
+    case 'verify':
+      return verifyStream(task.stream, task.snapshot, throwIfCancelled)
+    case 'check':
+      return checkDatabase(task.database, throwIfCancelled)
+  }
+}
+
+function throwIfCancelled(): void {
+  if (Atomics.load(cancelled, 0) !== 0) throw new TaskRefusal('it was given up')
+}

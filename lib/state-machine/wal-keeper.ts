@@ -1,0 +1,100 @@
+// How long the write-ahead log of a database is, and the checkpoints that keep it short. What a
+// completed checkpoint has copied and synced is durable; everything else may be lost with the power.
+
+import type { OnBoundary } from '../boundary.ts'
+import type { Timers } from '../clock.ts'
+import type { StorageError } from '../errors.ts'
+import { CHECKPOINT_RETRY_MS, CHECKPOINT_WAL_BYTES } from '../limits.ts'
+import type { Index } from '../raft/entry.ts'
+import { Checkpointer } from './checkpointer.ts'
+import type { WalState } from './sqlite-connection.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+
+export interface WalKeeperOptions {
+  readonly database: SqliteDatabase
+  readonly timers: Timers
+  /** what is committed */
+  readonly committedIndex: () => Index
+  /** bytes at which nothing more is written */
+  readonly maxBytes: () => number
+  readonly onFailed: (error: StorageError) => void
+  readonly onBoundary: OnBoundary | undefined
+}
+
+export class WalKeeper {
+  readonly #options: WalKeeperOptions
+  readonly #checkpointer: Checkpointer
+  /** as of the last commit, or later */
+  #wal: WalState
+  /** never falls */
+  #durableIndex: Index
+  /** Called when the running checkpoint has ended. */
+  #onEnded: (() => void) | null = null
+  #isClosed = false
+
+  /** @param durableIndex what is known to be durable of the database */
+  constructor(options: WalKeeperOptions, durableIndex: Index) {
+    const { database, timers, onFailed } = options
+    this.#options = options
+    this.#durableIndex = durableIndex
+    this.#wal = database.writer.wal()
+    this.#checkpointer = new Checkpointer({
+      path: database.path,
+      timers,
+      onEnded: (index) => this.#checkpointEnded(index),
+      onFailed
+    })
+  }
+
+  get durableIndex(): Index {
+    return this.#durableIndex
+  }
+
+  /** After a commit. */
+  maybeCheckpoint(): void {
+    if (this.#isClosed) return
+    this.#wal = this.#options.database.writer.wal()
+    if (this.#wal.pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#start()
+  }
+
+  get isFull(): boolean {
+    const maxBytes = this.#options.maxBytes()
+    // only commits make it longer; looking costs as much as writing a row
+    if (this.#wal.byteCount < maxBytes) return false
+    this.#wal = this.#options.database.writer.wal()
+    return this.#wal.byteCount >= maxBytes && this.#wal.pendingByteCount > 0
+  }
+
+  /** Calls when a checkpoint has ended; when it got nowhere, after a while. */
+  afterCheckpoint(resume: () => void): void {
+    this.#onEnded = () => {
+      if (this.#isClosed) return
+      if (this.isFull) this.#options.timers.start(CHECKPOINT_RETRY_MS, resume)
+      else resume()
+    }
+    this.#start()
+  }
+
+  /** As `Checkpointer.hold`. */
+  hold(onHeld: () => void): void {
+    this.#checkpointer.hold(onHeld)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#checkpointer.close()
+  }
+
+  #start(): void {
+    const { committedIndex, onBoundary } = this.#options
+    if (this.#checkpointer.maybeStart(committedIndex())) onBoundary?.('state.checkpoint.begin')
+  }
+
+  #checkpointEnded(index: Index | null): void {
+    this.#options.onBoundary?.('state.checkpoint.end')
+    if (index !== null) this.#durableIndex = Math.max(this.#durableIndex, index)
+    const onEnded = this.#onEnded
+    this.#onEnded = null
+    if (onEnded !== null) onEnded()
+  }
+}
