@@ -4,61 +4,28 @@
 // which disk when something is said), not only at consequences, which show up much later or never.
 
 import b4a from 'b4a'
-import { assert, present } from '../assert.ts'
+import { present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
-import type { Configuration } from '../raft/configuration.ts'
-import type { Effects, Event, HardState, Status, Write } from '../raft/effects.ts'
+import type { Event, Status, Write } from '../raft/effects.ts'
 import type { EntryId, Index, Term } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
+import type { SendLimits } from '../raft/send-limits.ts'
 import type { Rarity } from './coverage.ts'
 import { LogMirror } from './log-mirror.ts'
 import type { StoredLog } from './log-mirror.ts'
+import { hold } from './oracle.ts'
+import type { DurableLog, ObservedCore, Step } from './oracle.ts'
 import { ReadRecord } from './read-record.ts'
+import { activeSets, checkChange, checkContiguous, checkUnchanged } from './step-checks.ts'
+import { follows, isJoint, lastSent } from './step-checks.ts'
 import { VoteRecord } from './vote-record.ts'
-
-/** A broken invariant: the run has failed. */
-export class Violation extends Error {
-  override readonly name = 'Violation'
-  readonly invariant: string
-
-  constructor(invariant: string, message: string) {
-    super(`${invariant}: ${message}`)
-    this.invariant = invariant
-  }
-}
-
-/** @throws Violation unless `holds` */
-export function hold(holds: boolean, invariant: string, message: string): asserts holds {
-  if (!holds) throw new Violation(invariant, message)
-}
-
-/** What is on a disk at this moment, whether its node runs or not. */
-export interface DurableLog {
-  readonly hardState: HardState | null
-  readonly lastIndex: Index
-  idAt(index: Index): EntryId | null
-}
-
-/** A core, and what is known of it from outside. */
-export interface ObservedCore {
-  readonly id: NodeId
-  readonly boot: number
-  /** committed or not; null for none */
-  idAt(index: Index): EntryId | null
-}
-
-export interface Step {
-  readonly core: ObservedCore
-  readonly event: Event
-  readonly before: Status
-  readonly after: Status
-  readonly effects: Effects
-}
+import { WindowRecord } from './window-record.ts'
 
 export interface CoreOraclesParts {
   /** the disk of a member that was ever seen */
   readonly durable: (id: NodeId) => DurableLog
+  readonly limits: SendLimits
   readonly count: (rarity: Rarity, by?: number) => void
 }
 
@@ -85,9 +52,11 @@ export class CoreOracles {
   /** what each node last acknowledged to the leader of which term: the memory of the amnesia guard */
   readonly #acknowledged = new Map<NodeId, { readonly term: Term; readonly index: Index }>()
   readonly #reads = new ReadRecord()
+  readonly #windows: WindowRecord
 
   constructor(parts: CoreOraclesParts) {
     this.#parts = parts
+    this.#windows = new WindowRecord(parts.limits)
     this.#votes = new VoteRecord((id) => parts.durable(id).hardState)
   }
 
@@ -134,6 +103,8 @@ export class CoreOracles {
     }
     this.#deadlines.set(core.id, effects.deadlineMs)
     this.#checkReads(step)
+    const fault = this.#windows.check(step)
+    hold(fault === null, 'I10', fault ?? '')
   }
 
   /** At the moment when a message leaves (I7). */
@@ -298,6 +269,8 @@ export class CoreOracles {
       hold(fault === null, 'E2', fault ?? '')
       this.#parts.count('linearizableReads')
     }
+    const fault = this.#reads.checkPending(core, after.role, effects.refused)
+    hold(fault === null, 'I10', fault ?? '')
   }
 
   #checkAnswer(
@@ -342,59 +315,4 @@ export class CoreOracles {
       `${leader} asks ${heir} to lead, which has ${lastIndex} of ${own} entries`
     )
   }
-}
-
-/** A leader changes the configuration once the one before is committed, and an entry of its term (I9). */
-function checkChange({ core, after }: Step, mirror: LogMirror, index: Index): void {
-  if (after.role !== 'leader') return
-  const previous = mirror.configurations.at(-1)?.index ?? 0
-  const isSettled = previous <= after.commitIndex
-  hold(isSettled, 'I9', `${core.id} changes twice: entries ${previous} and ${index}`)
-  const isOwn = core.idAt(after.commitIndex)?.term === after.term
-  hold(isOwn, 'I9', `${core.id} makes change ${index} and has committed nothing in its term`)
-}
-
-/** Being asked whether one would vote changes nothing (I11). */
-function checkUnchanged(step: Step, deadlineMs: number | undefined): void {
-  const { core, before, after, effects } = step
-  const isSame =
-    effects.write === null &&
-    (deadlineMs ?? effects.deadlineMs) === effects.deadlineMs &&
-    before.term === after.term &&
-    before.role === after.role &&
-    before.leader === after.leader &&
-    before.commitIndex === after.commitIndex
-  hold(isSame, 'I11', `a pre-vote changed node ${core.id}`)
-}
-
-function checkContiguous({ previousIndex, entries }: Message & { kind: 'append' }): void {
-  entries.forEach(({ index }, position) => {
-    assert(Number.isSafeInteger(index), 'an index')
-    hold(index === previousIndex + 1 + position, 'I7', 'an append is contiguous')
-  })
-}
-
-function lastSent({ previousIndex, entries }: Message & { kind: 'append' }): Index {
-  return previousIndex + entries.length
-}
-
-/** Written out again: an oracle that shares the code under test shares its faults. */
-function votersIn({ members }: Configuration): readonly NodeId[] {
-  return members.filter(({ role }) => role === 'voter').map(({ id }) => id)
-}
-
-/** The sets of voters that must agree. */
-function activeSets(configuration: Configuration): readonly (readonly NodeId[])[] {
-  return [votersIn(configuration), configuration.outgoing].filter((set) => set.length > 0)
-}
-
-function isJoint({ outgoing }: Configuration): boolean {
-  return outgoing.length > 0
-}
-
-/** Whether any quorum of `before` and any of `after` share a voter. */
-function follows(before: Configuration, after: Configuration): boolean {
-  const isSame = (a: readonly NodeId[], b: readonly NodeId[]): boolean => a.join() === b.join()
-  if (isJoint(after)) return !isJoint(before) && isSame(after.outgoing, votersIn(before))
-  return isSame(votersIn(before), votersIn(after))
 }

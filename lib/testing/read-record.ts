@@ -1,9 +1,11 @@
 // What is known from outside of reads by index (ReadIndex): when each was asked, what was committed
 // anywhere by then, and which rounds of heartbeats its leader has begun and been answered since. A read
-// that is confirmed without a round of its own is a fault also when, by luck, nothing was missed.
+// that is confirmed without a round of its own is a fault also when, by luck, nothing was missed, and so
+// is one that nobody answers when its leader has stepped down.
 
+import { MAX_PENDING_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
-import type { Effects, Event } from '../raft/effects.ts'
+import type { Effects, Event, Role } from '../raft/effects.ts'
 import type { Index, Term } from '../raft/entry.ts'
 
 interface Asked {
@@ -27,12 +29,16 @@ export interface Asker {
 }
 
 export class ReadRecord {
-  readonly #asked = new Map<string, Asked>()
+  /** what was asked of each node in its present life and is not answered yet */
+  readonly #pending = new Map<
+    NodeId,
+    { readonly boot: number; readonly byRef: Map<number, Asked> }
+  >()
   readonly #rounds = new Map<NodeId, Rounds>()
 
   /** Before the step that takes the read. */
   ask(core: Asker, ref: number, floor: Index): void {
-    this.#asked.set(nameOf(core, ref), { floor, round: this.#rounds.get(core.id)?.last ?? 0 })
+    this.#pendingOf(core).set(ref, { floor, round: this.#rounds.get(core.id)?.last ?? 0 })
   }
 
   /** After each step, `term` being the one that it led to. */
@@ -57,9 +63,10 @@ export class ReadRecord {
     choices: readonly (readonly (readonly NodeId[])[])[]
   ): string | null {
     const { ref, index } = read
-    const asked = this.#asked.get(nameOf(core, ref))
+    const pending = this.#pendingOf(core)
+    const asked = pending.get(ref)
     if (asked === undefined) return `a read that nobody asked is confirmed at ${index}`
-    this.#asked.delete(nameOf(core, ref))
+    pending.delete(ref)
     const { floor, round } = asked
     if (index < floor) return `a read at ${index} misses what was committed before it: ${floor}`
     const answered = this.#rounds.get(core.id)?.answered
@@ -72,6 +79,23 @@ export class ReadRecord {
       : `no quorum answered ${core.id} after round ${round}, before its read`
   }
 
+  /** After each step, what it has confirmed being taken off. Returns what is wrong with what waits, or null. */
+  checkPending(core: Asker, role: Role, refused: Effects['refused']): string | null {
+    const pending = this.#pendingOf(core)
+    for (const { ref } of refused) pending.delete(ref)
+    const { size } = pending
+    if (role !== 'leader' && size > 0) return `${core.id} does not lead, and ${size} reads wait`
+    return size > MAX_PENDING_READS ? `${size} reads wait on ${core.id}` : null
+  }
+
+  #pendingOf({ id, boot }: Asker): Map<number, Asked> {
+    const known = this.#pending.get(id)
+    if (known !== undefined && known.boot === boot) return known.byRef
+    const byRef = new Map<number, Asked>()
+    this.#pending.set(id, { boot, byRef })
+    return byRef
+  }
+
   #roundsOf({ id, boot }: Asker, term: Term): Rounds {
     const known = this.#rounds.get(id)
     if (known !== undefined && known.boot === boot && known.term === term) return known
@@ -80,8 +104,4 @@ export class ReadRecord {
     this.#rounds.set(id, rounds)
     return rounds
   }
-}
-
-function nameOf({ id, boot }: Asker, ref: number): string {
-  return `${id}/${boot}/${ref}`
 }

@@ -32,8 +32,8 @@ import type {
   Transport,
   TransportHandlers
 } from '../transport/transport.ts'
-import type { ObservedCore } from './core-oracles.ts'
 import type { Process } from './machine.ts'
+import type { ObservedCore } from './oracle.ts'
 import type { World } from './world.ts'
 
 interface WatchedCoreParts {

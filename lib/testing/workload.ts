@@ -4,11 +4,11 @@
 import { bytesOf } from '../encoding.ts'
 import { AspenError } from '../errors.ts'
 import type { Condition } from '../state-machine/command.ts'
-import { hold } from './core-oracles.ts'
 import { Dice } from './dice.ts'
 import { commandOf, History } from './history.ts'
 import type { GetOperation, HistoryChange, WriteOperation } from './history.ts'
 import type { Process } from './machine.ts'
+import { hold } from './oracle.ts'
 import type { Load } from './swarm.ts'
 import type { World } from './world.ts'
 

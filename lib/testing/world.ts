@@ -11,12 +11,13 @@ import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
 import type { Applied } from '../state-machine/state-machine.ts'
 import { MemoryHub } from '../transport/memory-network.ts'
-import { CoreOracles, hold } from './core-oracles.ts'
-import type { DurableLog } from './core-oracles.ts'
+import { CoreOracles } from './core-oracles.ts'
 import { Coverage } from './coverage.ts'
 import { Dice } from './dice.ts'
 import { Machine } from './machine.ts'
 import type { Instruments, Kept, Process } from './machine.ts'
+import { hold } from './oracle.ts'
+import type { DurableLog } from './oracle.ts'
 import { Post } from './post.ts'
 import { Relay } from './relay.ts'
 import type { SimulationOptions } from './swarm.ts'
@@ -72,6 +73,7 @@ export class World {
     this.relay = new Relay(this)
     this.oracles = new CoreOracles({
       durable: (id) => this.#durable(id),
+      limits: options.limits,
       count: (rarity, by) => this.coverage.count(rarity, by)
     })
   }

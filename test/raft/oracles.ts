@@ -2,8 +2,9 @@
 
 import { present } from '../../lib/assert.ts'
 import type { Effects, Event, Status } from '../../lib/raft/effects.ts'
+import { SEND_LIMITS } from '../../lib/raft/send-limits.ts'
 import { CoreOracles } from '../../lib/testing/core-oracles.ts'
-import type { DurableLog, ObservedCore } from '../../lib/testing/core-oracles.ts'
+import type { DurableLog, ObservedCore } from '../../lib/testing/oracle.ts'
 import type { Rarity } from '../../lib/testing/coverage.ts'
 import type { Cluster, Node } from './cluster.ts'
 
@@ -17,6 +18,7 @@ export class Oracles {
     this.#cluster = cluster
     this.#oracles = new CoreOracles({
       durable: (id) => durableOf(this.#cluster.node(id)),
+      limits: SEND_LIMITS,
       count: (rarity, by = 1) => this.#count(rarity, by)
     })
     for (const node of cluster.nodes.values()) this.#open(node)
