@@ -1,10 +1,12 @@
 // Many short random lives of five cores: loss, duplication and reordering of messages, long delays,
-// crashes that lose writes, membership changes, transfers, reads. RAFT_SEED=n repeats one of them,
+// crashes that lose writes, membership changes, transfers, reads, logs that are compacted and snapshots that
+// are installed. RAFT_SEED=n repeats one of them,
 // RAFT_SEEDS=n runs more.
 
 import test from 'brittle'
 import type { NodeId } from '../../lib/node-id.ts'
 import { SeededRandom } from '../../lib/random.ts'
+import type { InstalledSnapshot } from '../../lib/raft/effects.ts'
 import type { ConfigurationChange } from '../../lib/raft/configuration.ts'
 import { learnersOf, votersOf } from '../../lib/raft/configuration.ts'
 import type { InTransit, Node } from './cluster.ts'
@@ -26,11 +28,21 @@ class World {
   /** delivered or lost before; may come again */
   readonly #late: InTransit[] = []
   #lastRef = 0
+  /** snapshots on their way, and to whom: late, repeated, or overtaken by a newer one */
+  readonly #snapshots: { readonly to: NodeId; readonly snapshot: InstalledSnapshot }[] = []
+  readonly #compactPercent: number
+  readonly counts = new Map<string, number>([
+    ['compactions', 0],
+    ['adopted', 0],
+    ['adopted with a tail', 0],
+    ['obsolete', 0]
+  ])
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed)
     this.#lossPercent = this.below(30)
     this.#crashPercent = this.below(5)
+    this.#compactPercent = this.below(4)
     this.cluster = Cluster.of([1, 2, 3], { learners: [4, 5] })
     this.cluster.isDiskFast = false
     this.oracles = new Oracles(this.cluster)
@@ -58,6 +70,7 @@ class World {
     else if (dice < 75) this.#passTime()
     else if (dice < 90) this.#ask(node)
     else if (dice < 90 + this.#crashPercent) this.#crash(node)
+    else if (dice < 94 + this.#compactPercent) this.#compactOrInstall(node)
     else if (dice === 97) this.cluster.linkUp(node.id)
     else if (dice === 98) this.#loseLeader(node)
   }
@@ -75,7 +88,69 @@ class World {
     cluster.settle()
     for (let round = 0; round < 20 && this.disagreement() !== null; round++) {
       cluster.run(timing.electionMaxMs / 2)
+      for (const node of cluster.nodes.values()) this.#fetch(node)
+      while (this.#snapshots.length > 0) this.#install()
+      cluster.settle()
     }
+  }
+
+  #compactOrInstall(node: Node): void {
+    const dice = this.below(3)
+    if (dice === 0) this.#compact(node)
+    if (dice === 1) this.#offer(node)
+    this.#fetch(node)
+    if (this.below(2) === 0) this.#install()
+  }
+
+  /** What a snapshot of the node would hold goes, up to somewhere; never the last entry. */
+  #compact({ disk, raft, writes }: Node): void {
+    // a store takes both in order; this disk has no queue
+    if (writes.some(({ install }) => install !== null)) return
+    const { commitIndex, durableIndex } = raft.status()
+    const end = Math.min(commitIndex, durableIndex, disk.last.index - 1)
+    if (end <= disk.base.index) return
+    disk.compact(disk.base.index + 1 + this.below(end - disk.base.index))
+    this.#count('compactions')
+  }
+
+  /** Somebody gets a snapshot of what the node has committed, whether anybody asked for one or not. */
+  #offer({ disk, raft }: Node): void {
+    const end = Math.min(raft.status().commitIndex, disk.last.index)
+    const to = this.pick([...this.cluster.nodes.keys()])
+    if (end <= disk.base.index || to === undefined) return
+    const index = disk.base.index + 1 + this.below(end - disk.base.index)
+    this.#snapshots.push({ to, snapshot: disk.snapshotAt(index) })
+  }
+
+  /** Followers that a leader has asked a snapshot for get one of any member that has it. */
+  #fetch(leader: Node): void {
+    if (!leader.isUp) return
+    for (const [to, { state }] of leader.raft.status().progress) {
+      if (state !== 'snapshot') continue
+      const { base, baseConfiguration: known, baseTimeMs: timeMs } = leader.disk
+      if (known === null) continue
+      const { index: configurationIndex, configuration } = known
+      this.#snapshots.push({
+        to,
+        snapshot: { id: base, timeMs, configuration, configurationIndex }
+      })
+    }
+  }
+
+  #install(): void {
+    const at = this.below(this.#snapshots.length)
+    const found = this.#snapshots[at]
+    if (found === undefined) return
+    if (this.below(4) !== 0) this.#snapshots.splice(at, 1)
+    const { to, snapshot } = found
+    if (!this.cluster.node(to).isUp) return
+    const { installed, write } = this.cluster.step(to, { kind: 'install', snapshot })
+    this.#count(installed ?? 'diverged')
+    if (write?.install?.keepsTail === true) this.#count('adopted with a tail')
+  }
+
+  #count(name: string): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
   }
 
   /** What keeps the cluster from being in agreement, or null. */
@@ -149,7 +224,7 @@ function live(seed: number, counts: Map<string, number>): string | null {
     world.heal()
     const disagreement = world.disagreement()
     if (disagreement !== null) return `at the end ${disagreement}`
-    for (const [name, count] of world.oracles.counts) {
+    for (const [name, count] of [...world.oracles.counts, ...world.counts]) {
       counts.set(name, (counts.get(name) ?? 0) + count)
     }
     return null
