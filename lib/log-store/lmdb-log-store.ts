@@ -237,6 +237,9 @@ export class LmdbLogStore implements LogStore {
       const state = group.length === 0 ? null : this.#state
       if (group.length + changes.length > 0) {
         await commit(this.#environment, { changes, state, hasNewBase })
+      } else {
+        // this never ends before its caller has noted that it has begun
+        await nextTurn()
       }
       if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.durable')
       this.#sweptTo = sweep.to
