@@ -36,6 +36,7 @@ export const COVERAGE_FLOORS = {
   appends: 10_000,
   rejectedAppends: 50,
   linearizableReads: 1_000,
+  scans: 1_000,
   doneWrites: 5_000,
   refusedWrites: 50,
   unknownWrites: 50

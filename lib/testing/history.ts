@@ -7,7 +7,7 @@ import { assert } from '../assert.ts'
 import type { Clock } from '../clock.ts'
 import { bytesOf, hexOf, textOf } from '../encoding.ts'
 import { AspenError } from '../errors.ts'
-import type { Consistency, Got, Written } from '../service/node-api.ts'
+import type { Consistency, Got, Scanned, Written } from '../service/node-api.ts'
 import type { Change, Condition, WriteCommand } from '../state-machine/command.ts'
 import type { KeyValue, Revision } from '../state-machine/state-machine.ts'
 
@@ -35,6 +35,16 @@ export interface GetOperation {
   readonly key: string
   readonly consistency: Consistency
   /** as in `WriteOperation`: stale reads of one process never go back */
+  readonly process: string
+}
+
+/** A page of the keys with a prefix. */
+export interface ScanOperation {
+  readonly kind: 'scan'
+  readonly prefix: string
+  /** only keys after this one; null for all */
+  readonly after: string | null
+  readonly consistency: Consistency
   readonly process: string
 }
 
@@ -123,6 +133,10 @@ export interface GetCall extends Ending {
   done(got: Pick<Got, 'revision' | 'item'>): void
 }
 
+export interface ScanCall extends Ending {
+  done(scanned: Pick<Scanned, 'revision' | 'items' | 'hasMore'>): void
+}
+
 /**
  * The record of one run.
  *
@@ -159,6 +173,33 @@ export class History {
   call(operation: GetOperation): GetCall
   call(operation: WriteOperation | GetOperation): WriteCall | GetCall {
     return operation.kind === 'write' ? this.#callWrite(operation) : this.#callGet(operation)
+  }
+
+  /**
+   * A scan is a read of each of the `keys` (all that are ever written) that it covers, at one revision: it
+   * stands as that many records. What lies behind a full page was not read.
+   */
+  callScan(
+    { prefix, after, consistency, process }: ScanOperation,
+    keys: readonly string[]
+  ): ScanCall {
+    const covered = keys.filter((key) => key.startsWith(prefix) && (after === null || key > after))
+    const gets = covered.map((key) => {
+      return { key, call: this.#callGet({ kind: 'get', key, consistency, process }) }
+    })
+    return {
+      done({ revision, items, hasMore }) {
+        const found = new Map(items.map((item) => [nameOf(item.key), item]))
+        const last = [...found.keys()].at(-1) ?? ''
+        for (const { key, call } of gets) {
+          if (hasMore && key > last) call.refused()
+          else call.done({ revision, item: found.get(key) ?? null })
+        }
+      },
+      refused: () => gets.forEach(({ call }) => call.refused()),
+      unknown: () => gets.forEach(({ call }) => call.unknown()),
+      failed: (error) => gets.forEach(({ call }) => call.failed(error))
+    }
   }
 
   #callWrite(operation: WriteOperation): WriteCall {

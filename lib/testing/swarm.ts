@@ -85,6 +85,8 @@ export interface Load {
   readonly timeoutMs: number
   readonly readShare: number
   readonly staleShare: number
+  /** of the reads */
+  readonly scanShare: number
   readonly conditionalShare: number
   readonly deleteShare: number
   readonly batchShare: number
@@ -113,7 +115,7 @@ export function drawOptions(seed: number): SimulationOptions {
     disk: { ...disk, ...drawApplying(seed, isCalm) },
     process: draw.process(scale),
     membership: draw.membership(scale),
-    load: draw.load(scale)
+    load: { ...draw.load(scale), scanShare: Dice.of(seed, 'scanning').between(0, 0.4) }
   }
 }
 
@@ -226,7 +228,7 @@ class Drawing {
     }
   }
 
-  load(scale: number): Load {
+  load(scale: number): Omit<Load, 'scanShare'> {
     const dice = this.#dice
     return {
       clientCount: 1 + dice.below(8),

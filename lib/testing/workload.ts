@@ -1,12 +1,14 @@
 // The clients of a simulated run: each asks one thing at a time of any node that runs, and puts down
 // what it was told. When the process that it asked dies, nobody knows how the request ended.
 
-import { bytesOf } from '../encoding.ts'
+import { bytesOf, textOf } from '../encoding.ts'
 import { AspenError } from '../errors.ts'
+import { MAX_SCAN_LIMIT } from '../limits.ts'
+import type { Scanned } from '../service/node-api.ts'
 import type { Condition } from '../state-machine/command.ts'
 import { Dice } from './dice.ts'
 import { commandOf, History } from './history.ts'
-import type { GetOperation, HistoryChange, WriteOperation } from './history.ts'
+import type { GetOperation, HistoryChange, ScanOperation, WriteOperation } from './history.ts'
 import type { Process } from './machine.ts'
 import { hold } from './oracle.ts'
 import type { Load } from './swarm.ts'
@@ -16,6 +18,7 @@ export class Workload {
   readonly history: History
   readonly #world: World
   readonly #dice: Dice
+  readonly #scanDice: Dice
   readonly #load: Load
   /** what the last answer said of each key, for conditions that have a chance */
   readonly #seen = new Map<string, number>()
@@ -26,6 +29,7 @@ export class Workload {
   constructor(world: World) {
     this.#world = world
     this.#dice = Dice.of(world.options.seed, 'load')
+    this.#scanDice = Dice.of(world.options.seed, 'scans')
     this.#load = world.options.load
     this.history = new History(world.time)
   }
@@ -60,9 +64,8 @@ export class Workload {
 
   async #ask(process: Process): Promise<void> {
     this.#activeCount++
-    const request = this.#dice.chance(this.#load.readShare)
-      ? this.#get(process)
-      : this.#write(process)
+    const isRead = this.#dice.chance(this.#load.readShare)
+    const request = isRead ? this.#read(process) : this.#write(process)
     let giveUp = (): void => {}
     const death = new Promise<void>((resolve) => {
       giveUp = this.#world.onDeath(process, resolve)
@@ -71,6 +74,45 @@ export class Workload {
     await Promise.race([request, death])
     giveUp()
     this.#activeCount--
+  }
+
+  #read(process: Process): Promise<void> {
+    const isScan = this.#scanDice.chance(this.#load.scanShare)
+    return isScan ? this.#scan(process) : this.#get(process)
+  }
+
+  /** A page of all keys, of the rest of them, or of one. */
+  async #scan(process: Process): Promise<void> {
+    const { staleShare, timeoutMs, keyCount } = this.#load
+    const dice = this.#scanDice
+    const keys = Array.from({ length: keyCount }, (_, key) => `k${key}`)
+    const prefix = dice.chance(0.2) ? dice.pick(keys) : 'k'
+    const after = dice.chance(0.2) ? dice.pick(keys) : null
+    const limit = dice.chance(0.3) ? 1 + dice.below(keyCount) : MAX_SCAN_LIMIT
+    const consistency = dice.chance(staleShare) ? 'stale' : 'linearizable'
+    const operation: ScanOperation = {
+      kind: 'scan',
+      prefix,
+      after,
+      consistency,
+      process: this.#life(process)
+    }
+    const call = this.history.callScan(operation, keys)
+    const range = after === null ? {} : { after: bytesOf(after) }
+    const { kv } = process.assembly.service
+    try {
+      const request = { prefix: bytesOf(prefix), limit, ...range }
+      const scanned = await kv.scan(request, { consistency, timeoutMs })
+      if (process.isDead) return
+      checkPage(scanned, operation, limit)
+      call.done(scanned)
+      this.#world.coverage.count('scans')
+      this.#world.note(`${process.name} scanned ${prefix} at ${scanned.revision}`)
+    } catch (error) {
+      if (process.isDead) return
+      checkRefusal(error)
+      call.failed(error)
+    }
   }
 
   async #get(process: Process): Promise<void> {
@@ -158,6 +200,25 @@ export class Workload {
     }
     return life
   }
+}
+
+/** That a page is one of those that were asked for; whether it is right is the history's question. */
+function checkPage(
+  { items, hasMore }: Pick<Scanned, 'items' | 'hasMore'>,
+  { prefix, after }: ScanOperation,
+  limit: number
+): void {
+  const keys = items.map(({ key }) => textOf(key) ?? '')
+  const isMeant = keys.every((key, at) => {
+    return key.startsWith(prefix) && key > (keys[at - 1] ?? after ?? '')
+  })
+  hold(isMeant, 'E2', `a scan of ${prefix} after ${after ?? 'nothing'} finds ${keys.join()}`)
+  const isPage = keys.length <= limit && (!hasMore || keys.length === limit)
+  hold(
+    isPage,
+    'E2',
+    `a page of ${limit} has ${keys.length} items, ${hasMore ? '' : 'no '}more follow`
+  )
 }
 
 /** Whatever is done to a cluster, a client that asks properly is told nothing else. */

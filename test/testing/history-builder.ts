@@ -4,6 +4,7 @@ import { bytesOf } from '../../lib/encoding.ts'
 import { History } from '../../lib/testing/history.ts'
 import type { GetCall, HistoryChange, HistoryRow, WriteCall } from '../../lib/testing/history.ts'
 import type { Condition } from '../../lib/state-machine/command.ts'
+import type { KeyValue } from '../../lib/state-machine/state-machine.ts'
 
 /** `createRevision` is `modRevision` and `version` 1 unless said otherwise. */
 export interface Row {
@@ -70,9 +71,13 @@ export function got(call: GetCall, revision: number, row: Row | null): void {
     call.done({ revision, item: null })
     return
   }
+  call.done({ revision, item: itemOf(row) })
+}
+
+/** A row as the store gives it. */
+export function itemOf(row: Row): KeyValue {
   const { key, value, createRevision, modRevision, version } = finalRow(row)
-  const item = { key: bytesOf(key), value: bytesOf(value), createRevision, modRevision, version }
-  call.done({ revision, item })
+  return { key: bytesOf(key), value: bytesOf(value), createRevision, modRevision, version }
 }
 
 export function finalRow({ key, value, at, createdAt, version }: Row): HistoryRow {

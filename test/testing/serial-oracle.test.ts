@@ -1,9 +1,19 @@
 // Each check of the serial oracle with a history that breaks exactly this, and its twin that does not.
 
 import test from 'brittle'
-import type { HistoryRow } from '../../lib/testing/history.ts'
+import type { History, HistoryRow } from '../../lib/testing/history.ts'
+import { checkLinearizable } from '../../lib/testing/linearizability.ts'
 import { checkSerials } from '../../lib/testing/serial-oracle.ts'
-import { Builder, finalRow, ifAt, IF_ABSENT, put, remove, written } from './history-builder.ts'
+import {
+  Builder,
+  finalRow,
+  ifAt,
+  IF_ABSENT,
+  itemOf,
+  put,
+  remove,
+  written
+} from './history-builder.ts'
 
 /** The name of the check that fails; null when none does. */
 function checkOf(builder: Builder, finalRows: readonly HistoryRow[] | null = null): string | null {
@@ -326,4 +336,39 @@ test('the last rows may hold what nobody knew', (t) => {
   ]
   t.is(checkOf(builder, rows), null)
   t.is(checkOf(builder, [finalRow({ value: 's1', at: 1 })]), null)
+})
+
+test('a scan reads every key of its page at one revision', (t) => {
+  const scanned = (revision: number, found: readonly string[], hasMore = false): History => {
+    const { history } = new Builder()
+      .done(1, 0, put('k1', 's1'))
+      .done(2, 0, put('k2', 's2'))
+      .done(3, 2, remove('k2'))
+      .done(4, 0, put('k3', 's4'))
+    const call = history.callScan(
+      { kind: 'scan', prefix: 'k', after: null, consistency: 'linearizable', process: 'a#1' },
+      ['k1', 'k2', 'k3', 'x']
+    )
+    const rows = new Map([
+      ['k1', { value: 's1', at: 1 }],
+      ['k2', { value: 's2', at: 2 }],
+      ['k3', { value: 's4', at: 4 }],
+      ['x', { value: 's1', at: 1 }]
+    ])
+    const items = found.flatMap((key) => {
+      const row = rows.get(key)
+      return row === undefined ? [] : [itemOf({ ...row, key })]
+    })
+    call.done({ revision, items, hasMore })
+    return history
+  }
+  const check = (history: History): string | null => checkSerials(history)?.check ?? null
+  t.is(check(scanned(4, ['k1', 'k3'])), null)
+  t.is(check(scanned(4, ['k1'], true)), null, 'the rest is on another page')
+  t.is(check(scanned(4, ['k1'])), 'unexplained absence', 'one is missing')
+  t.is(check(scanned(4, ['k3'], true)), 'unexplained absence', 'one is missing before the last')
+  t.is(check(scanned(4, ['k1', 'k2', 'k3'])), 'lost write', 'one is gone')
+  t.is(check(scanned(3, ['k1'])), 'outdated read', 'all that was known is there')
+  t.is(checkLinearizable(scanned(4, ['k1', 'k3'])).kind, 'ok')
+  t.is(checkLinearizable(scanned(4, ['k1', 'k2', 'k3'])).kind, 'illegal')
 })
