@@ -3,6 +3,7 @@
 import type { Address } from '../address.ts'
 import type { Clock, Timers } from '../clock.ts'
 import type { DiskProbe } from '../cluster/disk-watch.ts'
+import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
@@ -53,6 +54,8 @@ export interface AssemblyParts {
   readonly diskProbe: DiskProbe | null
   /** what the cluster may hold, as this node sees it when it leads */
   readonly maxState: StateSize
+  /** when this node, leading, has snapshots made and history forgotten */
+  readonly storagePolicy: StoragePolicy
   /** shown in the status */
   readonly dataDir: string
   readonly pid: number

@@ -6,16 +6,13 @@ import type { Address } from '../address.ts'
 import { Admission } from '../cluster/admission.ts'
 import { LeaderDuties } from '../cluster/leader-duties.ts'
 import { LeaderLink } from '../cluster/leader-link.ts'
-import { inviteTopics, memberTopic, wantedPeers } from '../cluster/peers.ts'
 import { SelfDescription } from '../cluster/self-description.ts'
 import { ClusterTrust } from '../cluster/trust.ts'
-import { encode } from '../encoding.ts'
 import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
-import type { ConfigurationChange } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
-import { snapshotAnswer } from '../replica/encoding.ts'
+import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { Replica } from '../replica/replica.ts'
 import { askDisk } from '../service/ask-disk.ts'
 import { ClusterView } from '../service/cluster-view.ts'
@@ -31,6 +28,8 @@ import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
 import { DiskDuty } from './disk-duty.ts'
 import { handOver } from './hand-over.ts'
+import { Peering } from './peering.ts'
+import { SnapshotDuty } from './snapshot-duty.ts'
 import { StatusLog } from './status-log.ts'
 
 export class Assembly {
@@ -38,6 +37,7 @@ export class Assembly {
   readonly tickets: TicketOffice
   readonly replica: Replica
   readonly #parts: AssemblyParts
+  readonly #core: ConsensusCore
   readonly #transport: Transport
   readonly #trust: ClusterTrust
   readonly #forwarder: Forwarder
@@ -45,7 +45,9 @@ export class Assembly {
   readonly #leaderLink: LeaderLink
   readonly #description: SelfDescription
   readonly #statusLog: StatusLog
+  readonly #peering: Peering
   readonly #disk: DiskDuty | null
+  readonly #snapshots: SnapshotDuty
   #api = { socket: '', http: '' }
   #hasFailed = false
   #isHalted = false
@@ -55,6 +57,7 @@ export class Assembly {
     const { id, clock, timers, random, stateMachine } = parts
     this.#parts = parts
     this.#statusLog = new StatusLog(parts.events)
+    this.#core = makeCore(parts)
     this.replica = this.#makeReplica()
     this.#trust = this.#makeTrust()
     this.#transport = this.#makeTransport()
@@ -68,8 +71,10 @@ export class Assembly {
     const ways = { request, gate, hasSpace }
     const forwarder = new Forwarder({ id, clock, timers, random, replica, ...ways })
     this.#forwarder = forwarder
-    const whereabouts = () => this.#whereabouts()
+    this.#peering = new Peering({ ...parts, trust: this.#trust, transport })
+    const whereabouts = () => this.#peering.whereabouts()
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
+    this.#snapshots = this.#makeSnapshots()
     this.#duties = this.#makeDuties()
     this.#leaderLink = new LeaderLink({
       timers,
@@ -166,6 +171,7 @@ export class Assembly {
     this.#isHalted = true
     this.#description.close()
     this.#disk?.close()
+    this.#snapshots.close()
     this.#duties.close()
     this.#leaderLink.close()
     this.#forwarder.close()
@@ -173,13 +179,10 @@ export class Assembly {
   }
 
   #makeReplica(): Replica {
-    const { id, log, restored, stateMachine, timing, random, clock, timers } = this.#parts
-    const options = { id, boot: log.boot, timing, random, log }
-    const found = { ...restored, appliedIndex: stateMachine.applied().index }
-    const core = this.#parts.makeCore?.(options, found) ?? new Raft(options, found)
+    const { id, log, stateMachine, clock, timers } = this.#parts
     return new Replica({
       id,
-      core,
+      core: this.#core,
       log,
       stateMachine,
       clock,
@@ -188,6 +191,9 @@ export class Assembly {
       onStatus: (status) => this.#onStatus(status),
       onSecondLeader: (claim) => this.#statusLog.tellSecondLeader(claim),
       onApplied: (entries, results) => this.#onApplied(entries, results),
+      keepEntries: this.#parts.storagePolicy.keepEntries,
+      onSnapshotsNeeded: (ids) => this.#snapshots.onSnapshotsNeeded(ids),
+      onSnapshot: (snapshot) => this.#snapshots.onSnapshot(snapshot),
       onFailed: this.#parts.onFailed
     })
   }
@@ -228,9 +234,8 @@ export class Assembly {
       handlers: {
         onMessage: (from, message) => this.replica.onMessage(from, message),
         onRequest: (from, payload, answer) => this.#forwarder.onRequest(from, payload, answer),
-        // nothing is kept here yet that others could fetch
-        onSnapshotRequest: (_from, _payload, answer) =>
-          answer(encode(snapshotAnswer, { kind: 'notHere' })),
+        onSnapshotRequest: (from, payload, answer) =>
+          this.#snapshots.onRequest(from, payload, answer),
         onLinkUp: (id) => this.#onLinkUp(id),
         onLinkDown: (id) => this.#onLinkDown(id),
         onJoin: (request, answer) => admission.onJoin(request, answer),
@@ -245,7 +250,7 @@ export class Assembly {
   }
 
   #makeDuties(): LeaderDuties {
-    const { clock, timers, targetVoters, stateMachine, events } = this.#parts
+    const { clock, timers, targetVoters, stateMachine } = this.#parts
     return new LeaderDuties({
       clock,
       timers,
@@ -256,7 +261,18 @@ export class Assembly {
       isLinked: (id) => this.#isLinked(id),
       change: (change, onEnd) =>
         this.replica.change(change, (outcome) => onEnd(outcome.kind === 'done')),
-      onChange: (change) => events.info(changeFields(change), 'changing the configuration')
+      onChange: (change) => this.#statusLog.tellChange(change)
+    })
+  }
+
+  #makeSnapshots(): SnapshotDuty {
+    return new SnapshotDuty({
+      ...this.#parts,
+      replica: this.replica,
+      core: this.#core,
+      transport: this.#transport,
+      isSupported: () => true,
+      onAdopted: () => this.#onTrustChanged()
     })
   }
 
@@ -322,13 +338,19 @@ export class Assembly {
   #onStatus(status: CoreStatus): void {
     this.#statusLog.tell(status)
     this.#forwarder.onStatus(status)
-    this.#refreshPeers()
-    this.#duties.look()
+    this.#onTrustChanged()
+    this.#snapshots.look()
   }
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
     const changesTrust = results.some((result) => TRUST_RESULTS.has(result.kind))
-    if (!changesTrust && entries.every((entry) => entry.payload.byteLength > 0)) return
+    this.#snapshots.onApplied(entries)
+    if (changesTrust || entries.some((entry) => entry.payload.byteLength === 0)) {
+      this.#onTrustChanged()
+    }
+  }
+
+  #onTrustChanged(): void {
     this.#refreshPeers()
     this.#duties.look()
   }
@@ -350,27 +372,19 @@ export class Assembly {
   }
 
   #refreshPeers(): void {
-    if (this.#isHalted) return
-    const { id: selfId, savedAddresses, clusterId, stateMachine } = this.#parts
-    const trustState = stateMachine.trust()
-    const configuration = this.#trust.configuration()
-    this.#transport.setPeers(wantedPeers({ selfId, configuration, trustState, savedAddresses }))
-    const secret = this.#trust.epochSecret(this.#trust.epoch())
-    const memberTopics = secret === null ? [] : [memberTopic(secret, clusterId)]
-    this.#transport.setTopics([...memberTopics, ...inviteTopics(trustState)])
-  }
-
-  /** This node first: it is the one that certainly knows the invite. */
-  #whereabouts() {
-    const { clusterId, keyPair, bootstrap } = this.#parts
-    const others = this.#transport.links().map((link) => link.publicKey)
-    const memberKeys = [keyPair.publicKey, ...others].slice(0, 3)
-    return { clusterId, memberKeys, bootstrap, addresses: this.#transport.addresses().slice(0, 3) }
+    if (!this.#isHalted) this.#peering.refresh()
   }
 
   #isLinked(id: NodeId): boolean {
     return this.#transport.links().some((link) => link.id === id)
   }
+}
+
+function makeCore(parts: AssemblyParts): ConsensusCore {
+  const { id, log, restored, stateMachine, timing, random } = parts
+  const options = { id, boot: log.boot, timing, random, log }
+  const found = { ...restored, appliedIndex: stateMachine.applied().index }
+  return parts.makeCore?.(options, found) ?? new Raft(options, found)
 }
 
 /** Results after which somebody may come in who could not before. */
@@ -380,8 +394,3 @@ const TRUST_RESULTS: ReadonlySet<ApplyResult['kind']> = new Set([
   'admitted',
   'described'
 ])
-
-function changeFields(change: ConfigurationChange): object {
-  const add = change.add.map((member) => member.id)
-  return { event: 'cluster.change', add, promote: change.promote, demote: change.demote }
-}

@@ -6,14 +6,12 @@ import type { Clock, Timers } from '../clock.ts'
 import { sleep, until } from '../clock.ts'
 import type { NodeId } from '../node-id.ts'
 import { votersOf } from '../raft/configuration.ts'
+import type { Status } from '../raft/effects.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { LinkStatus } from '../transport/transport.ts'
 
 export interface HandOverParts {
-  readonly replica: Pick<
-    Replica,
-    'status' | 'transferTarget' | 'transfer' | 'pauseProposals' | 'pendingProposalCount'
-  >
+  readonly replica: Pick<Replica, 'status' | 'transfer' | 'pauseProposals' | 'pendingProposalCount'>
   readonly links: () => readonly LinkStatus[]
   readonly clock: Clock
   readonly timers: Timers
@@ -28,7 +26,7 @@ export async function handOver(parts: HandOverParts): Promise<void> {
   const { role, configuration } = replica.status
   if (role !== 'leader' || votersOf(configuration).length < 2) return
   const isLinked = (id: NodeId): boolean => links().some((link) => link.id === id)
-  const target = replica.transferTarget((id) => isLinked(id) && mayTake(id))
+  const target = targetOf(replica.status, (id) => isLinked(id) && mayTake(id))
   if (target === null) return
   onBegin(target)
   const deadlineMs = clock.nowMs() + HAND_OVER_MS
@@ -43,6 +41,18 @@ export async function handOver(parts: HandOverParts): Promise<void> {
   const isOver = (): boolean => isRefused || replica.status.role !== 'leader'
   await until(parts, isOver, { deadlineMs, everyMs: 5 })
   replica.pauseProposals(false)
+}
+
+/** The voter that may take over and holds most of the log; null when there is none. */
+function targetOf(
+  { progress, configuration }: Status,
+  mayTake: (id: NodeId) => boolean
+): NodeId | null {
+  const candidates = votersOf(configuration)
+    .filter((id) => progress.has(id) && mayTake(id))
+    .map((id) => ({ id, matchIndex: progress.get(id)?.matchIndex ?? 0 }))
+    .toSorted((a, b) => b.matchIndex - a.matchIndex)
+  return candidates[0]?.id ?? null
 }
 
 /** A transfer takes two messages and a write; a second is plenty, and the caller ends anyway. */

@@ -2,6 +2,7 @@
 
 import type { OnBoundary } from '../boundary.ts'
 import { systemClock, systemTimers } from '../clock.ts'
+import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
@@ -101,7 +102,7 @@ export async function openStores(premises: Premises, reporting: StoreReporting):
 }
 
 export function openAssembly(
-  { logger }: NodeOptions,
+  { logger, storagePolicy }: NodeOptions,
   premises: Premises,
   stores: Stores & { readonly fail: (error: AspenError) => void }
 ): Assembly {
@@ -131,6 +132,7 @@ export function openAssembly(
     onFailed: stores.fail,
     diskProbe: diskProbe(directory.logDir, stores.fail),
     maxState: { entryCount: DEFAULT_MAX_STATE_ENTRIES, byteCount: DEFAULT_MAX_STATE_BYTES },
+    storagePolicy: { ...STORAGE_POLICY, ...storagePolicy },
     dataDir: directory.path,
     pid: process.pid
   })

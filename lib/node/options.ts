@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
+import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
 
@@ -28,6 +29,8 @@ export interface NodeOptions {
   readonly httpPort: number | null
   /** heartbeats and elections; null keeps the recorded profile, or takes `default` */
   readonly timing: TimingProfile | null
+  /** when this node, leading, has snapshots made and history forgotten; what is left out is as STORAGE_POLICY */
+  readonly storagePolicy?: Partial<StoragePolicy>
   readonly logger: Logger
   readonly onProgress: (progress: Progress) => void
   /** for tests of crashes; the program never gives one */

@@ -2,6 +2,7 @@
 // the core tells in the same call: a configuration, above all. And the one thing about leaders that
 // somebody must look at: two in one term.
 
+import type { ConfigurationChange } from '../raft/configuration.ts'
 import type { SecondLeader, Status } from '../raft/effects.ts'
 
 /** The part of the log that this needs. */
@@ -31,5 +32,12 @@ export class StatusLog {
       { event: 'raft.twoLeaders', term, leader, claimant },
       `nodes ${leader} and ${claimant} both say that they lead term ${term}; one of them is broken or lies`
     )
+  }
+
+  /** A leader changes who belongs, or who votes. */
+  tellChange({ add, promote, demote }: ConfigurationChange): void {
+    const added = add.map((member) => member.id)
+    const fields = { event: 'cluster.change', add: added, promote, demote }
+    this.#events.info(fields, 'changing the configuration')
   }
 }

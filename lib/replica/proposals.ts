@@ -106,6 +106,15 @@ export class Proposals {
     }
   }
 
+  /** A snapshot took the place of the entries up to `index`: of proposals there nobody knows here any more. */
+  onInstalled(index: Index): void {
+    for (const appended of this.#appended) {
+      if (appended.index > index) continue
+      this.#appended.delete(appended)
+      this.#settle(appended.proposal, { kind: 'unknown' })
+    }
+  }
+
   /** The node ends: what never was appended is refused, of the rest nobody knows. */
   endAll(): void {
     for (const proposal of this.#waiting.splice(0)) {

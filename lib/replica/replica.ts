@@ -10,19 +10,26 @@
 // is sent, written or answered after it (B64).
 
 import { assert } from '../assert.ts'
-import type { Clock, Timer, Timers } from '../clock.ts'
+import type { Clock, Timers } from '../clock.ts'
 import { AspenError } from '../errors.ts'
-import { MAX_APPLY_BYTES, MAX_BATCH_SIZE } from '../limits.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
-import { votersOf } from '../raft/configuration.ts'
 import type { Effects, Event, Outgoing, SecondLeader, Status, Token } from '../raft/effects.ts'
 import type { Entry, Index } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
-import type { ApplyResult, StateMachine } from '../state-machine/state-machine.ts'
+import type {
+  ApplyResult,
+  PreparedSnapshot,
+  SnapshotInfo,
+  StateMachine
+} from '../state-machine/state-machine.ts'
+import { Applier } from './applier.ts'
 import type { ConsensusCore } from './consensus-core.ts'
+import { Deadline } from './deadline.ts'
 import { failDiverged } from './divergence.ts'
+import { Installation } from './installation.ts'
+import type { OnInstalled } from './installation.ts'
 import { Proposals } from './proposals.ts'
 import type { Outcome, Proposal, Refusal } from './proposals.ts'
 import { WaitingReads } from './waiting-reads.ts'
@@ -42,6 +49,12 @@ export interface ReplicaParts {
   readonly onSecondLeader: (found: SecondLeader) => void
   /** after the transaction that holds them */
   readonly onApplied: (entries: readonly Entry[], results: readonly ApplyResult[]) => void
+  /** entries that stay in the log behind a snapshot of this node */
+  readonly keepEntries: Index
+  /** followers whose next entry is not in this leader's log any more; named again while they are */
+  readonly onSnapshotsNeeded: (ids: readonly NodeId[]) => void
+  /** a snapshot of this node is durable; null: it could not be made */
+  readonly onSnapshot: (snapshot: SnapshotInfo | null) => void
   /** once; the process must end */
   readonly onFailed: (error: AspenError) => void
 }
@@ -68,12 +81,12 @@ export class Replica {
   readonly #reads = new WaitingReads()
   #nextRef = 1
   #status: Status
-  #timer: { readonly handle: Timer; readonly atMs: number } | null = null
-  #deadlineMs = Infinity
+  readonly #deadline: Deadline
   /** tokens of the last write handed to the store and of the last durable one */
   #writtenToken: Token = 0
   #durableToken: Token = 0
-  #isApplying = false
+  readonly #applier: Applier
+  readonly #installation: Installation
   #isStepping = false
   /** what is proposed in one turn of the event loop goes together */
   #isFlushDue = false
@@ -83,11 +96,28 @@ export class Replica {
   constructor(parts: ReplicaParts) {
     this.#parts = parts
     this.#status = parts.core.status()
+    const { stateMachine, log, keepEntries, core, onSnapshot, clock, timers } = parts
+    this.#deadline = new Deadline(clock, timers, () => this.#step({ kind: 'tick' }))
+    this.#applier = new Applier({
+      stateMachine,
+      log,
+      keepEntries,
+      entries: (from, to, maxBytes) => core.entries(from, to, maxBytes),
+      commitIndex: () => this.#status.commitIndex,
+      onApplied: (entries, results) => this.#onApplied(entries, results),
+      onSnapshot,
+      onFailed: (error) => this.#fail(error)
+    })
+    this.#installation = new Installation(this.#applier, (snapshot) => {
+      this.#step({ kind: 'install', snapshot })
+    })
   }
 
   /** Begins: from now on timers run. Call once, after the transport can send. */
   start(): void {
     this.#step({ kind: 'tick' })
+    // what an earlier run may have left
+    this.#applier.maybeCompact()
   }
 
   /** As of the last step. */
@@ -96,7 +126,7 @@ export class Replica {
   }
 
   get appliedIndex(): Index {
-    return this.#parts.stateMachine.applied().index
+    return this.#applier.appliedIndex
   }
 
   get pendingProposalCount(): number {
@@ -158,14 +188,19 @@ export class Replica {
     this.#ask({ kind: 'transfer', onAnswer }, (ref) => ({ kind: 'transfer', ref, target }))
   }
 
-  /** The voter that holds most of the log, other than this node; null when there is none. */
-  transferTarget(canReach: (id: NodeId) => boolean): NodeId | null {
-    const { progress, configuration } = this.#status
-    const candidates = votersOf(configuration)
-      .filter((id) => id !== this.#parts.id && canReach(id))
-      .map((id) => ({ id, matchIndex: progress.get(id)?.matchIndex ?? 0 }))
-      .toSorted((a, b) => b.matchIndex - a.matchIndex)
-    return candidates[0]?.id ?? null
+  /**
+   * Puts a fetched snapshot in the place of what this node has applied, unless the node has got beyond it
+   * meanwhile. `onEnded` once: whether it was adopted; not when the node ends. One at a time.
+   */
+  install(prepared: PreparedSnapshot, onEnded: OnInstalled): void {
+    this.#parts.timers.soon(() => {
+      if (this.#state === 'ended') return
+      this.#installation.begin(prepared, (isAdopted) => {
+        if (isAdopted) this.#proposals.onInstalled(prepared.info.index)
+        this.#reads.answer(this.appliedIndex)
+        onEnded(isAdopted)
+      })
+    })
   }
 
   onMessage(from: NodeId, message: Message): void {
@@ -188,8 +223,9 @@ export class Replica {
   close(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
-    this.#timer?.handle.cancel()
-    this.#timer = null
+    this.#applier.end()
+    this.#installation.end()
+    this.#deadline.clear()
     this.#gated.length = 0
     const [soon, asked] = [[...this.#soon.values()], [...this.#asked.values()]]
     this.#soon.clear()
@@ -251,6 +287,7 @@ export class Replica {
       isWriteBegun = effects.write !== null
       this.#answer(effects)
       this.#observe()
+      this.#installation.onAnswer(effects)
     } catch (error) {
       this.#fail(error)
     } finally {
@@ -259,13 +296,12 @@ export class Replica {
     this.#reads.answer(this.appliedIndex)
     this.#maybeProposeNext()
     // others wait for a write that begins now; that it is durable is the next step at the latest
-    if (!isWriteBegun) this.#maybeApply()
+    if (!isWriteBegun) this.#applier.maybeApply()
   }
 
   /** Writes and messages, in the order of the contract. */
   #carryOut(effects: Effects): void {
-    assert(effects.snapshotsNeeded.length === 0, 'no log is compacted, so none needs a snapshot')
-    const { diverged, secondLeader, write } = effects
+    const { diverged, secondLeader, write, snapshotsNeeded } = effects
     if (diverged !== null) failDiverged(this.#parts.id, this.#parts.log, diverged)
     if (secondLeader !== null) this.#parts.onSecondLeader(secondLeader)
     if (write !== null) {
@@ -278,8 +314,8 @@ export class Replica {
       assert(outgoing.token > this.#durableToken, 'a message waits for a write in progress')
       this.#gated.push(outgoing)
     }
-    this.#deadlineMs = effects.deadlineMs
-    this.#setTimer()
+    if (snapshotsNeeded.length > 0) this.#parts.onSnapshotsNeeded(snapshotsNeeded)
+    this.#deadline.set(effects.deadlineMs)
   }
 
   #onDurable(token: Token): void {
@@ -292,6 +328,7 @@ export class Replica {
       else this.#parts.send(outgoing.to, outgoing.message)
     }
     this.#step({ kind: 'durable', token })
+    this.#installation.onDurable(token)
   }
 
   #answer(effects: Effects): void {
@@ -331,45 +368,12 @@ export class Replica {
     if (!isSame) this.#parts.onStatus(after)
   }
 
-  #maybeApply(): void {
-    if (this.#isApplying || this.#state === 'ended') return
-    if (this.appliedIndex >= this.#status.commitIndex) return
-    this.#isApplying = true
-    const applied = this.appliedIndex
-    const to = Math.min(this.#status.commitIndex, applied + MAX_BATCH_SIZE) + 1
-    try {
-      const entries = this.#parts.core.entries(applied + 1, to, MAX_APPLY_BYTES)
-      assert(entries[0]?.index === applied + 1, 'committed entries are there to be applied')
-      this.#parts.stateMachine.apply(entries, (results) => this.#onApplied(entries, results))
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
-    this.#isApplying = false
-    if (this.#state === 'ended') return
-    assert(entries.length === results.length, 'one result per entry')
     entries.forEach((entry, position) => {
       this.#proposals.onApplied(entry, results[position] ?? { kind: 'none' })
     })
     this.#reads.answer(this.appliedIndex)
     this.#parts.onApplied(entries, results)
-    this.#maybeApply()
-  }
-
-  /** One timer, moved only when it would fire too late: most deadlines move later. */
-  #setTimer(): void {
-    if (this.#timer !== null && this.#timer.atMs <= this.#deadlineMs) return
-    this.#timer?.handle.cancel()
-    const atMs = this.#deadlineMs
-    const delayMs = Math.max(0, atMs - this.#parts.clock.nowMs())
-    const handle = this.#parts.timers.start(delayMs, () => {
-      this.#timer = null
-      if (this.#parts.clock.nowMs() >= this.#deadlineMs) this.#step({ kind: 'tick' })
-      else this.#setTimer()
-    })
-    this.#timer = { handle, atMs }
   }
 
   #refuse(asked: Asked, reason: Refusal): void {

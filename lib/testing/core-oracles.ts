@@ -174,7 +174,7 @@ export class CoreOracles {
     // votes may arrive when later terms have committed more: that leader owes what was committed before
     const last = this.#commitTerms.findLastIndex((term) => term < after.term) + 1
     if (last === 0) return
-    const id = core.idAt(last)
+    const id = core.knownAt(last)
     const isThere = id !== null && b4a.equals(id.hash, present(this.#committed[last - 1], 'a hash'))
     hold(isThere, 'I3', `the leader of term ${after.term} misses committed entry ${last}`)
   }
@@ -216,7 +216,7 @@ export class CoreOracles {
       index <= after.commitIndex;
       index++
     ) {
-      const id = core.idAt(index)
+      const id = core.knownAt(index)
       hold(id !== null, 'I4', `node ${core.id} commits entry ${index}, which it does not hold`)
       const known = (this.#committed[index - 1] ??= id.hash)
       this.#commitTerms[index - 1] ??= after.term
@@ -228,7 +228,7 @@ export class CoreOracles {
   }
 
   #checkQuorum(core: ObservedCore, before: Status, commitIndex: Index): void {
-    const id = present(core.idAt(commitIndex) ?? undefined, 'a committed entry')
+    const id = present(core.knownAt(commitIndex) ?? undefined, 'a committed entry')
     hold(id.term === before.term, 'I5', `entry ${commitIndex} of term ${id.term} was counted`)
     for (const set of activeSets(before.configuration)) {
       const holders = set.filter((voter) => {

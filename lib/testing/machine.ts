@@ -6,6 +6,8 @@ import type { Address } from '../address.ts'
 import { assert, present } from '../assert.ts'
 import type { DiskProbe } from '../cluster/disk-watch.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
+import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
+import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { DEFAULT_MAX_STATE_BYTES, DEFAULT_MAX_STATE_ENTRIES } from '../limits.ts'
@@ -39,6 +41,8 @@ export interface MachineParts {
   readonly random: Random
   readonly timing: Timing
   readonly targetVoters: number
+  /** when a leader has snapshots made; STORAGE_POLICY when left out */
+  readonly storagePolicy?: StoragePolicy
   /** how long the next write to the log takes */
   readonly writeMs: () => number
   /** how long the next entries take to be applied; no time at all when left out */
@@ -235,14 +239,15 @@ export class Machine {
     })
     const founder = { clusterId, keyPair: this.keyPair, addresses: [this.address] }
     const restored = isFounder ? await foundLog(log, founder, time.wallMs()) : log.restored
-    const stateMachine = MemoryStateMachine.open({
+    const stateOptions = {
       genesis: begin,
       disk: this.stateDisk,
       stateBase: log.store.stateBase,
       onFailed,
-      defer: (fn) => void time.start(applyMs?.() ?? 0, fn),
+      defer: (fn: () => void) => void time.start(applyMs?.() ?? 0, fn),
       ...(instruments?.shouldCheckpoint && { shouldCheckpoint: instruments.shouldCheckpoint })
-    })
+    }
+    const stateMachine = MemoryStateMachine.restore(stateOptions, log.store.base.index)
     const makeCore = instruments?.makeCore?.(process)
     const makeTransport = instruments?.makeTransport?.(process)
     const assembly = new Assembly({
@@ -283,6 +288,7 @@ export class Machine {
       onAddress: () => {},
       diskProbe: this.#parts.diskProbe ?? null,
       maxState: { entryCount: DEFAULT_MAX_STATE_ENTRIES, byteCount: DEFAULT_MAX_STATE_BYTES },
+      storagePolicy: this.#parts.storagePolicy ?? STORAGE_POLICY,
       dataDir: `/${name}`,
       pid: 1
     }

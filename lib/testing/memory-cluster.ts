@@ -3,6 +3,8 @@
 // else is what users do.
 
 import { assert, present } from '../assert.ts'
+import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
+import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { DiskProbe } from '../cluster/disk-watch.ts'
 import { DEFAULT_TARGET_VOTERS } from '../limits.ts'
 import { TIMING } from '../raft/timing.ts'
@@ -22,6 +24,8 @@ export interface MemoryClusterOptions {
   readonly writeMs?: number
   readonly timing?: Timing
   readonly targetVoters?: number
+  /** when a leader has snapshots made; STORAGE_POLICY when left out */
+  readonly storagePolicy?: StoragePolicy
   /** how full the disk of the node of that name is; never when left out */
   readonly diskProbe?: (name: string) => DiskProbe
 }
@@ -42,6 +46,7 @@ export class MemoryCluster {
       writeMs: 1,
       targetVoters: DEFAULT_TARGET_VOTERS,
       timing,
+      storagePolicy: STORAGE_POLICY,
       ...options
     }
     this.time = new VirtualTime()
@@ -133,7 +138,7 @@ export class MemoryCluster {
 
   #newMachine(name: string): Machine {
     assert(!this.#machines.has(name), `'${name}' is a new name`)
-    const { timing, targetVoters, writeMs } = this.#options
+    const { timing, targetVoters, storagePolicy, writeMs } = this.#options
     const diskProbe = this.#diskProbe
     const machine = new Machine({
       name,
@@ -143,6 +148,7 @@ export class MemoryCluster {
       random: this.#random,
       timing,
       targetVoters,
+      storagePolicy,
       writeMs: () => writeMs,
       ...(diskProbe && { diskProbe: diskProbe(name) })
     })

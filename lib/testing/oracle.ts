@@ -32,7 +32,7 @@ export interface ObservedCore {
   readonly id: NodeId
   readonly boot: number
   /** committed or not; null for none */
-  idAt(index: Index): EntryId | null
+  knownAt(index: Index): EntryId | null
 }
 
 export interface Step {

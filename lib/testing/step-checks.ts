@@ -15,7 +15,7 @@ export function checkChange({ core, after }: Step, mirror: LogMirror, index: Ind
   const previous = mirror.configurations.at(-1)?.index ?? 0
   const isSettled = previous <= after.commitIndex
   hold(isSettled, 'I9', `${core.id} changes twice: entries ${previous} and ${index}`)
-  const isOwn = core.idAt(after.commitIndex)?.term === after.term
+  const isOwn = core.knownAt(after.commitIndex)?.term === after.term
   hold(isOwn, 'I9', `${core.id} makes change ${index} and has committed nothing in its term`)
 }
 

@@ -83,7 +83,11 @@ export class WatchedCore implements ConsensusCore, ObservedCore {
     return this.#status
   }
 
-  idAt(index: Index): EntryId | null {
+  idAt(index: Index): EntryId | 'compacted' | 'missing' {
+    return this.#raft.idAt(index)
+  }
+
+  knownAt(index: Index): EntryId | null {
     const id = this.#raft.idAt(index)
     return typeof id === 'object' ? id : null
   }

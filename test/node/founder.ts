@@ -1,6 +1,7 @@
 // The first node of a cluster, over memory ports and virtual time, that can be interrupted at any
 // moment of its founding and begin again from what was durable.
 
+import { STORAGE_POLICY } from '../../lib/cluster/storage-policy.ts'
 import type { AspenError } from '../../lib/errors.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../../lib/crypto.ts'
 import { DEFAULT_TARGET_VOTERS } from '../../lib/limits.ts'
@@ -118,6 +119,7 @@ export class Founder {
       onFailed,
       diskProbe: null,
       maxState: { entryCount: 1_000, byteCount: 1_000_000 },
+      storagePolicy: STORAGE_POLICY,
       dataDir: '/alder',
       pid: 1,
       ...this.#instruments

@@ -153,7 +153,6 @@ function watched(
     get pendingProposalCount() {
       return replica.pendingProposalCount
     },
-    transferTarget: (canReach) => replica.transferTarget(canReach),
     pauseProposals(isOn) {
       if (isOn) pausedMs = cluster.time.nowMs()
       onStep(`paused ${isOn}`, 0)

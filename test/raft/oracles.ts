@@ -75,7 +75,7 @@ function observed({ id, boot, raft }: Node): ObservedCore {
   return {
     id,
     boot,
-    idAt(index) {
+    knownAt(index) {
       const found = raft.idAt(index)
       return typeof found === 'object' ? found : null
     }

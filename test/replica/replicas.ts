@@ -84,6 +84,9 @@ export class Machine {
       onStatus: () => {},
       onSecondLeader: (found) => this.secondLeaders.push(found),
       onApplied: () => {},
+      keepEntries: 0,
+      onSnapshotsNeeded: () => {},
+      onSnapshot: () => {},
       onFailed
     })
   }

@@ -1,0 +1,122 @@
+// What a node does about snapshots: proposes them while it leads, offers the newest to who needs it, fetches
+// the one that it is offered, hands it to the replica, and answers what others ask for.
+
+import { StorageDuties } from '../cluster/storage-duties.ts'
+import type { NodeId } from '../node-id.ts'
+import type { Entry, Index } from '../raft/entry.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
+import type { VerdictSource } from '../replica/log-verdict.ts'
+import type { Outcome, Proposal } from '../replica/proposals.ts'
+import type { Replica } from '../replica/replica.ts'
+import { askOver } from '../replica/snapshot-ask.ts'
+import { SnapshotDesk } from '../replica/snapshot-desk.ts'
+import { SnapshotTransfer } from '../replica/snapshot-transfer.ts'
+import { encodeControl } from '../state-machine/encoding.ts'
+import type { PreparedSnapshot, SnapshotInfo } from '../state-machine/state-machine.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { AssemblyParts } from './assembly-parts.ts'
+
+export interface SnapshotDutyParts extends Pick<
+  AssemblyParts,
+  'clock' | 'timers' | 'storagePolicy' | 'log' | 'stateMachine' | 'events' | 'onFailed'
+> {
+  readonly replica: Replica
+  readonly core: VerdictSource['core']
+  readonly transport: Pick<Transport, 'links' | 'requestSnapshot'>
+  /** whether all members know snapshot entries and compactions */
+  readonly isSupported: () => boolean
+  /** another member's snapshot has taken the place of what was applied here */
+  readonly onAdopted: () => void
+}
+
+export class SnapshotDuty {
+  readonly #parts: SnapshotDutyParts
+  readonly #transfer: SnapshotTransfer<PreparedSnapshot>
+  readonly #desk: SnapshotDesk
+  readonly #duties: StorageDuties
+
+  constructor(parts: SnapshotDutyParts) {
+    this.#parts = parts
+    const { clock, timers, storagePolicy: policy, log, stateMachine, onFailed } = parts
+    const { replica, core, transport, isSupported } = parts
+    const { snapshots } = stateMachine
+    this.#duties = new StorageDuties({
+      clock,
+      policy,
+      status: () => replica.status,
+      applied: () => stateMachine.applied(),
+      newestSnapshot: () => snapshots.list()[0] ?? null,
+      isSupported,
+      proposeSnapshot: (onEnd) => this.#propose(ENTRY_KIND.snapshot, EMPTY, onEnd),
+      proposeCompaction: (revision, onEnd) => this.#proposeCompaction(revision, onEnd)
+    })
+    this.#transfer = new SnapshotTransfer<PreparedSnapshot>({
+      clock,
+      timers,
+      ask: askOver((to, payload, onAnswer) => transport.requestSnapshot(to, payload, onAnswer)),
+      snapshots,
+      status: () => replica.status,
+      logBase: () => log.base.index,
+      sources: () => transport.links().map((link) => link.id),
+      onPrepared: (prepared) => this.#install(prepared),
+      onNoneHere: () => this.#duties.want()
+    })
+    const readIndex: VerdictSource['readIndex'] = (onOutcome) => replica.readIndex(onOutcome)
+    const running = { transfer: this.#transfer, verdicts: { core, readIndex } }
+    this.#desk = new SnapshotDesk({ log, running, onFailed })
+  }
+
+  /** Call when the status changed. */
+  look(): void {
+    this.#duties.look()
+  }
+
+  onApplied(entries: readonly Entry[]): void {
+    this.#duties.onApplied(entries)
+  }
+
+  onSnapshotsNeeded(ids: readonly NodeId[]): void {
+    this.#transfer.onSnapshotsNeeded(ids)
+  }
+
+  /** A snapshot of this node has ended. */
+  onSnapshot(snapshot: SnapshotInfo | null): void {
+    if (snapshot === null) return
+    const { index, byteCount } = snapshot
+    const fields = { event: 'storage.snapshot', index, bytes: byteCount }
+    this.#parts.events.info(fields, 'made a snapshot')
+  }
+
+  /** What a member asks over `aspen/snapshot`. */
+  onRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
+    this.#desk.onRequest(from, payload, answer)
+  }
+
+  close(): void {
+    this.#transfer.close()
+  }
+
+  #install(prepared: PreparedSnapshot): void {
+    const { replica, events, onAdopted } = this.#parts
+    const { index, byteCount } = prepared.info
+    replica.install(prepared, (isAdopted) => {
+      this.#transfer.onSettled()
+      if (!isAdopted) return
+      events.info({ event: 'storage.installed', index, bytes: byteCount }, 'installed a snapshot')
+      this.#duties.onInstalled()
+      onAdopted()
+    })
+  }
+
+  #proposeCompaction(revision: Index, onEnd: (isDone: boolean) => void): void {
+    this.#propose(ENTRY_KIND.control, encodeControl({ kind: 'compact', revision }), onEnd)
+  }
+
+  #propose(kind: number, payload: Uint8Array, onEnd: (isDone: boolean) => void): void {
+    const onOutcome = (outcome: Outcome): void => onEnd(outcome.kind === 'done')
+    const proposal: Proposal = { kind, payload, onOutcome }
+    this.#parts.replica.propose(proposal)
+  }
+}
+
+const EMPTY = new Uint8Array(0)

@@ -1,0 +1,150 @@
+// What a leader proposes so that log and history end somewhere.
+
+import test from 'brittle'
+import { StorageDuties } from '../../lib/cluster/storage-duties.ts'
+import { STORAGE_POLICY } from '../../lib/cluster/storage-policy.ts'
+import type { Role } from '../../lib/raft/effects.ts'
+import type { Entry } from '../../lib/raft/entry.ts'
+import { ENTRY_KIND } from '../../lib/raft/entry.ts'
+import { VirtualTime } from '../../lib/testing/virtual-time.ts'
+import { configurationOf, statusOf } from './fixtures.ts'
+
+const POLICY = {
+  ...STORAGE_POLICY,
+  snapshotEntries: 10,
+  keepRevisions: 20,
+  keepRevisionsMs: 60_000
+}
+
+function open(snapshotIndex = 0) {
+  const time = new VirtualTime()
+  const world = {
+    role: 'leader' as Role,
+    term: 4,
+    isSupported: true,
+    index: snapshotIndex,
+    timeMs: 0,
+    compactedRevision: 0,
+    /** open proposals, oldest first */
+    asked: [] as { readonly what: string; readonly end: (isDone: boolean) => void }[]
+  }
+  const duties = new StorageDuties({
+    clock: time,
+    policy: POLICY,
+    status: () => statusOf(configurationOf({ 1: 'voter' }), { role: world.role, term: 4 }),
+    applied: () => world,
+    newestSnapshot: () => (snapshotIndex === 0 ? null : { index: snapshotIndex, byteCount: 1 }),
+    isSupported: () => world.isSupported,
+    proposeSnapshot: (end) => world.asked.push({ what: 'snapshot', end }),
+    proposeCompaction: (revision, end) => world.asked.push({ what: `compact ${revision}`, end })
+  })
+  const apply = (count: number, kind: number = ENTRY_KIND.write, byteCount = 8): void => {
+    const entries: Entry[] = []
+    for (let n = 0; n < count; n++) {
+      world.index++
+      world.timeMs += 1_000
+      const { index, timeMs } = world
+      const payload = new Uint8Array(byteCount)
+      entries.push({ index, term: 4, kind, timeMs, payload, hash: new Uint8Array(32) })
+    }
+    duties.onApplied(entries)
+  }
+  const asked = (): readonly string[] => world.asked.map(({ what }) => what)
+  return { time, world, duties, apply, asked }
+}
+
+test('the leader proposes a snapshot when one is due, once', (t) => {
+  const { apply, asked, world } = open()
+  apply(9)
+  t.alike(asked(), [])
+  apply(1)
+  t.alike(asked(), ['snapshot'])
+  apply(3)
+  t.alike(asked(), ['snapshot'], 'the first is not settled')
+  world.asked[0]?.end(true)
+  apply(1, ENTRY_KIND.snapshot, 0)
+  apply(9)
+  t.alike(asked(), ['snapshot'])
+  apply(1)
+  t.alike(asked(), ['snapshot', 'snapshot'])
+})
+
+test('entries beyond the newest snapshot of an earlier run count', (t) => {
+  const { apply, asked } = open(100)
+  apply(9)
+  t.alike(asked(), [])
+  apply(1)
+  t.alike(asked(), ['snapshot'])
+})
+
+test('a follower proposes nothing, and knows how much there is when it leads', (t) => {
+  const { world, apply, asked, duties } = open()
+  world.role = 'follower'
+  apply(30)
+  t.alike(asked(), [])
+  world.role = 'leader'
+  world.term = 3
+  duties.look()
+  t.alike(asked(), [], 'its term has not begun: nothing of it is applied')
+  world.term = 4
+  duties.look()
+  t.alike(asked(), ['snapshot'])
+})
+
+test('nothing is proposed that a member would not know', (t) => {
+  const { world, apply, asked, duties } = open()
+  world.isSupported = false
+  apply(100)
+  t.alike(asked(), [])
+  world.isSupported = true
+  duties.look()
+  t.alike(asked(), ['snapshot'])
+})
+
+test('history is compacted by count and age, after the snapshot that is due', (t) => {
+  const { world, apply, asked } = open()
+  apply(100)
+  t.alike(asked(), ['snapshot'])
+  world.asked[0]?.end(true)
+  apply(1, ENTRY_KIND.snapshot, 0)
+  t.is(asked().length, 2)
+  t.is(asked()[1], 'compact 41', 'the entry of a minute ago')
+  world.compactedRevision = 41
+  world.asked[1]?.end(true)
+  apply(1)
+  t.is(asked().length, 2, 'a tenth of what is kept more is needed')
+})
+
+test('what is refused is asked again after a second, not at once', async (t) => {
+  const { time, world, apply, asked, duties } = open()
+  apply(10)
+  world.asked[0]?.end(false)
+  apply(1)
+  duties.look()
+  t.is(asked().length, 1)
+  await time.run(1_000)
+  duties.look()
+  t.is(asked().length, 2)
+})
+
+test('a snapshot that somebody needs is due at once, if anything is new', (t) => {
+  const { duties, apply, asked, world } = open()
+  duties.want()
+  t.alike(asked(), [], 'there is nothing to snapshot')
+  apply(1)
+  t.alike(asked(), ['snapshot'])
+  world.asked[0]?.end(true)
+  apply(1, ENTRY_KIND.snapshot, 0)
+  apply(1)
+  t.is(asked().length, 1, 'the wish is fulfilled')
+})
+
+test('an installed snapshot begins the count anew', (t) => {
+  const { duties, apply, asked } = open()
+  apply(9)
+  duties.onInstalled()
+  apply(9)
+  t.alike(asked(), [])
+  apply(1)
+  t.alike(asked(), ['snapshot'])
+})
