@@ -117,7 +117,6 @@ export class SnapshotFetch<Prepared> {
 
   /** Stops and forgets what came. */
   discard(): void {
-    if (this.#state === 'ended') return
     this.end()
     this.#incoming?.discard()
   }

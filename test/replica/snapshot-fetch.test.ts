@@ -3,11 +3,12 @@
 
 import test from 'brittle'
 import { encode } from '../../lib/encoding.ts'
+import { MAX_MANIFEST_PAGE } from '../../lib/limits.ts'
 import { SeededRandom } from '../../lib/random.ts'
 import type { SnapshotAnswer } from '../../lib/replica/encoding.ts'
 import { snapshotAnswer } from '../../lib/replica/encoding.ts'
 import type { Stored } from './snapshots.ts'
-import { cluster, isWhole, need, run, snapshotAt } from './snapshots.ts'
+import { cluster, isWhole, largeAt, need, run, snapshotAt } from './snapshots.ts'
 
 const SEED = Number(process.env['ASPEN_SEED'] ?? Date.now() % 1_000_000)
 
@@ -170,24 +171,69 @@ void test('a snapshot that cannot be prepared is fetched again only after a whil
   t.ok(isWhole(receiver.prepared[0], snapshot))
 })
 
-void test('a manifest of another snapshot is refused', async (t) => {
-  const { post, leader, receiver, snapshot } = cluster(10)
-  const lie = snapshotAt(100, 10, 7)
-  let lieCount = 0
-  post.change = (from, answer) => {
-    if (answer.kind !== 'manifest' || from !== 2) return encode(snapshotAnswer, answer)
-    lieCount++
-    return encode(snapshotAnswer, { kind: 'manifest', bytes: lie.manifest })
+void test('hashes that are those of another snapshot, or not as many, are refused', async (t) => {
+  const { manifest } = snapshotAt(100, 10, 7)
+  const lies: Readonly<Record<string, Uint8Array>> = {
+    'of another': manifest,
+    'too few': manifest.subarray(32),
+    'too many': new Uint8Array([...manifest, ...manifest]),
+    'cut off': manifest.subarray(1),
+    none: EMPTY
   }
-  post.cuts.add(1)
-  const offer = { kind: 'offer', term: 5, snapshot: snapshot.info } as const
+  for (const [name, bytes] of Object.entries(lies)) {
+    const { post, leader, receiver, snapshot } = cluster(10)
+    let lieCount = 0
+    post.change = (from, answer) => {
+      if (answer.kind !== 'manifest' || from !== 2) return encode(snapshotAnswer, answer)
+      lieCount++
+      return encode(snapshotAnswer, { kind: 'manifest', bytes })
+    }
+    post.cuts.add(1)
+    const offer = { kind: 'offer', term: 5, snapshot: snapshot.info } as const
+    receiver.transfer.onRequest(1, offer, () => {})
+    await post.time.run(3_000)
+    t.is(lieCount, 3, name)
+    post.cuts.clear()
+    await post.time.run(3_000)
+    t.ok(isWhole(receiver.prepared[0], snapshot))
+    t.ok(leader.heard.length > 0)
+  }
+})
+
+void test('the hashes of a large snapshot come in pages, all of them from one member', async (t) => {
+  const { post, leader, other, receiver } = cluster(1)
+  const chunkCount = 3 * MAX_MANIFEST_PAGE - 5
+  const large = largeAt(200, chunkCount)
+  for (const member of [leader, other]) member.disk.stored.push(large)
+  receiver.disk.incoming = { info: large.info, chunks: [...large.chunks] }
+  receiver.disk.incoming.chunks[chunkCount - 2] = null
+  // the first one lies in its first page and then is gone
+  post.change = (from, answer) => {
+    if (from !== 1 || answer.kind !== 'manifest') return encode(snapshotAnswer, answer)
+    post.stop(leader)
+    return encode(snapshotAnswer, flipped(answer))
+  }
+  post.delayMs = () => 0
+  const offer = { kind: 'offer', term: 5, snapshot: large.info } as const
   receiver.transfer.onRequest(1, offer, () => {})
-  await post.time.run(3_000)
-  t.is(lieCount, 3)
-  post.cuts.clear()
+  await post.time.run(10_000)
+  t.is(receiver.prepared[0]?.info.index, 200)
+  const froms = other.heard.flatMap(({ request }) =>
+    request.kind === 'manifest' ? [request.from] : []
+  )
+  t.alike(froms, [0, MAX_MANIFEST_PAGE, 2 * MAX_MANIFEST_PAGE])
+  t.alike(receiver.chunksAskedOf(other), [chunkCount - 2])
+})
+
+void test('chunks that were damaged here are fetched again', async (t) => {
+  const { post, leader, other, receiver, snapshot } = cluster(20)
+  receiver.snapshots.rotten = [3, 17]
+  need(leader, receiver)
   await post.time.run(3_000)
   t.ok(isWhole(receiver.prepared[0], snapshot))
-  t.ok(leader.heard.length > 0)
+  const asked = [...receiver.chunksAskedOf(leader), ...receiver.chunksAskedOf(other)]
+  t.is(asked.length, 22)
+  t.alike(asked.filter((at) => at === 3 || at === 17).length, 4)
 })
 
 const EMPTY = new Uint8Array(0)

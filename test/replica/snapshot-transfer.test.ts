@@ -8,12 +8,21 @@ import { cluster, isWhole, need, run, snapshotAt } from './snapshots.ts'
 void test('a follower fetches what its leader offers, from all that have it', async (t) => {
   const made = cluster(400)
   const { leader, other, receiver, snapshot, post } = made
+  const more = [post.start(4), post.start(5)]
+  for (const member of more) member.disk.stored.push(snapshot)
   await run(made, 3_000)
   t.is(receiver.prepared.length, 1)
   t.ok(isWhole(receiver.prepared[0], snapshot))
-  const [ofLeader, ofOther] = [receiver.chunksAskedOf(leader), receiver.chunksAskedOf(other)]
-  t.is(ofLeader.length + ofOther.length, 400, 'each chunk was asked for once')
-  t.ok(ofLeader.length > 100 && ofOther.length > 100, `${ofLeader.length} and ${ofOther.length}`)
+  const counts = [leader, other, ...more].map((each) => receiver.chunksAskedOf(each).length)
+  t.is(
+    counts.reduce((sum, count) => sum + count),
+    400,
+    'each chunk was asked for once'
+  )
+  t.ok(
+    counts.every((count) => count > 50),
+    counts.join()
+  )
   t.ok(post.mostUnderWay <= MAX_FETCHING_CHUNKS && post.mostUnderWay > 8, `${post.mostUnderWay}`)
   t.is(receiver.transfer.progress, null)
 })
@@ -94,6 +103,53 @@ void test('a newer offer ends a fetch, an older one does not, unless nobody has 
   offer(oldest.info)
   await post.time.run(3_000)
   t.ok(isWhole(receiver.prepared[0], oldest))
+})
+
+void test('after a while without need the newest is offered', async (t) => {
+  const { post, leader, receiver } = cluster()
+  receiver.status = { ...receiver.status, leader: null }
+  need(leader, receiver)
+  await post.time.run(5_000)
+  leader.disk.stored.push(snapshotAt(200, 3))
+  need(leader, receiver)
+  await post.time.run(11_000)
+  need(leader, receiver)
+  await post.time.run(100)
+  const offered = receiver.heard.flatMap(({ request }) =>
+    request.kind === 'offer' ? [request.snapshot.index] : []
+  )
+  t.alike(offered, [100, 100, 200])
+})
+
+void test('a snapshot that is being prepared is not given up for a newer one', async (t) => {
+  const { post, leader, receiver, snapshot } = cluster(5)
+  receiver.snapshots.prepareMs = 20_000
+  need(leader, receiver)
+  await post.time.run(1_000)
+  t.is(receiver.transfer.progress?.missingCount, 0)
+  const newer = snapshotAt(200, 3)
+  leader.disk.stored.push(newer)
+  const offer = { kind: 'offer', term: 5, snapshot: newer.info } as const
+  receiver.transfer.onRequest(1, offer, () => {})
+  receiver.status = { ...receiver.status, commitIndex: 150 }
+  await post.time.run(25_000)
+  t.is(receiver.prepared.length, 1)
+  t.ok(isWhole(receiver.prepared[0], snapshot), 'the owner decides whether it is still of use')
+})
+
+void test('an older offer does not end a fetch that is only interrupted', async (t) => {
+  const { post, leader, receiver } = cluster()
+  const [older, newer] = [snapshotAt(90, 500), snapshotAt(300, 500)]
+  const offer = (snapshot: SnapshotInfo): void =>
+    receiver.transfer.onRequest(1, { kind: 'offer', term: 5, snapshot }, () => {})
+  leader.disk.stored.push(older, newer)
+  offer(newer.info)
+  await post.time.run(100)
+  post.change = () => 'lost'
+  await post.time.run(500)
+  offer(older.info)
+  await post.time.run(100)
+  t.is(receiver.transfer.progress?.index, 300)
 })
 
 void test('only the leader that a node follows, in its term, is heard', async (t) => {
@@ -188,6 +244,7 @@ void test('reads for others have a bound', async (t) => {
   ask()
   await post.time.run(10)
   t.is(answers.at(-1)?.kind, 'chunk')
+  ask()
   leader.transfer.close()
   ask()
   await post.time.run(10)

@@ -34,8 +34,28 @@ export function snapshotAt(index: Index, chunkCount: number, seed = index): Stor
     random.fill(chunk.subarray(0, 32))
     return chunk
   })
+  return snapshotOf(index, chunks)
+}
+
+/** One of so many chunks that memory holds them only because they are all the same. */
+export function largeAt(index: Index, chunkCount: number): Stored {
+  const chunk = new Uint8Array(SNAPSHOT_CHUNK_BYTES).fill(1)
+  const last = new Uint8Array(1_000).fill(1)
+  return snapshotOf(
+    index,
+    Array.from({ length: chunkCount }, (_, at) => (at < chunkCount - 1 ? chunk : last))
+  )
+}
+
+function snapshotOf(index: Index, chunks: readonly Uint8Array[]): Stored {
+  const chunkCount = chunks.length
+  const hashes = new Map<Uint8Array, Uint8Array>()
   const manifest = new Uint8Array(chunkCount * HASH_BYTES)
-  chunks.forEach((chunk, position) => manifest.set(hash(chunk), position * HASH_BYTES))
+  chunks.forEach((chunk, position) => {
+    const known = hashes.get(chunk) ?? hash(chunk)
+    hashes.set(chunk, known)
+    manifest.set(known, position * HASH_BYTES)
+  })
   const byteCount = (chunkCount - 1) * SNAPSHOT_CHUNK_BYTES + 1_000
   const [chainHash, contentHash] = [hash(new Uint8Array([index])), hash(manifest)]
   return {
@@ -57,6 +77,8 @@ export type Prepared = Stored
 class MemorySnapshots implements Snapshots<Prepared> {
   /** false: the next one cannot be prepared */
   canPrepare = true
+  /** chunks that turn out to be damaged when the next one is prepared */
+  rotten: readonly number[] = []
   prepareMs = 50
   readMs = 1
   readonly #disk: SnapshotDisk
@@ -90,11 +112,11 @@ class MemorySnapshots implements Snapshots<Prepared> {
       disk.incoming = { info, chunks: Array.from({ length: info.chunkCount }, () => null) }
     }
     const incoming = disk.incoming
-    const isGood = (): boolean => disk.incoming === incoming
+    const isHere = (): boolean => disk.incoming === incoming
     return {
       missing: () => [...incoming.chunks.keys()].filter((at) => incoming.chunks[at] === null),
       put: (position, bytes) => {
-        assert(isGood(), 'nothing is put into what was discarded')
+        assert(isHere(), 'nothing is put into what was discarded')
         assert(incoming.chunks[position] === null, 'a chunk is kept once')
         const wanted = manifest.subarray(position * HASH_BYTES, (position + 1) * HASH_BYTES)
         if (hexOf(hash(bytes)) !== hexOf(wanted)) return 'bad'
@@ -103,12 +125,16 @@ class MemorySnapshots implements Snapshots<Prepared> {
       },
       prepare: (onPrepared) => {
         const chunks = incoming.chunks.map((chunk) => present(chunk, 'a whole snapshot'))
+        const rotten = this.rotten
+        this.rotten = []
         this.#time.start(this.prepareMs, () => {
-          onPrepared(this.canPrepare ? { info, manifest, chunks } : null)
+          for (const position of rotten) incoming.chunks[position] = null
+          const isGood = this.canPrepare && rotten.length === 0
+          onPrepared(isGood ? { info, manifest, chunks } : null)
         })
       },
       discard: () => {
-        if (isGood()) disk.incoming = null
+        if (isHere()) disk.incoming = null
       }
     }
   }
