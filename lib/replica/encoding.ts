@@ -28,24 +28,7 @@ import { MAX_ENTRY_BYTES, MAX_INDEX, MAX_MANIFEST_PAGE, MAX_SNAPSHOT_CHUNKS } fr
 import { MAX_TERM, MAX_TIME_MS, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Entry, Index, Term } from '../raft/entry.ts'
 import { checked, record, tagged, versioned } from '../record.ts'
-
-/** Names one snapshot: whoever has it has the same bytes. */
-export interface SnapshotId {
-  /** of the last entry in it */
-  readonly index: Index
-  /** over the list of its chunks' hashes */
-  readonly contentHash: Uint8Array
-}
-
-/** What a member must know of a snapshot to fetch it and to follow on it. */
-export interface SnapshotInfo extends SnapshotId {
-  readonly term: Term
-  /** of the last entry in it */
-  readonly chainHash: Uint8Array
-  readonly byteCount: number
-  /** of SNAPSHOT_CHUNK_BYTES, the last one maybe shorter */
-  readonly chunkCount: number
-}
+import type { SnapshotInfo, SnapshotName } from '../state-machine/state-machine.ts'
 
 /** `term` is that in which the sender leads. */
 export interface SnapshotOffer {
@@ -61,8 +44,8 @@ export interface LinkedEntry extends Omit<Entry, 'index' | 'hash'> {
 export type SnapshotRequest =
   | ({ readonly kind: 'offer' } & SnapshotOffer)
   /** hashes of at most MAX_MANIFEST_PAGE chunks, of [from, …) */
-  | ({ readonly kind: 'manifest'; readonly from: number } & SnapshotId)
-  | ({ readonly kind: 'chunk'; readonly position: number } & SnapshotId)
+  | ({ readonly kind: 'manifest'; readonly from: number } & SnapshotName)
+  | ({ readonly kind: 'chunk'; readonly position: number } & SnapshotName)
   | { readonly kind: 'entry'; readonly index: Index; readonly hash: Uint8Array }
   | { readonly kind: 'verdict'; readonly index: Index; readonly hash: Uint8Array }
 

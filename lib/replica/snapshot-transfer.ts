@@ -16,7 +16,8 @@ import { MAX_MANIFEST_PAGE, MAX_SNAPSHOT_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Index } from '../raft/entry.ts'
-import type { SnapshotAnswer, SnapshotId, SnapshotInfo, SnapshotRequest } from './encoding.ts'
+import type { SnapshotInfo, SnapshotName } from '../state-machine/state-machine.ts'
+import type { SnapshotAnswer, SnapshotRequest } from './encoding.ts'
 import type { Ask } from './snapshot-ask.ts'
 import type { Receive } from './snapshot-fetch.ts'
 import { SnapshotFetch } from './snapshot-fetch.ts'
@@ -58,7 +59,7 @@ export interface FetchProgress {
 }
 
 interface Offered {
-  readonly id: SnapshotId
+  readonly id: SnapshotName
   readonly atMs: number
 }
 
@@ -242,7 +243,7 @@ function pageOf(manifest: Uint8Array, position: number): Uint8Array {
   return manifest.subarray(position * HASH_BYTES, (position + MAX_MANIFEST_PAGE) * HASH_BYTES)
 }
 
-function isSame(a: SnapshotId, b: SnapshotId): boolean {
+function isSame(a: SnapshotName, b: SnapshotName): boolean {
   return a.index === b.index && equalSecret(a.contentHash, b.contentHash)
 }
 

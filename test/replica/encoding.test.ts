@@ -9,7 +9,8 @@ import { bytesFromHex, bytesOf, decode, encode, hexOf, isRecord } from '../../li
 import { ProtocolError } from '../../lib/errors.ts'
 import { MAX_INDEX, MAX_MANIFEST_PAGE, MAX_SNAPSHOT_CHUNKS, MAX_TERM } from '../../lib/limits.ts'
 import { MAX_TIME_MS, SNAPSHOT_CHUNK_BYTES } from '../../lib/limits.ts'
-import type { SnapshotAnswer, SnapshotInfo, SnapshotRequest } from '../../lib/replica/encoding.ts'
+import type { SnapshotAnswer, SnapshotRequest } from '../../lib/replica/encoding.ts'
+import type { SnapshotInfo } from '../../lib/state-machine/state-machine.ts'
 import { snapshotAnswer, snapshotRequest } from '../../lib/replica/encoding.ts'
 
 const SEED = Number(process.env['ASPEN_SEED'] ?? Date.now() % 1_000_000)

@@ -2,7 +2,8 @@
 
 import test from 'brittle'
 import { MAX_FETCHING_CHUNKS, MAX_SNAPSHOT_READS } from '../../lib/limits.ts'
-import type { SnapshotAnswer, SnapshotInfo } from '../../lib/replica/encoding.ts'
+import type { SnapshotAnswer } from '../../lib/replica/encoding.ts'
+import type { SnapshotInfo } from '../../lib/state-machine/state-machine.ts'
 import { cluster, isWhole, need, run, snapshotAt } from './snapshots.ts'
 
 void test('a follower fetches what its leader offers, from all that have it', async (t) => {
