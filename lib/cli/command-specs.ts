@@ -11,6 +11,10 @@ import {
   TIMING_FLAG
 } from './flags.ts'
 import type { Invocation } from './invocation.ts'
+import { STORAGE_FLAG } from './storage-flag.ts'
+
+/** On the commands that start a node. */
+const START_FLAGS: readonly FlagSpec[] = [...NODE_FLAGS, STORAGE_FLAG]
 
 export interface CommandSpec {
   /** the words after `aspen` */
@@ -46,7 +50,7 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['create'],
     summary: 'make a new cluster of one and print a ticket for the next machine',
-    flags: NODE_FLAGS,
+    flags: START_FLAGS,
     run: async (invocation) => (await import('./start-commands.ts')).create(invocation)
   },
   {
@@ -56,13 +60,16 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
       'The ticket comes as an argument, from stdin (-), from --ticket-file or from ASPEN_TICKET.\n' +
       'Arguments can be seen by other users of the machine while the command runs.',
     operands: [['[ticket]', "the ticket, or '-' to read it from stdin"]],
-    flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }, ...NODE_FLAGS],
+    flags: [
+      { spec: '--ticket-file <path>', about: 'a file that holds the ticket' },
+      ...START_FLAGS
+    ],
     run: async (invocation) => (await import('./start-commands.ts')).join(invocation)
   },
   {
     path: ['start'],
     summary: 'start the node of this machine in the background',
-    flags: NODE_FLAGS,
+    flags: START_FLAGS,
     run: async (invocation) => (await import('./start-commands.ts')).start(invocation)
   },
   {

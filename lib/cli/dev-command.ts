@@ -223,6 +223,7 @@ class DevCluster {
       // a node that is there already keeps the profile that it has
       timing:
         flags.choice<TimingProfile>('timing', TIMINGS) ?? (command === 'start' ? null : 'lan'),
+      storage: null,
       logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'warn',
       timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? DEFAULT_TIMEOUT_MS
     }

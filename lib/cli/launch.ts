@@ -9,9 +9,11 @@ import { AspenError, ConfigError } from '../errors.ts'
 import type { LogLevel } from '../node/log-level.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import type { Intent } from '../node/options.ts'
+import type { StorageSettings } from '../node/storage-settings.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { TIMEOUT_RANGE, targetOf } from './invocation.ts'
+import { storageArguments, storageOf } from './storage-flag.ts'
 
 export type LaunchCommand = 'create' | 'join' | 'start'
 
@@ -22,6 +24,7 @@ export interface Launch {
   readonly port: number | null
   readonly httpPort: number | null
   readonly timing: TimingProfile | null
+  readonly storage: Partial<StorageSettings> | null
   readonly logLevel: LogLevel
   readonly timeoutMs: number
 }
@@ -48,6 +51,7 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     port: flags.port('port'),
     httpPort: flags.port('httpPort'),
     timing: flags.choice('timing', TIMINGS),
+    storage: storageOf(flags.list('storage')),
     logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'info',
     timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs,
     bootstrap: bootstrap.length === 0 ? null : await Promise.all(bootstrap.map(resolveAddress))
@@ -66,6 +70,7 @@ export function argumentsOf(launch: Launch): string[] {
     ...(port === null ? [] : [`--port=${port}`]),
     ...(httpPort === null ? [] : [`--http-port=${httpPort}`]),
     ...(launch.timing === null ? [] : [`--timing=${launch.timing}`]),
+    ...storageArguments(launch.storage),
     `--log-level=${launch.logLevel}`,
     `--timeout=${launch.timeoutMs}ms`
   ]

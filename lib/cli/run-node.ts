@@ -57,6 +57,7 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
     port: launch.port,
     httpPort: launch.httpPort,
     timing: launch.timing,
+    storage: launch.storage,
     logger,
     onProgress: (progress) => reporter.progress(progress),
     onBoundary: options.onBoundary

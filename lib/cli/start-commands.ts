@@ -90,7 +90,7 @@ function noteIgnored({ output }: Invocation, launch: Launch): void {
   output.note(`${warning} the running node stays as it is: to change ${ignored.join(', ')}, ${how}`)
 }
 
-const SETTINGS = ['timing', 'port', 'httpPort'] as const
+const SETTINGS = ['timing', 'storage', 'port', 'httpPort'] as const
 
 interface Plan {
   readonly launch: Launch

@@ -25,6 +25,14 @@ export function parseDuration(text: string): number | null {
   return Math.round(Number(parts[1]) * unitMs)
 }
 
+/** `64MiB`, `1.5GiB`, `4096`: bytes, or in units of 1,024. Null when it is no size. */
+export function parseSize(text: string): number | null {
+  const parts = /^(\d{1,15}(?:\.\d{1,6})?)(B|KiB|MiB|GiB|TiB)?$/.exec(text)
+  if (parts === null) return null
+  const power = ['B', 'KiB', 'MiB', 'GiB', 'TiB'].indexOf(parts[2] ?? 'B')
+  return Math.round(Number(parts[1]) * 1_024 ** power)
+}
+
 /** `450 ms`, `1.2 s`, `45 s`, `3 min`, `2 h`, `5 d`: one number, rounded above ten seconds. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND_MS) return `${Math.max(0, Math.round(ms))} ms`

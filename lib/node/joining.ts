@@ -28,7 +28,7 @@ export interface AdmissionInput {
 /** Asks the cluster of the ticket to let this node in. @throws TransportError, TicketError */
 export async function admit(input: AdmissionInput): Promise<Membership> {
   const { network, keyPair, plan, timeoutMs, clock, timers, onProgress } = input
-  const { ticket, name, bootstrap, timing } = plan
+  const { ticket, name, bootstrap, timing, storage } = plan
   const welcome = await requestAdmission({
     network,
     ticket: { ...inviteKeysOf(ticket.secret), ...ticket },
@@ -47,6 +47,7 @@ export async function admit(input: AdmissionInput): Promise<Membership> {
     name,
     bootstrap,
     timing,
+    storage,
     udpPort: null,
     httpPort: null,
     welcome

@@ -17,6 +17,8 @@ import type { Configuration } from '../raft/configuration.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Welcome } from '../transport/transport.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { storageFromJson, storageToJson } from './storage-settings.ts'
+import type { StorageSettings } from './storage-settings.ts'
 
 const Hex = Type.String({ pattern: '^([0-9a-f]{2})+$' })
 const MemberJson = Type.Object({
@@ -43,6 +45,8 @@ const MembershipJson = Type.Object({
   timing: Type.Optional(
     Type.Union([Type.Literal('default'), Type.Literal('lan'), Type.Literal('wan')])
   ),
+  /** likewise; by the names of storage-settings.ts, those that were given */
+  storage: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0 }))),
   udp_port: Type.Union([Type.Integer(), Type.Null()]),
   http_port: Type.Union([Type.Integer(), Type.Null()]),
   welcome: Type.Union([WelcomeJson, Type.Null()])
@@ -57,6 +61,8 @@ export interface Membership {
   readonly bootstrap: readonly Address[] | null
   /** the last one that was given; all members should have the same */
   readonly timing: TimingProfile
+  /** those that were ever given */
+  readonly storage: Partial<StorageSettings>
   /** of the last run, tried first */
   readonly udpPort: number | null
   /** the last one that was given, or found free when there was none; kept while another process has it */
@@ -104,6 +110,7 @@ function fromJson(json: MembershipJson): Membership {
     name: json.name,
     bootstrap: json.bootstrap === null ? null : addresses(json.bootstrap),
     timing: json.timing ?? DEFAULT_TIMING,
+    storage: storageFromJson(json.storage ?? {}),
     udpPort: json.udp_port,
     httpPort: json.http_port,
     welcome:
@@ -138,6 +145,7 @@ function toJson(membership: Membership): MembershipJson {
     name: membership.name,
     bootstrap: membership.bootstrap?.map(formatAddress) ?? null,
     timing: membership.timing,
+    storage: storageToJson(membership.storage),
     udp_port: membership.udpPort,
     http_port: membership.httpPort,
     welcome:

@@ -137,7 +137,10 @@ async function membershipOf(
 }
 
 /** A new cluster id, durable before anything is made from it. */
-function beginCluster(directory: DataDirectory, { name, bootstrap, timing }: Plan): Membership {
+function beginCluster(
+  directory: DataDirectory,
+  { name, bootstrap, timing, storage }: Plan
+): Membership {
   const membership: Membership = {
     state: 'creating',
     clusterId: randomBytes(systemRandom, CLUSTER_ID_BYTES),
@@ -145,6 +148,7 @@ function beginCluster(directory: DataDirectory, { name, bootstrap, timing }: Pla
     name,
     bootstrap,
     timing,
+    storage,
     udpPort: null,
     httpPort: null,
     welcome: null
@@ -167,8 +171,8 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
     ending.fail(error)
   }
   const stores = await openStores(premises, { onFailed: fail, onBoundary: options.onBoundary })
-  const { name, bootstrap, timing } = plan
-  const addressed = { name, bootstrap, timing, udpPort: network.port }
+  const { name, bootstrap, timing, storage } = plan
+  const addressed = { name, bootstrap, timing, storage, udpPort: network.port }
   const membership = { ...premises.membership, ...addressed }
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)

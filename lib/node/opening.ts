@@ -2,12 +2,10 @@
 
 import type { OnBoundary } from '../boundary.ts'
 import { systemClock, systemTimers } from '../clock.ts'
-import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
-import { DEFAULT_HTTP_PORT, DEFAULT_MAX_STATE_BYTES } from '../limits.ts'
-import { DEFAULT_MAX_STATE_ENTRIES, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
+import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
 import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
 import { genesis } from '../raft/entry.ts'
@@ -27,6 +25,7 @@ import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
 import { socketPathOf } from './places.ts'
 import type { Plan } from './plan.ts'
+import { DEFAULT_STORAGE } from './storage-settings.ts'
 
 /** Where a node lives and who it is, before anything runs. */
 export interface Premises {
@@ -102,11 +101,12 @@ export async function openStores(premises: Premises, reporting: StoreReporting):
 }
 
 export function openAssembly(
-  { logger, storagePolicy }: NodeOptions,
+  { logger }: NodeOptions,
   premises: Premises,
   stores: Stores & { readonly fail: (error: AspenError) => void }
 ): Assembly {
   const { membership, plan, keyPair, network, directory, ending } = premises
+  const storage = { ...DEFAULT_STORAGE, ...plan.storage }
   const book = new AddressBook(directory)
   const assembly = new Assembly({
     clusterId: membership.clusterId,
@@ -131,8 +131,8 @@ export function openAssembly(
     onAddress: (publicKey, address) => book.remember(publicKey, address),
     onFailed: stores.fail,
     diskProbe: diskProbe(directory.logDir, stores.fail),
-    maxState: { entryCount: DEFAULT_MAX_STATE_ENTRIES, byteCount: DEFAULT_MAX_STATE_BYTES },
-    storagePolicy: { ...STORAGE_POLICY, ...storagePolicy },
+    maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
+    storagePolicy: storage,
     dataDir: directory.path,
     pid: process.pid
   })

@@ -3,9 +3,9 @@
 import type { Logger } from 'pino'
 import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
-import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
+import type { StorageSettings } from './storage-settings.ts'
 
 /** Why the node is opened; each is refused where it does not fit what the data directory holds. */
 export type Intent =
@@ -29,8 +29,8 @@ export interface NodeOptions {
   readonly httpPort: number | null
   /** heartbeats and elections; null keeps the recorded profile, or takes `default` */
   readonly timing: TimingProfile | null
-  /** when this node, leading, has snapshots made and history forgotten; what is left out is as STORAGE_POLICY */
-  readonly storagePolicy?: Partial<StoragePolicy>
+  /** how much is kept; null keeps the recorded settings, or takes DEFAULT_STORAGE; given ones are added to the recorded */
+  readonly storage: Partial<StorageSettings> | null
   readonly logger: Logger
   readonly onProgress: (progress: Progress) => void
   /** for tests of crashes; the program never gives one */

@@ -14,12 +14,15 @@ import { nameProblem } from './places.ts'
 import { DEFAULT_TIMING } from './membership.ts'
 import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
+import type { StorageSettings } from './storage-settings.ts'
 
 export type Plan = {
   readonly name: string
   /** null for the public DHT */
   readonly bootstrap: readonly Address[] | null
   readonly timing: TimingProfile
+  /** those that were given, now or before */
+  readonly storage: Partial<StorageSettings>
 } & (
   | { readonly kind: 'create' }
   | { readonly kind: 'join'; readonly ticket: Ticket }
@@ -37,23 +40,25 @@ export function planOf(
   const { intent } = options
   const name = nameOf(options, membership)
   const timing = options.timing ?? membership?.timing ?? DEFAULT_TIMING
+  const storage = { ...membership?.storage, ...options.storage }
   if (membership === null) {
     if (intent.kind === 'start') throw nothingHere(dataDir)
     const bootstrap = options.bootstrap
     if (intent.kind === 'create') {
       // of a join that was interrupted, or of a node whose node.json is lost
       if (directory.hasLog) throw logOfAnother(dataDir)
-      return { kind: 'create', name, bootstrap, timing }
+      return { kind: 'create', name, bootstrap, timing, storage }
     }
     const ticket = joinTicketOf(intent.ticket)
-    return { kind: 'join', name, bootstrap: bootstrap ?? bootstrapOf(ticket), timing, ticket }
+    const known = bootstrap ?? bootstrapOf(ticket)
+    return { kind: 'join', name, bootstrap: known, timing, storage, ticket }
   }
   if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
   if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
   if (intent.kind === 'join') refuseOtherCluster(joinTicketOf(intent.ticket), membership, dataDir)
   const bootstrap = options.bootstrap ?? membership.bootstrap
-  return { kind: 'run', name, bootstrap, timing, membership }
+  return { kind: 'run', name, bootstrap, timing, storage, membership }
 }
 
 function bootstrapOf(ticket: Ticket): readonly Address[] | null {

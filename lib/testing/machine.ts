@@ -191,7 +191,8 @@ export class Machine {
     const { time, network } = this.#newNetwork()
     await network.open()
     try {
-      const plan = { kind: 'join', name, bootstrap: null, ticket, timing: 'default' } as const
+      const asked = { kind: 'join', name, ticket } as const
+      const plan = { ...asked, bootstrap: null, timing: 'default', storage: {} } as const
       const { welcome } = await admit({ network, keyPair, plan, ...waiting(time) })
       this.clusterId = ticket.clusterId
       this.welcome = welcome

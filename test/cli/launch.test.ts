@@ -47,6 +47,7 @@ test('what is typed becomes arguments that mean the same', async (t) => {
       port: '5001',
       httpPort: '7071',
       timing: 'lan',
+      storage: ['snapshot-entries=500', 'snapshot-age=2h', 'max-bytes=1.5MiB'],
       logLevel: 'debug',
       timeout: '1.5s'
     }),
@@ -62,6 +63,9 @@ test('what is typed becomes arguments that mean the same', async (t) => {
     '--port=5001',
     '--http-port=7071',
     '--timing=lan',
+    '--storage=snapshot-entries=500',
+    '--storage=snapshot-age=7200000ms',
+    '--storage=max-bytes=1572864',
     '--log-level=debug',
     '--timeout=1500ms'
   ])
@@ -77,6 +81,7 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
     port: null,
     httpPort: null,
     timing: null,
+    storage: null,
     logLevel: 'info',
     timeoutMs: 30_000
   })

@@ -33,6 +33,10 @@ test('a flag that makes no sense is refused by name, with what it takes', async 
     [['create', '--bootstrap', 'nowhere'], /'nowhere' is no bootstrap address/],
     [['create', '--name', '../up'], /'\.\.\/up' cannot be a name/],
     [['create', '--timing', 'moon'], /--timing takes one of: default, lan, wan/],
+    [['create', '--storage', 'snapshot-entries=0'], /takes a whole number, not '0'/],
+    [['create', '--storage', 'snapshot-bytes=much'], /takes a size such as 64MiB, not 'much'/],
+    [['start', '--storage', 'keep-history'], /takes a time such as 24h, not ''/],
+    [['start', '--storage', 'keep=1'], /has no setting 'keep'/],
     [['logs', '-n', 'many'], /--lines takes a whole number/],
     [['dht', '--host', '0.0.0.0'], /--host takes an IPv4 address/],
     [['dev', '--nodes', '10'], /--nodes takes a whole number from 1 to 9/]

@@ -32,6 +32,7 @@ process.exitCode = await runNode({
     port: null,
     httpPort: null,
     timing: 'lan',
+  storage: null,
     logLevel: 'info',
     timeoutMs: 60_000
   },

@@ -15,6 +15,7 @@ const FULL: Membership = {
   name: 'alder',
   bootstrap: [{ host: '127.0.0.1', port: 49_737 }],
   timing: 'wan',
+  storage: { snapshotEntries: 500, maxBytes: 1_000_000 },
   udpPort: 49_001,
   httpPort: 7_070,
   welcome: {
@@ -42,6 +43,7 @@ const BARE: Membership = {
   id: 1,
   bootstrap: null,
   timing: 'default',
+  storage: {},
   udpPort: null,
   httpPort: null,
   welcome: null

@@ -23,6 +23,7 @@ export function openNode(
     port: null,
     httpPort: null,
     timing: null,
+    storage: null,
     logger: createLogger({ level: 'silent', destination: 'ndjson' }),
     onProgress: () => {},
     ...more

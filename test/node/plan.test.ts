@@ -37,6 +37,7 @@ const MEMBER: Membership = {
   name: 'recorded',
   bootstrap: BOOTSTRAP,
   timing: 'wan',
+  storage: { keepEntries: 7 },
   udpPort: 5,
   httpPort: 6,
   welcome: null
@@ -61,6 +62,7 @@ function optionsOf(intent: Intent, more: Partial<NodeOptions> = {}): NodeOptions
     port: null,
     httpPort: null,
     timing: null,
+    storage: null,
     logger: createLogger({ level: 'silent', destination: 'ndjson' }),
     onProgress: () => {},
     ...more
@@ -140,6 +142,21 @@ test('a timing profile given beats the recorded one; a node that was never given
   t.is(timingOf(optionsOf(INTENTS.start), MEMBER), 'wan')
   t.is(timingOf(optionsOf(INTENTS.start, { timing: 'lan' }), MEMBER), 'lan')
   t.is(timingOf(optionsOf(INTENTS.create), CREATING), 'wan', 'a create that goes on')
+})
+
+test('storage settings given are added to the recorded ones, and beat those of the same name', (t) => {
+  const directory = { path: '/data', hasKey: true, hasLog: false }
+  const storageOf = (options: NodeOptions, membership: Membership | null) =>
+    planOf(options, membership, directory).storage
+  t.alike(storageOf(optionsOf(INTENTS.create), null), {})
+  t.alike(storageOf(optionsOf(INTENTS.start), MEMBER), { keepEntries: 7 })
+  const given = { keepEntries: 9, maxBytes: 5 }
+  t.alike(storageOf(optionsOf(INTENTS.start, { storage: given }), MEMBER), given)
+  const other = { maxBytes: 5 }
+  t.alike(storageOf(optionsOf(INTENTS.start, { storage: other }), MEMBER), {
+    keepEntries: 7,
+    maxBytes: 5
+  })
 })
 
 test('what is no ticket is said before anything else', (t) => {
