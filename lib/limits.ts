@@ -43,6 +43,8 @@ export const MAX_TERM_JUMP = 1_000_000
 /** Bytes of the log's file and of the address space mapped for it; beyond: NO_SPACE. */
 export const MAX_LOG_FILE_BYTES = 64 * 1024 * MIB
 
+/** Bytes of payload that one slice of a scrub reads of the log, in one turn of the event loop. */
+export const MAX_SCRUB_SLICE_BYTES = 256 * KIB
 /** Entries behind the log's base that one transaction removes: more would hold up the writes beside it. */
 export const LOG_SWEEP_ENTRIES = 256
 

@@ -33,7 +33,7 @@ import {
 import type { LogStore, OpenedLog, RestoredLog } from './log-store.ts'
 import type { LogWrite, PendingWrite } from './log-tail.ts'
 import { LogTail } from './log-tail.ts'
-import { chooseState, readRecord } from './restore.ts'
+import { chooseState, identityWithoutLog, otherCluster, readRecord } from './restore.ts'
 import { validateLog } from './validation.ts'
 
 export interface LmdbLogStoreOptions {
@@ -334,21 +334,5 @@ function newState(options: LmdbLogStoreOptions): LogState {
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve)
-  })
-}
-
-function otherCluster(): StorageError {
-  return new StorageError({
-    code: 'DATA_DIR_TAKEN',
-    message: 'the log in this data directory belongs to another cluster',
-    hint: 'give another data directory with --data-dir'
-  })
-}
-
-function identityWithoutLog(): StorageError {
-  return new StorageError({
-    code: 'IDENTITY_WITHOUT_LOG',
-    message: "this data directory has a member's key but no log",
-    hint: 'put the log back; or keep this folder away and join as a new node from an empty one'
   })
 }

@@ -109,6 +109,12 @@ export class MemoryLogDisk {
     return place
   }
 
+  /** The log ends with `last`, and has this hard state. */
+  cutTo(last: EntryId, hardState: HardState | null): void {
+    const { base } = this.#found()
+    this.commit({ base, last, hardState }, [])
+  }
+
   /** As they lie on the disk, damage included. */
   records(): LogRecords {
     if (this.content === null) return NO_RECORDS

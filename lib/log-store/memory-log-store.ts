@@ -8,7 +8,7 @@
 import { assert } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
-import { StorageError } from '../errors.ts'
+import type { StorageError } from '../errors.ts'
 import { randomBytes } from '../random.ts'
 import type { Random } from '../random.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
@@ -18,7 +18,7 @@ import type { LogWrite, PendingWrite } from './log-tail.ts'
 import { LogTail, nameOf } from './log-tail.ts'
 import type { CrashOptions, MemoryLogContent, MemoryLogDisk } from './memory-log-disk.ts'
 import { stateOf } from './memory-log-disk.ts'
-import { chooseState } from './restore.ts'
+import { chooseState, otherCluster } from './restore.ts'
 import { validateLog } from './validation.ts'
 
 export interface MemoryLogStoreOptions {
@@ -67,10 +67,7 @@ export class MemoryLogStore implements LogStore {
     const records = disk.records()
     const found = chooseState(records)
     if (found !== null && !equalSecret(found.genesisHash, genesis.hash)) {
-      throw new StorageError({
-        code: 'DATA_DIR_TAKEN',
-        message: 'the log on this disk belongs to another cluster'
-      })
+      throw otherCluster()
     }
     const content: MemoryLogContent = disk.content ?? {
       storageEpoch: randomBytes(random, STORAGE_EPOCH_BYTES),

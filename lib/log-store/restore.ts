@@ -4,9 +4,10 @@
 // records; knows nothing of lmdb. What is verified before a start: validation.ts.
 
 import { unreachable } from '../assert.ts'
+import { equalSecret } from '../crypto.ts'
 import { StorageError } from '../errors.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
-import type { Index } from '../raft/entry.ts'
+import type { EntryId, Index } from '../raft/entry.ts'
 import type { FoundBaseConfiguration, FoundState, LogState, VerifiedEntry } from './encoding.ts'
 import { decodeEntry, indexOfRecord, LOG_FORMAT } from './encoding.ts'
 
@@ -46,6 +47,15 @@ export function chooseState(records: LogRecords): LogState | null {
     hint: REJOIN_HINT,
     fields: { variant: 'DeserializeFailed', data_type: 'state' }
   })
+}
+
+/** The state of a log that must be there, of this genesis. @throws StorageError */
+export function storedState(records: LogRecords, { hash }: EntryId): LogState {
+  const state = chooseState(records)
+  if (state === null) throw identityWithoutLog()
+  if (!equalSecret(state.genesisHash, hash)) throw otherCluster()
+  const configuration = chooseConfiguration(records, state) ?? null
+  return { ...state, base: { ...state.base, configuration } }
 }
 
 /** The configuration in force at the base; undefined when neither copy of it can be read. */
@@ -120,5 +130,21 @@ function newer(format: number): StorageError {
     message: `the log has format ${format}; this version of aspen reads up to ${LOG_FORMAT}`,
     hint: 'install the newer version again',
     fields: { format, supported: LOG_FORMAT }
+  })
+}
+
+export function otherCluster(): StorageError {
+  return new StorageError({
+    code: 'DATA_DIR_TAKEN',
+    message: 'the log in this data directory belongs to another cluster',
+    hint: 'give another data directory with --data-dir'
+  })
+}
+
+export function identityWithoutLog(): StorageError {
+  return new StorageError({
+    code: 'IDENTITY_WITHOUT_LOG',
+    message: "this data directory has a member's key but no log",
+    hint: 'put the log back; or keep this folder away and join as a new node from an empty one'
   })
 }

@@ -1,0 +1,110 @@
+// A damaged log on lmdb, open to be put together again (log-damage.ts). Each record is one transaction.
+
+import { existsSync } from 'node:fs'
+import { assert } from '../assert.ts'
+import type { Entry, EntryId } from '../raft/entry.ts'
+import type { IndexedConfiguration } from '../raft/configurations.ts'
+import type { HardState } from '../raft/effects.ts'
+import { encodeEntry, indexKey } from './encoding.ts'
+import { commit, reasonOf } from './lmdb-commit.ts'
+import type { Transaction } from './lmdb-commit.ts'
+import type { LogEnvironment } from './lmdb-environment.ts'
+import { openEnvironment, recordsOf } from './lmdb-environment.ts'
+import type { DamagedEntry, DamagedLog, DamagedLogOptions } from './log-damage.ts'
+import { LogDamage } from './log-damage.ts'
+import { identityWithoutLog, storedState } from './restore.ts'
+
+export interface LmdbDamagedLogOptions extends DamagedLogOptions {
+  readonly directory: string
+}
+
+export class LmdbDamagedLog implements DamagedLog {
+  readonly #environment: LogEnvironment
+  readonly #damage: LogDamage
+  readonly #options: LmdbDamagedLogOptions
+  readonly configurations: readonly IndexedConfiguration[]
+  #commit: Promise<void> | null = null
+  #hasFailed = false
+
+  private constructor(environment: LogEnvironment, options: LmdbDamagedLogOptions) {
+    const records = recordsOf(environment)
+    this.#environment = environment
+    this.#options = options
+    this.#damage = new LogDamage(records, storedState(records, options.genesis))
+    this.configurations = this.#damage.configurations()
+  }
+
+  /**
+   * Nothing is changed by opening.
+   * @throws StorageError CORRUPTED when there is nothing to begin with (no copy of the state), FORMAT_NEWER,
+   * DATA_DIR_TAKEN, IDENTITY_WITHOUT_LOG, OPEN_DATABASE, IO_ERROR
+   */
+  static async open(options: LmdbDamagedLogOptions): Promise<LmdbDamagedLog> {
+    if (!existsSync(options.directory)) throw identityWithoutLog()
+    const environment = openEnvironment(options.directory)
+    try {
+      return new LmdbDamagedLog(environment, options)
+    } catch (error) {
+      await environment.root.close()
+      throw error
+    }
+  }
+
+  get base(): EntryId {
+    return this.#damage.state.base.id
+  }
+
+  get last(): EntryId {
+    return this.#damage.state.last
+  }
+
+  get hardState(): HardState | null {
+    return this.#damage.state.hardState
+  }
+
+  get damaged(): readonly DamagedEntry[] {
+    return this.#damage.damaged
+  }
+
+  repair(entry: Entry, previousHash: Uint8Array, onDone: () => void): boolean {
+    if (!this.#damage.fits({ entry, previousHash })) return false
+    const change = { key: indexKey(entry.index), record: encodeEntry(entry, previousHash) }
+    this.#write({ changes: [change], state: null, hasNewBase: false }, () => {
+      this.#damage.onRepaired({ entry, previousHash })
+      onDone()
+    })
+    return true
+  }
+
+  cutFrom(cut: { readonly index: number; readonly term: number }, onDone: () => void): void {
+    const { index: lastBefore } = this.last
+    const state = this.#damage.cutFrom(cut)
+    const changes: Transaction['changes'][number][] = []
+    for (let index = cut.index; index <= lastBefore; index++) {
+      changes.push({ key: indexKey(index), record: null })
+    }
+    this.#write({ changes, state, hasNewBase: false }, onDone)
+  }
+
+  async close(): Promise<void> {
+    await this.#commit
+    await this.#environment.root.close()
+  }
+
+  #write(transaction: Transaction, onDone: () => void): void {
+    assert(this.#commit === null && !this.#hasFailed, 'one repair at a time')
+    this.#commit = this.#commitOne(transaction, onDone)
+  }
+
+  async #commitOne(transaction: Transaction, onDone: () => void): Promise<void> {
+    try {
+      await commit(this.#environment, transaction)
+    } catch (error) {
+      this.#hasFailed = true
+      this.#options.onFailed(await reasonOf(error))
+      return
+    }
+    this.#commit = null
+    onDone()
+  }
+}
