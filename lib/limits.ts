@@ -185,6 +185,8 @@ export const MAX_PROMOTION_LAG = 100
 export const PROMOTION_STABILITY_MS = 2_000
 /** Addresses recorded per member. */
 export const MAX_MEMBER_ADDRESSES = 8
+/** How long what is remembered of other members (amnesia guard) may wait before it is saved. */
+export const GUARD_SAVE_MS = 2_000
 /** Bytes of a member's display name (UTF-8). */
 export const MAX_NAME_SIZE = 63
 /** Bytes of the version text that a member says of itself. */
@@ -314,6 +316,11 @@ export const MAX_NODE_LOG_BACKLOG_BYTES = MIB
 
 // --- relations ---
 
+assert(
+  DEFAULT_MAX_STATE_ENTRIES <= DEFAULT_SNAPSHOT_ENTRIES &&
+    DEFAULT_MAX_STATE_BYTES <= DEFAULT_SNAPSHOT_BYTES,
+  'what may be written fits a snapshot'
+)
 assert(DISK_WARN_PERCENT < DISK_FREE_PERCENT, 'a warning comes first')
 assert(DISK_FREE_PERCENT < DISK_FULL_PERCENT, 'a disk does not flicker')
 assert(DISK_ASK_MS * 2 < DISK_ANSWER_MS, 'one lost answer does not count as silence')

@@ -15,6 +15,7 @@ import { memberOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Invite, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
 import type { OwnHello, Standing, Trust, Welcome } from '../transport/transport.ts'
+import type { GuardKeeper } from './guard-keeper.ts'
 
 export interface TrustParts {
   readonly clusterId: Uint8Array
@@ -22,6 +23,7 @@ export interface TrustParts {
   readonly id: NodeId
   readonly boot: number
   readonly instance: Uint8Array
+  readonly storageEpoch: Uint8Array
   readonly version: string
   /** what this node was told when it joined; null for the founder */
   readonly welcome: Welcome | null
@@ -29,6 +31,8 @@ export interface TrustParts {
   readonly status: () => Status
   /** whether this node hears a leader, so that its configuration is as new as the cluster's */
   readonly isInTouch: () => boolean
+  /** who has forgotten something, or is one of two with one key */
+  readonly guard: Pick<GuardKeeper, 'refusalOf' | 'onVerified'>
 }
 
 export class ClusterTrust implements Trust {
@@ -46,12 +50,13 @@ export class ClusterTrust implements Trust {
   }
 
   hello(): OwnHello {
-    const { id, boot, instance, version } = this.#parts
+    const { id, boot, instance, storageEpoch, version } = this.#parts
     const { onDisk } = this.#parts.status()
     return {
       id,
       boot,
       instance,
+      storageEpoch,
       version,
       epoch: this.epoch(),
       // of one and the same write: the amnesia guard compares the pair with what was acknowledged
@@ -105,6 +110,14 @@ export class ClusterTrust implements Trust {
     if (record === undefined) return null
     const { id, epoch, sealedSecret } = record
     return { id, epoch, sealedSecret, configuration: this.configuration() }
+  }
+
+  refusalOf(publicKey: Uint8Array, hello: OwnHello): ErrorDetail | null {
+    return this.#parts.guard.refusalOf(publicKey, hello)
+  }
+
+  onVerified(publicKey: Uint8Array, hello: OwnHello): void {
+    this.#parts.guard.onVerified(publicKey, hello)
   }
 
   /** The configuration in use, or the welcome's until the log has come to one with this node in it. */

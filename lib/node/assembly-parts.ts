@@ -4,6 +4,7 @@ import type { Address } from '../address.ts'
 import type { Clock, Timers } from '../clock.ts'
 import type { DiskProbe } from '../cluster/disk-watch.ts'
 import type { StoragePolicy } from '../cluster/storage-policy.ts'
+import type { MemoryStore } from '../cluster/guard-keeper.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
@@ -50,6 +51,8 @@ export interface AssemblyParts {
   readonly savedAddresses: ReadonlyMap<string, readonly Address[]>
   readonly onAddress: (publicKey: Uint8Array, address: Address) => void
   readonly onFailed: (error: AspenError) => void
+  /** what this node remembers of the others, across its lives */
+  readonly memories: MemoryStore
   /** how full the data directory's disk is; null where there is none */
   readonly diskProbe: DiskProbe | null
   /** what the cluster may hold, as this node sees it when it leads */

@@ -4,6 +4,7 @@
 
 import type { Address } from '../address.ts'
 import { Admission } from '../cluster/admission.ts'
+import { GuardKeeper } from '../cluster/guard-keeper.ts'
 import { LeaderDuties } from '../cluster/leader-duties.ts'
 import { LeaderLink } from '../cluster/leader-link.ts'
 import { SelfDescription } from '../cluster/self-description.ts'
@@ -20,13 +21,13 @@ import { Forwarder } from '../service/forwarding.ts'
 import { KeyValueStore } from '../service/key-value-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
-import { WriteGate } from '../service/write-gate.ts'
 import type { ApplyResult } from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
-import { DiskDuty } from './disk-duty.ts'
+import { DiskDuty, roomOf } from './disk-duty.ts'
+import { endOfRefused } from './fenced.ts'
 import { handOver } from './hand-over.ts'
 import { Peering } from './peering.ts'
 import { SnapshotDuty } from './snapshot-duty.ts'
@@ -48,6 +49,7 @@ export class Assembly {
   readonly #peering: Peering
   readonly #disk: DiskDuty | null
   readonly #snapshots: SnapshotDuty
+  readonly #guard: GuardKeeper
   #api = { socket: '', http: '' }
   #hasFailed = false
   #isHalted = false
@@ -59,6 +61,9 @@ export class Assembly {
     this.#statusLog = new StatusLog(parts.events)
     this.#core = makeCore(parts)
     this.replica = this.#makeReplica()
+    const links: Transport['links'] = () => this.#transport.links()
+    const status = (): CoreStatus => this.replica.status
+    this.#guard = new GuardKeeper({ timers, store: parts.memories, links, status })
     this.#trust = this.#makeTrust()
     this.#transport = this.#makeTransport()
     const { replica } = this
@@ -66,8 +71,7 @@ export class Assembly {
     const request: Transport['request'] = (to, payload, onAnswer) =>
       transport.request(to, payload, onAnswer)
     this.#disk = this.#makeDisk(request)
-    const gate = this.#makeGate()
-    const hasSpace = (): boolean => this.#disk?.hasSpace ?? true
+    const { gate, hasSpace } = roomOf(this.#disk, parts)
     const ways = { request, gate, hasSpace }
     const forwarder = new Forwarder({ id, clock, timers, random, replica, ...ways })
     this.#forwarder = forwarder
@@ -162,7 +166,8 @@ export class Assembly {
     try {
       await this.#transport.close()
     } finally {
-      await Promise.all([this.#parts.stateMachine.close(), this.#parts.log.close()])
+      const { stateMachine, log } = this.#parts
+      await Promise.all([this.#guard.close(), stateMachine.close(), log.close()])
     }
   }
 
@@ -201,6 +206,8 @@ export class Assembly {
   #makeTrust(): ClusterTrust {
     const { clusterId, keyPair, id, log, instance, version, welcome, stateMachine } = this.#parts
     return new ClusterTrust({
+      guard: this.#guard,
+      storageEpoch: log.storageEpoch,
       clusterId,
       keyPair,
       id,
@@ -243,7 +250,12 @@ export class Assembly {
         // welcome with news in it; one that comes anyway is dropped, and said
         onWelcome: ({ epoch }) =>
           events.warn({ event: 'link.welcome', epoch }, 'a member is in an epoch unknown here'),
-        onRefused: (_by, { code, message }) => events.warn({ event: 'link.refused', code }, message)
+        onRefused: (_by, error) => {
+          const { code, message } = error
+          events.warn({ event: 'link.refused', code }, message)
+          const end = endOfRefused(error)
+          if (end !== null) this.#parts.onFailed(end)
+        }
       }
     }
     return this.#parts.makeTransport?.(options) ?? new Links(options)
@@ -302,16 +314,6 @@ export class Assembly {
     })
   }
 
-  #makeGate(): WriteGate {
-    const { maxState } = this.#parts
-    return new WriteGate({
-      isDiskFull: () => this.#disk?.shouldRefuse ?? false,
-      stateSize: () => ({ entryCount: 0, byteCount: 0 }),
-      maxState,
-      onPassed: (payloadBytes) => this.#disk?.onWritten(payloadBytes)
-    })
-  }
-
   #makeView(): ClusterView {
     const { id, keyPair, clusterId, name, version, dataDir, pid, clock, stateMachine } = this.#parts
     return new ClusterView({
@@ -343,6 +345,7 @@ export class Assembly {
   }
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
+    this.#guard.collect()
     const changesTrust = results.some((result) => TRUST_RESULTS.has(result.kind))
     this.#snapshots.onApplied(entries)
     if (changesTrust || entries.some((entry) => entry.payload.byteLength === 0)) {

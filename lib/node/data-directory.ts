@@ -4,6 +4,7 @@
 //   node.key       hex of the 32-byte seed of the node's key pair; durable before the first join request
 //   node.json      which cluster, which id, how far `create` or `join` came (membership.ts)
 //   peers.json     where members were last reached; hints, may be deleted
+//   guard.json     what this node remembers of other members, against those that forget (guard-file.ts)
 //   log/           the Raft log (lmdb)
 //   state/         the state machine (SQLite): <index of the snapshot it was built from>.db; can be rebuilt
 //                  from a snapshot and the log

@@ -11,7 +11,8 @@ import { DISK_ANSWER_MS, DISK_ASK_MS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import { votersOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
-import type { EventLog } from './assembly-parts.ts'
+import { WriteGate } from '../service/write-gate.ts'
+import type { AssemblyParts, EventLog } from './assembly-parts.ts'
 
 export interface DiskDutyParts {
   readonly id: NodeId
@@ -143,6 +144,23 @@ export class DiskDuty {
   #hasOthers(): boolean {
     return this.#others().length > 0
   }
+}
+
+/** What the forwarder must know of it; `disk`: null where nobody knows how full it is. */
+export function roomOf(
+  disk: DiskDuty | null,
+  { maxState, stateMachine }: Pick<AssemblyParts, 'maxState' | 'stateMachine'>
+): { readonly gate: WriteGate; readonly hasSpace: () => boolean } {
+  const gate = new WriteGate({
+    isDiskFull: () => disk?.shouldRefuse ?? false,
+    stateSize: () => {
+      const { liveCount, liveBytes } = stateMachine.applied()
+      return { entryCount: liveCount, byteCount: liveBytes }
+    },
+    maxState,
+    onPassed: (payloadBytes) => disk?.onWritten(payloadBytes)
+  })
+  return { gate, hasSpace: () => disk?.hasSpace ?? true }
 }
 
 /** What the answers of voters that can be reached may take; the others could not take over either. */

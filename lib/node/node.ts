@@ -166,7 +166,8 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
   const { directory, network, plan, ending } = premises
   let opened: Assembly | null = null
   const fail = (error: AspenError): void => {
-    logger.fatal({ err: error, event: 'node.failed' }, 'the node ends')
+    const { hint = null } = error.detail
+    logger.fatal({ err: error, event: 'node.failed', hint }, 'the node ends')
     opened?.fail()
     ending.fail(error)
   }

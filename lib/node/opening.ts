@@ -21,6 +21,7 @@ import type { DataDirectory } from './data-directory.ts'
 import { diskProbe } from './disk-probe.ts'
 import type { Ending } from './ending.ts'
 import { foundLog } from './founding.ts'
+import { GuardFile } from './guard-file.ts'
 import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
 import { socketPathOf } from './places.ts'
@@ -130,6 +131,7 @@ export function openAssembly(
     savedAddresses: book.addresses,
     onAddress: (publicKey, address) => book.remember(publicKey, address),
     onFailed: stores.fail,
+    memories: new GuardFile(directory.path),
     diskProbe: diskProbe(directory.logDir, stores.fail),
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,

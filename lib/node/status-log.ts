@@ -27,17 +27,16 @@ export class StatusLog {
     this.#events.info({ event: 'raft.status', role, term, leader }, 'role, term or leader changed')
   }
 
+  /** A leader changes who belongs, or who votes. */
+  tellChange({ add, promote, demote }: ConfigurationChange): void {
+    const fields = { event: 'cluster.change', add: add.map(({ id }) => id), promote, demote }
+    this.#events.info(fields, 'changing the configuration')
+  }
+
   tellSecondLeader({ term, leader, claimant }: SecondLeader): void {
     this.#events.warn(
       { event: 'raft.twoLeaders', term, leader, claimant },
       `nodes ${leader} and ${claimant} both say that they lead term ${term}; one of them is broken or lies`
     )
-  }
-
-  /** A leader changes who belongs, or who votes. */
-  tellChange({ add, promote, demote }: ConfigurationChange): void {
-    const added = add.map((member) => member.id)
-    const fields = { event: 'cluster.change', add: added, promote, demote }
-    this.#events.info(fields, 'changing the configuration')
   }
 }

@@ -8,6 +8,7 @@ import type { DiskProbe } from '../cluster/disk-watch.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
 import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import type { StoragePolicy } from '../cluster/storage-policy.ts'
+import type { Memories, MemoryStore } from '../cluster/guard-keeper.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { DEFAULT_MAX_STATE_BYTES, DEFAULT_MAX_STATE_ENTRIES } from '../limits.ts'
@@ -136,6 +137,8 @@ export class Machine {
   readonly stateDisk = new MemoryStateDisk()
   clusterId: Uint8Array | null
   welcome: Welcome | null
+  /** what it remembers of the others */
+  memories: Memories = new Map()
   /** null while no process runs on it */
   process: Process | null = null
   readonly #parts: MachineParts
@@ -253,6 +256,7 @@ export class Machine {
     const makeTransport = instruments?.makeTransport?.(process)
     const assembly = new Assembly({
       ...this.#identity(clusterId),
+      memories: new KeptMemories(this, time),
       clock: time,
       timers: time,
       random,
@@ -302,6 +306,24 @@ export interface Kept {
   readonly logDisk: MemoryLogDisk
   readonly clusterId: Uint8Array
   readonly welcome: Welcome | null
+}
+
+/** In place of a file: what is saved is kept at once. */
+class KeptMemories implements MemoryStore {
+  readonly found: Memories
+  readonly #machine: Machine
+  readonly #time: NodeTime
+
+  constructor(machine: Machine, time: NodeTime) {
+    this.#machine = machine
+    this.#time = time
+    this.found = machine.memories
+  }
+
+  save(memories: Memories, onEnd: () => void): void {
+    this.#machine.memories = memories
+    this.#time.soon(onEnd)
+  }
 }
 
 function waiting(time: NodeTime) {

@@ -26,6 +26,7 @@ import type { JoinRequest, OwnHello, Welcome } from './transport.ts'
 
 export const CLUSTER_ID_BYTES = 16
 export const INSTANCE_BYTES = 16
+const STORAGE_EPOCH_BYTES = 16
 /** Bytes of a sealed epoch secret: 32 and the seal's overhead, with room for a longer one. */
 const MAX_SEALED_BYTES = 256
 const MAX_VERSION_TEXT = 64
@@ -72,6 +73,7 @@ const uint16 = boundedUint(0xffff)
 const uint32 = boundedUint(0xffff_ffff)
 const clusterId = fixedBytes(CLUSTER_ID_BYTES)
 const instance = fixedBytes(INSTANCE_BYTES)
+const storageEpoch = fixedBytes(STORAGE_EPOCH_BYTES)
 const publicKey = fixedBytes(PUBLIC_KEY_BYTES)
 const signature = fixedBytes(SIGNATURE_BYTES)
 const versionText = boundedText(MAX_VERSION_TEXT)
@@ -85,6 +87,7 @@ export const helloEncoding: Encoder<Hello> = record<Hello>({
   id: nodeIdEncoding,
   boot: safeInteger,
   instance,
+  storageEpoch,
   versions,
   features: uint32,
   epoch: safeInteger,

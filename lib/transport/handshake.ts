@@ -263,7 +263,11 @@ function refusalOf(hello: Hello, site: HandshakeSite): ErrorDetail | null {
       hint: 'run the same version of aspen on both machines'
     }
   }
-  return contradictionOf(hello, site.trust.standing(site.remotePublicKey))
+  const { trust, remotePublicKey } = site
+  return (
+    contradictionOf(hello, trust.standing(remotePublicKey)) ??
+    trust.refusalOf(remotePublicKey, hello)
+  )
 }
 
 /** A key that claims another id than the one it has, or that is nobody here. */

@@ -228,7 +228,7 @@ export class Links implements Transport {
   }
 
   #accept(hello: Hello, mux: Mux): void {
-    const { clock, timers, handlers } = this.#options
+    const { clock, timers, handlers, trust } = this.#options
     const { id } = hello
     const key = hexOf(mux.connection.remotePublicKey)
     const existing = this.#links.get(id)
@@ -236,6 +236,13 @@ export class Links implements Transport {
       mux.close(`node ${id} has another key, or this key another id`)
       return
     }
+    const refusal = trust.refusalOf(mux.connection.remotePublicKey, hello)
+    if (refusal !== null) {
+      // since its hello came, another process of that key was let in; its next hello is told
+      mux.close(refusal.message)
+      return
+    }
+    trust.onVerified(mux.connection.remotePublicKey, hello)
     if (existing === undefined && this.#links.size >= MAX_PEERS) {
       mux.close('too many links')
       return

@@ -88,6 +88,10 @@ export interface Trust {
   standing(publicKey: Uint8Array): Standing
   /** Answer to a current member that asks what it is; null for anybody else. */
   welcomeFor(publicKey: Uint8Array): Welcome | null
+  /** Why a process of that key is not let in that says this: DATA_LOST, FENCED; null when it is. */
+  refusalOf(publicKey: Uint8Array, hello: OwnHello): ErrorDetail | null
+  /** The hello was verified, and its process is let in. */
+  onVerified(publicKey: Uint8Array, hello: OwnHello): void
 }
 
 export type Standing =
@@ -106,6 +110,8 @@ export interface OwnHello {
   readonly boot: number
   /** random per process, 16 bytes */
   readonly instance: Uint8Array
+  /** random per log store, 16 bytes: one that was made anew is another one */
+  readonly storageEpoch: Uint8Array
   readonly epoch: number
   /** term and last index of the log, as one durable write left them (amnesia guard, DESIGN §4) */
   readonly durableTerm: number

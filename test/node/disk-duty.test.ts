@@ -4,6 +4,9 @@ import test from 'brittle'
 import type { DiskProbe } from '../../lib/cluster/disk-watch.ts'
 import { bytesOf } from '../../lib/encoding.ts'
 import { AspenError } from '../../lib/errors.ts'
+import { roomOf } from '../../lib/node/disk-duty.ts'
+import { ENTRY_KIND } from '../../lib/raft/entry.ts'
+import { encodeWrite } from '../../lib/state-machine/encoding.ts'
 import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
 import type { Process } from '../../lib/testing/machine.ts'
 
@@ -155,4 +158,20 @@ test('a voter that is gone has said nothing of its disk: a full leader stays and
   await cluster.time.run(SOME_TIME_MS)
   t.is(await write(disks, leader, 'put'), 'DISK_SPACE_INSUFFICIENT')
   await cluster.close()
+})
+
+test('a store with as much as it may hold takes no more, whatever the disk says', async (t) => {
+  const disks = new Disks(17)
+  await disks.grow(['a'])
+  const a = disks.cluster.node('a')
+  t.is(await write(disks, a, 'put'), 'done')
+  const { stateMachine } = a
+  const change = { kind: 'put', key: bytesOf('l'), value: bytesOf('v'), condition: null } as const
+  const entry = { kind: ENTRY_KIND.write, payload: encodeWrite({ changes: [change] }, null) }
+  const refusalWith = (entryCount: number, byteCount: number) =>
+    roomOf(null, { stateMachine, maxState: { entryCount, byteCount } }).gate.refusalOf(entry)
+  t.is(refusalWith(2, 3), null, 'one key of two bytes, with its value')
+  t.is(refusalWith(1, 3), 'storeFull')
+  t.is(refusalWith(2, 2), 'storeFull')
+  await disks.cluster.close()
 })

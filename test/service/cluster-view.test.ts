@@ -61,6 +61,11 @@ interface World {
   disk: DiskState | null
 }
 
+const PROGRESS = new Map([
+  [2, { ...REPLICATING, matchIndex: 490 }],
+  [3, { ...REPLICATING, matchIndex: 500 }]
+])
+
 function viewOf(overrides: Partial<World> = {}): ClusterView {
   const world: World = {
     id: 1,
@@ -75,10 +80,6 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     ...overrides
   }
   const { id, leader, role, appliedIndex } = world
-  const progress = new Map([
-    [2, { ...REPLICATING, matchIndex: 490 }],
-    [3, { ...REPLICATING, matchIndex: 500 }]
-  ])
   return new ClusterView({
     id,
     publicKey: keyOf(id),
@@ -104,7 +105,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
         configuration: world.configuration,
         configurationIndex: 1,
         transferTarget: null,
-        progress
+        progress: PROGRESS
       }
     },
     stateMachine: {

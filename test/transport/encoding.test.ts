@@ -30,6 +30,7 @@ const HELLO: Hello = {
   id: 300,
   boot: 70_000,
   instance: new Uint8Array(16).fill(0x1a),
+  storageEpoch: new Uint8Array(16).fill(4),
   versions: { from: 1, to: 1 },
   features: 0,
   epoch: 1,
@@ -61,6 +62,7 @@ void test('format 1, byte for byte', (t) => {
       'fd2c01' +
       'fe70110100' +
       '1a'.repeat(16) +
+      '04'.repeat(16) +
       '0101' +
       '00' +
       '01' +

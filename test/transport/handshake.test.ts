@@ -72,7 +72,8 @@ void test('two members of one epoch accept each other and all their fields', (t)
   t.alike(said(b), ['hello', 'proof', 'accept'])
   const last = a.actions.at(-1)
   if (last?.kind !== 'accept') throw new Error('not accepted')
-  const { instance, ...fields } = last.hello
+  const { instance, storageEpoch, ...fields } = last.hello
+  t.alike(storageEpoch, helloOf(2).storageEpoch)
   t.is(instance.byteLength, 16)
   t.alike(fields, {
     clusterId: CLUSTER_ID,

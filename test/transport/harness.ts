@@ -64,6 +64,18 @@ export class TableTrust implements Trust {
     return this.welcomes.get(hexOf(publicKey)) ?? null
   }
 
+  /** what is said to a process with that hello */
+  refuse: (hello: OwnHello) => ErrorDetail | null = () => null
+  readonly verified: OwnHello[] = []
+
+  refusalOf(_publicKey: Uint8Array, hello: OwnHello): ErrorDetail | null {
+    return this.refuse(hello)
+  }
+
+  onVerified(_publicKey: Uint8Array, hello: OwnHello): void {
+    this.verified.push(hello)
+  }
+
   setStanding(publicKey: Uint8Array, standing: Standing): void {
     this.standings.set(hexOf(publicKey), standing)
   }
@@ -74,6 +86,7 @@ export function helloOf(id: NodeId, fields: Partial<OwnHello> = {}): OwnHello {
     id,
     boot: 1,
     instance: hash(bytesOf(`instance ${id} ${Math.random()}`)).subarray(0, 16),
+    storageEpoch: hash(bytesOf(`log ${id}`)).subarray(0, 16),
     epoch: 1,
     durableTerm: 3,
     lastIndex: 12,
