@@ -44,9 +44,10 @@ export function entryAnswer(
 ): SnapshotAnswer {
   if (!isEntry(log.idAt(index), hash)) return NOT_HERE
   const previous = log.idAt(index - 1)
-  const [entry] = typeof previous === 'string' ? [] : log.entries(index, index + 1, 1)
   // an entry that a snapshot stands for has an id and no content
-  if (entry === undefined || entry.index !== index || typeof previous === 'string') return NOT_HERE
+  if (typeof previous === 'string') return NOT_HERE
+  const [entry] = log.entries(index, index + 1, 1)
+  if (entry === undefined) return NOT_HERE
   const { term, kind, timeMs, payload } = entry
   return { kind: 'entry', entry: { previousHash: previous.hash, term, kind, timeMs, payload } }
 }
@@ -67,7 +68,7 @@ export function giveVerdict(
       return
     }
     const id = core.idAt(index)
-    const isOther = id === 'missing' || (id !== 'compacted' && !isEntry(id, hash))
+    const isOther = id !== 'compacted' && !isEntry(id, hash)
     answer(isOther ? { kind: 'neverCommitted' } : NOT_HERE)
   })
 }

@@ -104,6 +104,7 @@ class Bench {
   readonly members = new Map<NodeId, Member>()
   readonly repaired: { readonly entry: Entry; readonly previousHash: Uint8Array }[] = []
   readonly ends: RepairEnd[] = []
+  lateMs: (from: NodeId) => number = () => 0
   change: (from: NodeId, answer: Uint8Array) => Uint8Array | null = (_from, answer) => answer
   readonly repair: LogRepair
 
@@ -123,7 +124,7 @@ class Bench {
           member.desk(time).onRequest(1, payload, (answer) => {
             const changed = this.change(to, answer)
             if (changed === null) return
-            time.start(5, () => onAnswer({ kind: 'answered', payload: changed }))
+            time.start(5 + this.lateMs(to), () => onAnswer({ kind: 'answered', payload: changed }))
           })
         })
       }),
@@ -183,7 +184,7 @@ void test('another entry at that index is no help, and neither is a lie', async 
     term: 2,
     kind: 2,
     timeMs: 2,
-    payload: bytesOf('same')
+    payload: bytesOf('lie')
   }
   bench.change = (from, answer) =>
     from === 3 ? encode(snapshotAnswer, { kind: 'entry', entry }) : answer
@@ -227,6 +228,24 @@ void test('a member that never answers is passed over', async (t) => {
   t.alike(bench.ends, [])
   await bench.time.run(2_000)
   t.alike(bench.ends, [WHOLE])
+})
+
+void test('an answer that comes too late, or to no question, is none', async (t) => {
+  const own = logOf([1, 1, 2])
+  const bench = new Bench([new Member(own), new Member(own)], [nameOf(own, 2), nameOf(own, 3)])
+  const { time } = bench
+  bench.lateMs = (from) => (from === 2 ? 60_030 : 0)
+  await time.run(300_000)
+  t.alike(bench.ends, [WHOLE])
+  t.alike(
+    bench.repaired.map(({ entry }) => entry.index),
+    [3, 2]
+  )
+  const wild = new Bench([new Member(own), new Member(own)], [nameOf(own, 3)])
+  wild.change = (from, answer) =>
+    from === 2 ? encode(snapshotAnswer, { kind: 'neverCommitted' }) : answer
+  await wild.time.run(1_000)
+  t.alike(wild.ends, [WHOLE], 'asked for an entry, nobody gives verdicts')
 })
 
 void test('what the leader says was never committed is cut off, with all above it', async (t) => {

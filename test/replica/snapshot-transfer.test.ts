@@ -221,6 +221,7 @@ void test('a snapshot that is gone, or has no such chunk, is not here', async (t
   ask({ position: 10 })
   ask({ position: 0, index: 99 })
   ask({ position: 0, contentHash: new Uint8Array(32) })
+  await post.time.run(10)
   ask({ position: 0 })
   leader.disk.stored = []
   await post.time.run(10)
