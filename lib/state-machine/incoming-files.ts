@@ -56,6 +56,7 @@ export class IncomingFiles implements IncomingSnapshot {
   /** called when nothing is on its way to the disk */
   readonly #onIdle: (() => void)[] = []
   #isPreparing = false
+  #isDiscarded = false
 
   /** @throws what the file system throws */
   constructor(parts: IncomingParts, { snapshot, isHere, left }: IncomingSource) {
@@ -104,8 +105,10 @@ export class IncomingFiles implements IncomingSnapshot {
   }
 
   discard(): void {
-    assert(!this.#isPreparing, 'a snapshot that is being prepared is not discarded')
+    this.#isDiscarded = true
     this.#parts.onGone(this)
+    // a thread reads the file
+    if (this.#isPreparing) return
     this.#whenIdle(() => {
       this.#closeFiles()
       if (!this.#isHere) removeFiles(this.#parts.folder, this.info)
@@ -132,7 +135,12 @@ export class IncomingFiles implements IncomingSnapshot {
     const target = databaseOf(this.info.index)
     run({ kind: 'build', stream, snapshot, genesisHash, target, publishIn }, (answer) => {
       this.#isPreparing = false
-      onPrepared(this.#prepared(answer))
+      if (!this.#isDiscarded) {
+        onPrepared(this.#prepared(answer))
+        return
+      }
+      if (answer.kind === 'built' && !this.#isHere) this.#parts.onKept(this.#snapshot)
+      this.discard()
     })
   }
 

@@ -11,6 +11,7 @@ import { encode } from '../encoding.ts'
 import { REVISION_STRIDE, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Applied, SnapshotInfo } from './state-machine.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import { sealed } from './seal.ts'
 import { checkRows, checkStructure } from './snapshot-check.ts'
 import type { SnapshotHead, SnapshotRecord } from './snapshot-encoding.ts'
 import { publish, syncFile } from './snapshot-files.ts'
@@ -137,13 +138,19 @@ class Tables {
         this.#begin(each)
         break
       case 'node':
-        putNode.run(each.node.id, encode(nodeRecordEncoding, each.node))
+        putNode.run(each.node.id, sealed('nodes', encode(nodeRecordEncoding, each.node)))
         break
       case 'invite':
-        putInvite.run(each.invite.createdIndex, encode(inviteEncoding, each.invite))
+        putInvite.run(
+          each.invite.createdIndex,
+          sealed('invites', encode(inviteEncoding, each.invite))
+        )
         break
       case 'session':
-        putSession.run(each.session.bornIndex, encode(sessionEncoding, each.session))
+        putSession.run(
+          each.session.bornIndex,
+          sealed('sessions', encode(sessionEncoding, each.session))
+        )
         break
       case 'row': {
         const { createRevision, version, key, value } = each

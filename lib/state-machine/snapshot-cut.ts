@@ -15,7 +15,7 @@ import { TaskRefusal } from './snapshot-task.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
-import { bytes, lastRowOf, readGenesis, readProgress, readSessions } from './sqlite-schema.ts'
+import { bytes, lastRowOf, readHead, readProgress, readSessions } from './sqlite-schema.ts'
 import type { Progress } from './sqlite-schema.ts'
 import { revisionOf } from './sqlite-writer.ts'
 
@@ -95,7 +95,7 @@ function writeState(writer: SnapshotWriter, { connection, progress }: Source): v
   const { applied, trust } = progress
   const { epoch, nextNodeId, nodes, invites } = trust
   const { sessions, forgottenIndex } = readSessions(connection)
-  const genesisHash = readGenesis(connection)
+  const genesisHash = readHead(connection).genesisHash
   writer.add({ kind: 'head', genesisHash, applied, epoch, nextNodeId, forgottenIndex })
   for (const node of nodes) writer.add({ kind: 'node', node })
   for (const invite of invites) writer.add({ kind: 'invite', invite })

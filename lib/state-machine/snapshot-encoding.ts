@@ -124,6 +124,15 @@ const applied = record<Applied>({
   featureLevel: count
 })
 
+/** Also how the database keeps it. */
+export const snapshotHeadEncoding: Encoder<SnapshotHead> = record<SnapshotHead>({
+  genesisHash: hash,
+  applied,
+  epoch: index,
+  nextNodeId: boundedUint(MAX_NODE_ID),
+  forgottenIndex: index
+})
+
 /** Rows and keys are written out, field by field: there are millions of them. */
 const rowBody: Encoder<SnapshotRow> = {
   preencode(state, row) {
@@ -194,13 +203,7 @@ export const snapshotRecordEncoding: Encoder<SnapshotRecord> = tagged<SnapshotRe
   {
     head: {
       byte: 0,
-      body: record<SnapshotHead>({
-        genesisHash: hash,
-        applied,
-        epoch: index,
-        nextNodeId: boundedUint(MAX_NODE_ID),
-        forgottenIndex: index
-      })
+      body: snapshotHeadEncoding
     },
     node: { byte: 1, body: record({ node: nodeRecordEncoding }) },
     invite: { byte: 2, body: record({ invite: inviteEncoding }) },

@@ -41,9 +41,14 @@ export class SnapshotThread {
     Atomics.store(new Int32Array(this.#cancelled), 0, 1)
   }
 
+  /** The process does not end before it: somebody waits for the answer. */
+  keepAlive(): void {
+    this.#worker.ref()
+  }
+
   /** Gives it up and waits for its end. */
   async close(): Promise<void> {
-    this.#worker.ref()
+    this.keepAlive()
     this.cancel()
     await this.ended
   }

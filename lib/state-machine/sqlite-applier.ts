@@ -96,7 +96,7 @@ export class SqliteApplier {
     yield
     yield* this.#writeSessions()
     this.#onBoundary?.('state.commit.begin')
-    this.#writer.commit(this.#progress, progress)
+    this.#writer.commit(this.#progress, progress, this.#sessions.forgottenIndex)
     this.#onBoundary?.('state.commit.end')
     this.#progress = progress
     if (failure !== null) throw failure
@@ -111,7 +111,6 @@ export class SqliteApplier {
   *#writeSessions(): Steps {
     const { changed, gone } = this.#sessions.takeChanges()
     for (const bornIndex of gone) this.#writer.dropSession(bornIndex)
-    if (gone.length > 0) this.#writer.writeForgotten(this.#sessions.forgottenIndex)
     for (const session of changed) {
       this.#writer.writeSession(session)
       yield

@@ -47,7 +47,7 @@ export function openDatabase(stateDir: string, stateBase: Index, genesis: EntryI
       progress: readProgress(reader),
       sessions: readSessions(reader),
       compactedRow: readCompactedRow(reader),
-      writer: new SqliteWriter(writer),
+      writer: new SqliteWriter(writer, genesis.hash),
       reader: new SqliteReader(reader)
     }
   } catch (error) {

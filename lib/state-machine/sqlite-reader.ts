@@ -3,6 +3,7 @@
 
 import b4a from 'b4a'
 import { assert } from '../assert.ts'
+import { StorageError } from '../errors.ts'
 import { MAX_SCAN_BYTES, MAX_SCAN_LIMIT } from '../limits.ts'
 import { prefixEnd, successorOf } from './byte-order.ts'
 import type { Connection } from './sqlite-connection.ts'
@@ -22,7 +23,7 @@ export class SqliteReader {
 
   get(key: Uint8Array): KeyValue | null {
     const row = this.#statements.get.get(key)
-    return row === undefined ? null : keyValueOf(row)
+    return row === undefined ? null : verified(row)
   }
 
   scan(request: ScanRequest): ScanPage {
@@ -35,9 +36,9 @@ export class SqliteReader {
       prefixEnd(prefix),
       limit + 1
     )) {
-      byteCount += row[0].byteLength + row[1].byteLength
+      byteCount += row[0].byteLength + (row[1]?.byteLength ?? 0)
       if (items.length === limit || byteCount > MAX_SCAN_BYTES) return { items, hasMore: true }
-      items.push(keyValueOf(row))
+      items.push(verified(row))
     }
     return { items, hasMore: false }
   }
@@ -46,8 +47,9 @@ export class SqliteReader {
   stateHash(): Uint8Array | null {
     let sum = EMPTY_STATE_HASH
     for (const row of this.#statements.all.iterate()) {
-      const hash = rowHash(keyValueOf(row))
-      if (!b4a.equals(hash, row[5])) return null
+      const item = keyValueOf(row)
+      const hash = item === null ? null : rowHash(item)
+      if (hash === null || !b4a.equals(hash, row[5])) return null
       sum = addHash(sum, hash)
     }
     return sum
@@ -68,17 +70,19 @@ function startOf(prefix: Uint8Array, after: Uint8Array | null): Uint8Array {
 /** Statements are `raw`: making objects would cost as much as reading. */
 type Row = readonly [
   key: Buffer,
-  value: Buffer,
+  /** null: there is no such row */
+  value: Buffer | null,
   row: number,
   createRevision: number,
-  version: number
+  version: number,
+  hash: Buffer
 ]
 
 type Statements = ReturnType<typeof prepareStatements>
 
-// CROSS JOIN: SQLite must walk the keys and look up the rows, never the other way round.
-const COLUMNS = 'k.key, r.value, k.row, k.create_revision, k.version'
-const TABLES = 'keys AS k CROSS JOIN revisions AS r ON r.id = k.row'
+// LEFT JOIN: SQLite must walk the keys and look up the rows, and a row that is not there must be noticed.
+const COLUMNS = 'k.key, r.value, k.row, k.create_revision, k.version, k.hash'
+const TABLES = 'keys AS k LEFT JOIN revisions AS r ON r.id = k.row'
 
 function prepareStatements(connection: Connection) {
   return {
@@ -90,14 +94,24 @@ function prepareStatements(connection: Connection) {
         `SELECT ${COLUMNS} FROM ${TABLES} WHERE k.key >= ? AND k.key < ? ORDER BY k.key LIMIT ?`
       )
       .raw(),
-    all: connection
-      .prepare<[], readonly [...Row, hash: Buffer]>(`SELECT ${COLUMNS}, k.hash FROM ${TABLES}`)
-      .raw()
+    all: connection.prepare<[], Row>(`SELECT ${COLUMNS} FROM ${TABLES}`).raw()
   }
 }
 
-function keyValueOf(row: readonly [...Row, ...unknown[]]): KeyValue {
+/** A row that a fault of the disk has changed is read by nobody. @throws StorageError CORRUPTED */
+function verified(row: Row): KeyValue {
+  const item = keyValueOf(row)
+  if (item !== null && b4a.equals(rowHash(item), row[5])) return item
+  throw new StorageError({
+    code: 'CORRUPTED',
+    message: `the row of revision ${revisionOf(row[2])} in the state machine is damaged`,
+    hint: 'stop the node; at its next start the state is made again from a snapshot and the log'
+  })
+}
+
+function keyValueOf(row: Row): KeyValue | null {
   const [key, value, id, createRevision, version] = row
+  if (value === null) return null
   return {
     key: bytes(key),
     value: bytes(value),

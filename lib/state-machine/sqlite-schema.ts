@@ -6,8 +6,9 @@
 //              value is last, so that the rest of a row is read without it.
 //   keys       one row per live key, pointing at its newest revision row; the mod revision follows
 //              from that id. `hash` is the row's term of the state hash.
-//   meta       one row: how far the machine is, written in every transaction that applies entries; and
-//              up to which row the compaction has come, which is this machine's own business.
+//   meta       one row: how far the machine is, as a snapshot's head says it, written in every transaction
+//              that applies entries; and up to which row the compaction has come, which is this machine's own
+//              business. Every record, here and in the tables below, has its hash behind it (seal.ts).
 //   nodes, invites   the trust state, one record each.
 //   sessions   one record each, by the entry that began it.
 //
@@ -15,14 +16,15 @@
 
 import b4a from 'b4a'
 import { assert, present } from '../assert.ts'
-import { decode, encode } from '../encoding.ts'
+import { boundedUint, decode, encode } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import { REVISION_STRIDE } from '../limits.ts'
-import { configurationEncoding } from '../raft/encoding.ts'
 import type { EntryId } from '../raft/entry.ts'
 import { appliedAtGenesis } from './apply-entry.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
 import type { StoredSessions } from './sessions.ts'
+import { sealed, unsealed } from './seal.ts'
+import { snapshotHeadEncoding } from './snapshot-encoding.ts'
 import type { SnapshotHead } from './snapshot-encoding.ts'
 import type { Connection } from './sqlite-connection.ts'
 import type { Applied, Revision, TrustState } from './state-machine.ts'
@@ -50,22 +52,8 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    genesis BLOB NOT NULL,
-    applied_index INTEGER NOT NULL,
-    applied_term INTEGER NOT NULL,
-    chain_hash BLOB NOT NULL,
-    time_ms INTEGER NOT NULL,
-    configuration BLOB NOT NULL,
-    configuration_index INTEGER NOT NULL,
-    state_hash BLOB NOT NULL,
-    live_count INTEGER NOT NULL,
-    live_bytes INTEGER NOT NULL,
-    compacted_revision INTEGER NOT NULL,
-    feature_level INTEGER NOT NULL,
-    epoch INTEGER NOT NULL,
-    next_node_id INTEGER NOT NULL,
-    forgotten_session_index INTEGER NOT NULL,
-    compacted_row INTEGER NOT NULL
+    head BLOB NOT NULL,
+    compacted_row BLOB NOT NULL
   ) STRICT;
   CREATE TABLE nodes (id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   CREATE TABLE invites (created_index INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
@@ -103,7 +91,7 @@ export function prepareFormat(connection: Connection, genesis: EntryId): void {
     })
   }
   assert(format === FORMAT, 'there was no format before the first')
-  if (b4a.equals(readGenesis(connection), genesis.hash)) return
+  if (b4a.equals(readHead(connection).genesisHash, genesis.hash)) return
   throw new StorageError({
     code: 'WRONG_CLUSTER',
     message: 'the database belongs to another cluster'
@@ -117,18 +105,25 @@ export function createTables(connection: Connection): void {
 
 /** The row of meta, in a file that has none. What was compacted is compacted to the end. */
 export function writeMeta(connection: Connection, head: SnapshotHead): void {
-  const { genesisHash, applied, epoch, nextNodeId, forgottenIndex } = head
-  const { index, term, hash, timeMs, configuration, configurationIndex, stateHash } = applied
-  const { liveCount, liveBytes, compactedRevision, featureLevel } = applied
-  const values = [
-    [genesisHash, index, term, hash, timeMs],
-    [encode(configurationEncoding, configuration), configurationIndex],
-    [stateHash, liveCount, liveBytes, compactedRevision, featureLevel],
-    [epoch, nextNodeId, forgottenIndex, lastRowOf(compactedRevision)]
-  ].flat()
-  const places = values.map(() => '?').join(', ')
-  connection.prepare(`INSERT INTO meta VALUES (1, ${places})`).run(values)
+  const compactedRow = lastRowOf(head.applied.compactedRevision)
+  connection
+    .prepare<[Uint8Array, Uint8Array]>(
+      'INSERT INTO meta (id, head, compacted_row) VALUES (1, ?, ?)'
+    )
+    .run(sealedHead(head), sealedRow(compactedRow))
 }
+
+/** The head of the state as meta keeps it. */
+export function sealedHead(head: SnapshotHead): Uint8Array {
+  return sealed('meta', encode(snapshotHeadEncoding, head))
+}
+
+/** Up to which row the compaction has come, as meta keeps it. */
+export function sealedRow(compactedRow: number): Uint8Array {
+  return sealed('compaction', encode(rowEncoding, compactedRow))
+}
+
+const rowEncoding = boundedUint(Number.MAX_SAFE_INTEGER)
 
 /** The highest id that a row of the revision may have. */
 export function lastRowOf(revision: Revision): number {
@@ -136,78 +131,56 @@ export function lastRowOf(revision: Revision): number {
 }
 
 /** @throws ProtocolError when a record is not what was written */
+export function readHead(connection: Connection): SnapshotHead {
+  return decode(snapshotHeadEncoding, unsealed('meta', readMeta(connection, 'head')))
+}
+
+/** @throws ProtocolError when a record is not what was written */
 export function readProgress(connection: Connection): Progress {
-  const meta = present(connection.prepare<[], MetaRow>('SELECT * FROM meta').get(), 'the meta row')
-  const records = (table: 'nodes' | 'invites', order: string): Buffer[] =>
-    connection.prepare<[], Buffer>(`SELECT record FROM ${table} ORDER BY ${order}`).pluck().all()
+  const { applied, epoch, nextNodeId } = readHead(connection)
+  const nodes = readRecords(connection, 'nodes', 'id')
+  const invites = readRecords(connection, 'invites', 'created_index')
   return {
-    applied: {
-      index: meta.applied_index,
-      term: meta.applied_term,
-      hash: bytes(meta.chain_hash),
-      timeMs: meta.time_ms,
-      configuration: decode(configurationEncoding, bytes(meta.configuration)),
-      configurationIndex: meta.configuration_index,
-      stateHash: bytes(meta.state_hash),
-      liveCount: meta.live_count,
-      liveBytes: meta.live_bytes,
-      compactedRevision: meta.compacted_revision,
-      featureLevel: meta.feature_level
-    },
+    applied,
     trust: {
-      epoch: meta.epoch,
-      nextNodeId: meta.next_node_id,
-      nodes: records('nodes', 'id').map((each) => decode(nodeRecordEncoding, bytes(each))),
-      invites: records('invites', 'created_index').map((each) =>
-        decode(inviteEncoding, bytes(each))
-      )
+      epoch,
+      nextNodeId,
+      nodes: nodes.map((each) => decode(nodeRecordEncoding, each)),
+      invites: invites.map((each) => decode(inviteEncoding, each))
     }
   }
 }
 
 /** @throws ProtocolError when a record is not what was written */
 export function readSessions(connection: Connection): StoredSessions {
-  const pluck = <T>(sql: string) => connection.prepare<[], T>(sql).pluck()
-  const records = pluck<Buffer>('SELECT record FROM sessions ORDER BY born_index').all()
-  const forgotten = pluck<number>('SELECT forgotten_session_index FROM meta').get()
-  return {
-    sessions: records.map((each) => decode(sessionEncoding, bytes(each))),
-    forgottenIndex: present(forgotten, 'the meta row')
-  }
+  const { forgottenIndex } = readHead(connection)
+  const records = readRecords(connection, 'sessions', 'born_index')
+  return { sessions: records.map((each) => decode(sessionEncoding, each)), forgottenIndex }
 }
 
-/** Hash of the genesis of the cluster that it belongs to. */
-export function readGenesis(connection: Connection): Uint8Array {
-  const genesis = connection.prepare<[], Buffer>('SELECT genesis FROM meta').pluck().get()
-  return bytes(present(genesis, 'the genesis'))
-}
-
-/** Up to which row the compaction has come. */
+/** Up to which row the compaction has come. @throws ProtocolError when it is not what was written */
 export function readCompactedRow(connection: Connection): number {
-  const row = connection.prepare<[], number>('SELECT compacted_row FROM meta').pluck().get()
-  return present(row, 'the meta row')
+  return decode(rowEncoding, unsealed('compaction', readMeta(connection, 'compacted_row')))
+}
+
+function readMeta(connection: Connection, column: 'head' | 'compacted_row'): Uint8Array {
+  const record = connection.prepare<[], Buffer>(`SELECT ${column} FROM meta`).pluck().get()
+  return bytes(present(record, 'the meta row'))
+}
+
+function readRecords(
+  connection: Connection,
+  table: 'nodes' | 'invites' | 'sessions',
+  order: string
+): readonly Uint8Array[] {
+  const select = `SELECT record FROM ${table} ORDER BY ${order}`
+  const records = connection.prepare<[], Buffer>(select).pluck().all()
+  return records.map((each) => unsealed(table, bytes(each)))
 }
 
 /** What SQLite gives back, as a plain array of bytes. */
 export function bytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
-}
-
-interface MetaRow {
-  readonly genesis: Buffer
-  readonly applied_index: number
-  readonly applied_term: number
-  readonly chain_hash: Buffer
-  readonly time_ms: number
-  readonly configuration: Buffer
-  readonly configuration_index: number
-  readonly state_hash: Buffer
-  readonly live_count: number
-  readonly live_bytes: number
-  readonly compacted_revision: number
-  readonly feature_level: number
-  readonly epoch: number
-  readonly next_node_id: number
 }
 
 function createSchema(connection: Connection, genesis: EntryId): void {

@@ -161,13 +161,13 @@ export class SqliteStateMachine implements StateMachine {
   /** @throws StorageError */
   get(key: Uint8Array): KeyValue | null {
     assert(!this.#isClosed, 'the state machine is open')
-    return reading(() => this.#database.reader.get(key))
+    return this.#reading(() => this.#database.reader.get(key))
   }
 
   /** @throws StorageError */
   scan(request: ScanRequest): ScanPage {
     assert(!this.#isClosed, 'the state machine is open')
-    return reading(() => this.#database.reader.scan(request))
+    return this.#reading(() => this.#database.reader.scan(request))
   }
 
   snapshot(on: SnapshotProgress): void {
@@ -217,7 +217,7 @@ export class SqliteStateMachine implements StateMachine {
    */
   verifyStateHash(): boolean {
     assert(!this.#isClosed, 'the state machine is open')
-    const actual = reading(() => this.#database.reader.stateHash())
+    const actual = this.#reading(() => this.#database.reader.stateHash())
     return actual !== null && b4a.equals(actual, this.applied().stateHash)
   }
 
@@ -330,6 +330,18 @@ export class SqliteStateMachine implements StateMachine {
     return new WalKeeper(options, durableIndex)
   }
 
+  /** What is damaged is not read again: the machine stops. */
+  #reading<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      if (!isStorageFailure(error)) throw error
+      const failure = storageErrorOf(error, 'cannot read the state machine')
+      if (failure.code === 'CORRUPTED') this.#fail(failure)
+      throw failure
+    }
+  }
+
   #tell(event: SnapshotEvent['event'], index: Index, message: string): void {
     this.#options.onSnapshotEvent?.({ event, index, message })
   }
@@ -354,13 +366,4 @@ export class SqliteStateMachine implements StateMachine {
 
 async function removeQuietly(paths: readonly string[]): Promise<void> {
   await Promise.allSettled(paths.map((path) => rm(path, { force: true })))
-}
-
-function reading<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (!isStorageFailure(error)) throw error
-    throw storageErrorOf(error, 'cannot read the state machine')
-  }
 }

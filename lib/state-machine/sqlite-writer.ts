@@ -3,25 +3,27 @@
 
 import { encode } from '../encoding.ts'
 import { REVISION_STRIDE } from '../limits.ts'
-import { configurationEncoding } from '../raft/encoding.ts'
 import type { Index } from '../raft/entry.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import { sealed } from './seal.ts'
 import type { Session } from './sessions.ts'
 import type { Connection, Statement, WalState } from './sqlite-connection.ts'
 import { prepareCheckpoint } from './sqlite-connection.ts'
 import type { Progress } from './sqlite-schema.ts'
-import { bytes } from './sqlite-schema.ts'
+import { bytes, sealedHead, sealedRow } from './sqlite-schema.ts'
 import { rowHash } from './state-hash.ts'
-import type { Applied, Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
+import type { Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
 import type { KeyState, PlannedRow } from './write-plan.ts'
 
 export class SqliteWriter {
   readonly #connection: Connection
   readonly #statements: Statements
+  readonly #genesisHash: Uint8Array
   /** how large the write-ahead log is */
   readonly wal: () => WalState
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, genesisHash: Uint8Array) {
+    this.#genesisHash = genesisHash
     this.#connection = connection
     this.wal = prepareCheckpoint(connection, 'NOOP')
     this.#statements = prepareStatements(connection)
@@ -32,10 +34,11 @@ export class SqliteWriter {
   }
 
   /** Writes how far it is, and what of the trust state differs, and commits. */
-  commit(before: Progress, after: Progress): void {
-    this.#writeApplied(after)
-    if (before.applied.configuration !== after.applied.configuration)
-      this.#writeConfiguration(after.applied)
+  commit(before: Progress, after: Progress, forgottenIndex: Index): void {
+    const { applied, trust } = after
+    const { epoch, nextNodeId } = trust
+    const head = { genesisHash: this.#genesisHash, applied, epoch, nextNodeId, forgottenIndex }
+    this.#statements.updateHead.run(sealedHead(head))
     if (before.trust !== after.trust) this.#writeTrust(before.trust, after.trust)
     this.#statements.commit.run()
   }
@@ -91,20 +94,19 @@ export class SqliteWriter {
 
   /** Commits a step of the compaction, which has come to this row. */
   commitCompacted(row: number): void {
-    this.#statements.updateCompacted.run(row)
+    this.#statements.updateCompacted.run(sealedRow(row))
     this.#statements.commit.run()
   }
 
   writeSession(session: Session): void {
-    this.#statements.putSession.run(session.bornIndex, encode(sessionEncoding, session))
+    this.#statements.putSession.run(
+      session.bornIndex,
+      sealed('sessions', encode(sessionEncoding, session))
+    )
   }
 
   dropSession(bornIndex: Index): void {
     this.#statements.dropSession.run(bornIndex)
-  }
-
-  writeForgotten(index: Index): void {
-    this.#statements.updateForgotten.run(index)
   }
 
   close(): void {
@@ -112,34 +114,12 @@ export class SqliteWriter {
     this.#connection.close()
   }
 
-  #writeApplied({ applied, trust }: Progress): void {
-    const { index, term, hash, timeMs, stateHash } = applied
-    const { liveCount, liveBytes, compactedRevision, featureLevel } = applied
-    this.#statements.updateMeta.run(
-      index,
-      term,
-      hash,
-      timeMs,
-      stateHash,
-      liveCount,
-      liveBytes,
-      compactedRevision,
-      featureLevel,
-      trust.epoch,
-      trust.nextNodeId
-    )
-  }
-
-  #writeConfiguration(applied: Applied): void {
-    const payload = encode(configurationEncoding, applied.configuration)
-    this.#statements.updateConfiguration.run(payload, applied.configurationIndex)
-  }
-
   /** Records that did not change are the same objects (trust.ts). */
   #writeTrust(before: TrustState, after: TrustState): void {
     const { putNode, dropNode, putInvite, dropInvite } = this.#statements
     const nodes = differences<NodeRecord>(before.nodes, after.nodes, (node) => node.id)
-    for (const node of nodes.changed) putNode.run(node.id, encode(nodeRecordEncoding, node))
+    for (const node of nodes.changed)
+      putNode.run(node.id, sealed('nodes', encode(nodeRecordEncoding, node)))
     for (const node of nodes.gone) dropNode.run(node.id)
     const invites = differences<Invite>(
       before.invites,
@@ -147,7 +127,7 @@ export class SqliteWriter {
       (invite) => invite.createdIndex
     )
     for (const invite of invites.changed)
-      putInvite.run(invite.createdIndex, encode(inviteEncoding, invite))
+      putInvite.run(invite.createdIndex, sealed('invites', encode(inviteEncoding, invite)))
     for (const invite of invites.gone) dropInvite.run(invite.createdIndex)
   }
 }
@@ -200,33 +180,12 @@ function prepareStatements(connection: Connection) {
       )
       .raw(),
     deleteRevision: connection.prepare<[number]>('DELETE FROM revisions WHERE id = ?'),
-    updateCompacted: connection.prepare<[number]>('UPDATE meta SET compacted_row = ?'),
+    updateCompacted: connection.prepare<[Uint8Array]>('UPDATE meta SET compacted_row = ?'),
     deleteKey: connection.prepare<[Uint8Array]>('DELETE FROM keys WHERE key = ?'),
-    updateMeta: connection.prepare<
-      [
-        number,
-        number,
-        Uint8Array,
-        number,
-        Uint8Array,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number
-      ]
-    >(
-      `UPDATE meta SET applied_index = ?, applied_term = ?, chain_hash = ?, time_ms = ?, state_hash = ?,
-         live_count = ?, live_bytes = ?, compacted_revision = ?, feature_level = ?, epoch = ?, next_node_id = ?`
-    ),
-    updateConfiguration: connection.prepare<[Uint8Array, number]>(
-      'UPDATE meta SET configuration = ?, configuration_index = ?'
-    ),
+    updateHead: connection.prepare<[Uint8Array]>('UPDATE meta SET head = ?'),
     dropNode: connection.prepare<[number]>('DELETE FROM nodes WHERE id = ?'),
     dropInvite: connection.prepare<[number]>('DELETE FROM invites WHERE created_index = ?'),
-    dropSession: connection.prepare<[number]>('DELETE FROM sessions WHERE born_index = ?'),
-    updateForgotten: connection.prepare<[number]>('UPDATE meta SET forgotten_session_index = ?')
+    dropSession: connection.prepare<[number]>('DELETE FROM sessions WHERE born_index = ?')
   }
 }
 

@@ -98,7 +98,7 @@ export interface IncomingSnapshot {
    * Never calls before it returns.
    */
   prepare(onPrepared: (prepared: PreparedSnapshot | null) => void): void
-  /** Deletes what is here of it; not while it is being prepared. */
+  /** Deletes what is here of it; what is being prepared is not said any more. */
   discard(): void
 }
 

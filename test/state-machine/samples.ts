@@ -39,6 +39,10 @@ export class LogMaker {
   term = 1
   timeMs = START_MS
 
+  get lastIndex(): number {
+    return this.#last.index
+  }
+
   entry(kind: number, payload: Uint8Array): Entry {
     const { term, timeMs } = this
     const entry = chained(this.#last, { term, kind, timeMs, payload })

@@ -85,9 +85,14 @@ export const PURE_FILES: ReadonlySet<string> = new Set([
   'lib/state-machine/check-write.ts',
   'lib/state-machine/command.ts',
   'lib/state-machine/refusal-texts.ts',
+  'lib/state-machine/seal.ts',
   'lib/state-machine/sessions.ts',
+  'lib/state-machine/snapshot-encoding.ts',
+  'lib/state-machine/snapshot-refusal.ts',
+  'lib/state-machine/snapshot-stream.ts',
   'lib/state-machine/state-hash.ts',
   'lib/state-machine/trust.ts',
+  'lib/state-machine/upkeep.ts',
   'lib/state-machine/write-plan.ts'
 ])
 

@@ -1,0 +1,125 @@
+// Opens the database of a state machine, and makes it again when it is damaged: a view of the log may be
+// thrown away. What makes it whole is the newest snapshot at or above the log's base; from there the log is
+// applied. A database that belongs to another cluster or a newer version, or that cannot be reached, is
+// never touched.
+
+import { existsSync, rmSync } from 'node:fs'
+import { StorageError } from '../errors.ts'
+import type { Index } from '../raft/entry.ts'
+import { findSnapshots, pathsOf } from './snapshot-files.ts'
+import type { Manifested } from './snapshot-files.ts'
+import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
+import { SnapshotThread } from './snapshot-thread.ts'
+import { databasePath, filesOf, tidyStateDir } from './sqlite-database.ts'
+import { storageErrorOf } from './sqlite-errors.ts'
+import { SqliteStateMachine } from './sqlite-state-machine.ts'
+import type { SqliteStateMachineOptions } from './sqlite-state-machine.ts'
+
+export interface RestoredState {
+  readonly machine: SqliteStateMachine
+  /** null: the database was good */
+  readonly rebuilt: {
+    /** what was wrong */
+    readonly reason: string
+    /** the snapshot from which it was built; 0: it begins at the genesis */
+    readonly index: Index
+  } | null
+}
+
+export interface RestoreOptions extends SqliteStateMachineOptions {
+  /** index before the first entry of the log: a state that has not come so far cannot go on */
+  readonly base: Index
+  /** whether all rows are read first and compared with the state hash: after an end that may have come from a damaged database */
+  readonly shouldCheck: boolean
+}
+
+/** @throws StorageError as `open`; CORRUPTED only where nothing is left to make it whole */
+export async function restoreStateMachine(options: RestoreOptions): Promise<RestoredState> {
+  const problem = await damageOf(options)
+  if (problem === null) {
+    const opened = await tryOpen(options)
+    if (opened.machine !== null) return { machine: opened.machine, rebuilt: null }
+    return await rebuilt(options, opened.problem)
+  }
+  return await rebuilt(options, problem)
+}
+
+/** What a check of the whole database finds; null: nothing, or it was not asked for. */
+async function damageOf(options: RestoreOptions): Promise<string | null> {
+  const { stateDir, stateBase, shouldCheck } = options
+  const database = databasePath(stateDir, stateBase)
+  if (!shouldCheck || !existsSync(database)) return null
+  const answer = await run({ kind: 'check', database })
+  return answer.kind === 'failed' && answer.error.code === 'CORRUPTED' ? answer.error.message : null
+}
+
+type Opening =
+  { readonly machine: SqliteStateMachine } | { readonly machine: null; readonly problem: string }
+
+async function tryOpen(options: RestoreOptions): Promise<Opening> {
+  try {
+    const machine = SqliteStateMachine.open(options)
+    const { index } = machine.applied()
+    if (index >= options.base) return { machine }
+    await machine.close()
+    const problem = `it has applied entries up to ${index}, and the log begins after ${options.base}`
+    return { machine: null, problem }
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'CORRUPTED') throw error
+    return { machine: null, problem: error.message }
+  }
+}
+
+async function rebuilt(options: RestoreOptions, reason: string): Promise<RestoredState> {
+  const { stateDir, stateBase, base } = options
+  const target = databasePath(stateDir, stateBase)
+  tidyStateDir(stateDir, stateBase)
+  const index = base === 0 ? 0 : await build(options, target, reason)
+  if (index === 0)
+    for (const path of filesOf(target)) rmSync(path, { force: true, recursive: true })
+  return { machine: SqliteStateMachine.open(options), rebuilt: { reason, index } }
+}
+
+/** From the newest snapshot that makes a database. @returns its index */
+async function build(options: RestoreOptions, target: string, reason: string): Promise<Index> {
+  const { snapshotsDir, genesis, base } = options
+  for (const snapshot of snapshotsIn(snapshotsDir)) {
+    if (snapshot.info.index < base) break
+    const stream = pathsOf(snapshotsDir, snapshot.info).snap
+    const genesisHash = genesis.hash
+    const answer = await run({
+      kind: 'build',
+      stream,
+      snapshot,
+      genesisHash,
+      target,
+      publishIn: null
+    })
+    if (answer.kind === 'failed') throw new StorageError(answer.error)
+    if (answer.kind === 'built') return snapshot.info.index
+  }
+  throw new StorageError({
+    code: 'CORRUPTED',
+    message: `the state machine is damaged (${reason}), and this node has no good snapshot at or after ${base}`,
+    hint: 'another member can send one: remove this node from the cluster and join it again'
+  })
+}
+
+function snapshotsIn(folder: string): readonly Manifested[] {
+  try {
+    return findSnapshots(folder).snapshots
+  } catch (error) {
+    throw storageErrorOf(error, 'cannot read the snapshots')
+  }
+}
+
+/** The last answer of a task. */
+async function run(task: SnapshotTask): Promise<TaskAnswer> {
+  return await new Promise((resolve) => {
+    const thread = new SnapshotThread(task, (answer) => {
+      // the thread must not hold a file that is opened next
+      void thread.ended.then(() => resolve(answer))
+    })
+    thread.keepAlive()
+  })
+}
