@@ -11,7 +11,7 @@ import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
 import { genesis } from '../raft/entry.ts'
 import { TIMING } from '../raft/timing.ts'
 import { randomBytes, systemRandom } from '../random.ts'
-import { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
+import { restoreStateMachine } from '../state-machine/restore-state.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
@@ -88,13 +88,15 @@ export async function openStores(premises: Premises, reporting: StoreReporting):
   const restored = isFounder
     ? await foundLog(opened, founder, systemClock.wallMs())
     : opened.restored
-  const stateMachine = SqliteStateMachine.open({
+  const { machine: stateMachine } = await restoreStateMachine({
     stateDir: directory.stateDir,
     snapshotsDir: directory.snapshotsDir,
     stateBase: opened.store.stateBase,
     genesis: begin,
     clock: systemClock,
     timers: systemTimers,
+    base: opened.store.base.index,
+    shouldCheck: false,
     ...reporting
   })
   ending.add(() => stateMachine.close())
