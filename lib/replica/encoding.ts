@@ -13,7 +13,7 @@
 //   manifest       1 19 ‖ bytes                  (hashes of chunks, from that one on)
 //   chunk          1 20 ‖ bytes                  (at most SNAPSHOT_CHUNK_BYTES)
 //   entry          1 21 ‖ previousHash ‖ term uint ‖ kind u8 ‖ timeMs uint ‖ payload
-//   neverCommitted 1 22
+//   neverCommitted 1 22 ‖ term uint             (in which the sender leads)
 //
 //   snapshot  index uint ‖ term uint ‖ chainHash ‖ contentHash ‖ byteCount uint ‖ chunkCount uint
 //
@@ -57,8 +57,8 @@ export type SnapshotAnswer =
   | { readonly kind: 'manifest'; readonly bytes: Uint8Array }
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
   | { readonly kind: 'entry'; readonly entry: LinkedEntry }
-  /** the leader says: no entry with this hash was committed at this index */
-  | { readonly kind: 'neverCommitted' }
+  /** the leader of `term` says: no entry with this hash was committed at this index */
+  | { readonly kind: 'neverCommitted'; readonly term: Term }
 
 const FORMAT = { what: 'format', byte: 1 }
 const hash = fixedBytes(HASH_BYTES)
@@ -115,6 +115,6 @@ export const snapshotAnswer: Encoder<SnapshotAnswer> = versioned(
     manifest: { byte: 19, body: record({ bytes: boundedView(MAX_MANIFEST_PAGE * HASH_BYTES) }) },
     chunk: { byte: 20, body: record({ bytes: boundedView(SNAPSHOT_CHUNK_BYTES) }) },
     entry: { byte: 21, body: record({ entry: linkedEntry }) },
-    neverCommitted: { byte: 22, body: nothing }
+    neverCommitted: { byte: 22, body: record({ term }) }
   })
 )

@@ -8,38 +8,28 @@
 //
 // One entry at a time, from the top down: what lies below a damaged entry is known by it.
 
-import { assert } from '../assert.ts'
 import type { Timer, Timers } from '../clock.ts'
-import { equalSecret } from '../crypto.ts'
+import { MAX_TERM_JUMP } from '../limits.ts'
+import type { DamagedLog } from '../log-store/log-damage.ts'
 import type { NodeId } from '../node-id.ts'
-import type { Entry, Index } from '../raft/entry.ts'
-import { chainHash } from '../raft/entry.ts'
+import type { Entry, Index, Term } from '../raft/entry.ts'
 import type { LinkedEntry } from './encoding.ts'
 import type { Ask, Heard } from './snapshot-ask.ts'
-
-/** An entry whose record does not verify. */
-export interface DamagedEntry {
-  readonly index: Index
-  /** that it must have; null as long as the entry above it is damaged too */
-  readonly hash: Uint8Array | null
-}
 
 export interface LogRepairParts {
   readonly timers: Timers
   readonly ask: Ask
   /** members with a link */
   readonly members: () => readonly NodeId[]
-  /** ascending; at least one */
-  readonly damaged: readonly DamagedEntry[]
-  /** Puts the entry back in its place; `onDone` when it is durable, never synchronously. */
-  readonly repair: (entry: Entry, previousHash: Uint8Array, onDone: () => void) => void
-  /** once */
+  /** stays open until `onEnded` at least */
+  readonly log: Pick<DamagedLog, 'damaged' | 'hardState' | 'repair' | 'cutFrom'>
+  /** once, never synchronously */
   readonly onEnded: (end: RepairEnd) => void
 }
 
 export type RepairEnd =
-  /** Every damaged entry is back, but for those from `cutFrom` on: these never were committed, and have to go. */
-  | { readonly kind: 'whole'; readonly cutFrom: Index | null }
+  /** nothing in the log is damaged any more: it can be closed, and opened as any other */
+  | { readonly kind: 'whole' }
   /** Nobody can know what was at `index`: the disk is to be treated as lost. */
   | { readonly kind: 'lost'; readonly index: Index }
 
@@ -53,28 +43,18 @@ interface Round {
 
 export class LogRepair {
   readonly #parts: LogRepairParts
-  /** not repaired, ascending; the last one is worked at */
-  readonly #damaged: DamagedEntry[]
-  #cutFrom: Index | null = null
   #round: Round | null = null
   /** until the next member, or the next round */
   #timer: Timer | null = null
   #isOver = false
 
   constructor(parts: LogRepairParts) {
-    assert(parts.damaged.length > 0, 'there is something to repair')
     this.#parts = parts
-    this.#damaged = [...parts.damaged]
   }
 
   /** Begins. Call once. */
   start(): void {
-    this.#next()
-  }
-
-  /** Entries that are not repaired yet, for people. */
-  get leftCount(): number {
-    return this.#damaged.length
+    this.#parts.timers.soon(() => this.#next())
   }
 
   /** May be called twice. */
@@ -85,15 +65,15 @@ export class LogRepair {
 
   /** The damaged entry that is the highest of those left. */
   #next(): void {
-    const damaged = this.#damaged.at(-1)
+    if (this.#isOver) return
+    const damaged = this.#parts.log.damaged.at(-1)
     if (damaged === undefined) {
-      this.#end({ kind: 'whole', cutFrom: this.#cutFrom })
+      this.#end({ kind: 'whole' })
     } else if (damaged.hash === null) {
       // the entry above is not part of any log that counts, so it says nothing of this one
       this.#end({ kind: 'lost', index: damaged.index })
     } else {
-      const { index, hash } = damaged
-      this.#round = { index, hash, asked: new Set(), kind: 'entry' }
+      this.#round = { ...damaged, hash: damaged.hash, asked: new Set(), kind: 'entry' }
       this.#askNext()
     }
   }
@@ -121,57 +101,51 @@ export class LogRepair {
 
   /** All were asked. */
   #nextRound({ index, hash, kind }: Round): void {
-    const isFirst = kind === 'entry'
-    this.#round = { index, hash, asked: new Set(), kind: isFirst ? 'verdict' : 'entry' }
-    if (isFirst) this.#askNext()
-    else this.#timer = this.#parts.timers.start(ROUND_PAUSE_MS, () => this.#askNext())
+    const { log, timers } = this.#parts
+    // what is known to be committed has no verdict
+    const mayBeCut = index > (log.hardState?.commitIndex ?? 0)
+    const isVerdict = kind === 'entry' && mayBeCut
+    this.#round = { index, hash, asked: new Set(), kind: isVerdict ? 'verdict' : 'entry' }
+    if (isVerdict) this.#askNext()
+    else this.#timer = timers.start(ROUND_PAUSE_MS, () => this.#askNext())
   }
 
   #onHeard(round: Round, heard: Heard): void {
-    const { index, hash, kind } = round
-    if (kind === 'verdict' && heard.kind === 'neverCommitted') {
-      this.#cutFrom = index
-      this.#onResolved(null)
-      return
-    }
-    const entry =
-      kind === 'entry' && heard.kind === 'entry' ? verified(heard.entry, { index, hash }) : null
-    if (entry === null || heard.kind !== 'entry') {
-      this.#askNext()
-      return
-    }
-    this.#round = null
-    const { previousHash } = heard.entry
-    this.#parts.repair(entry, previousHash, () => {
-      if (!this.#isOver) this.#onResolved(previousHash)
-    })
+    const isResolved =
+      (heard.kind === 'entry' && this.#isRepaired(round, heard.entry)) ||
+      (heard.kind === 'neverCommitted' && this.#isCut(round, heard.term))
+    if (isResolved) this.#round = null
+    else this.#askNext()
   }
 
-  /** `previousHash`: of the entry below, if the one above it says. */
-  #onResolved(previousHash: Uint8Array | null): void {
-    const resolved = this.#damaged.pop()
-    assert(resolved !== undefined, 'what was repaired was damaged')
-    const below = this.#damaged.at(-1)
-    if (previousHash !== null && below?.index === resolved.index - 1 && below.hash === null) {
-      this.#damaged.splice(-1, 1, { index: below.index, hash: previousHash })
+  /** Whether it is the entry, and is being put back. */
+  #isRepaired({ index, hash, kind }: Round, linked: LinkedEntry): boolean {
+    if (kind !== 'entry') return false
+    const { previousHash, payload, ...rest } = linked
+    const entry: Entry = { ...rest, index, hash, payload: payload.slice() }
+    return this.#parts.log.repair(entry, previousHash, () => this.#next())
+  }
+
+  /** Whether the log is being cut before the entry, on the word of the leader of `term`. */
+  #isCut({ index, kind }: Round, term: Term): boolean {
+    const { log } = this.#parts
+    if (kind !== 'verdict' || term > (log.hardState?.term ?? 0) + MAX_TERM_JUMP) return false
+    const below = log.damaged.at(-2)
+    if (below?.index === index - 1) {
+      // nothing is known of that one, and a log has to end with an entry that is known
+      this.#parts.timers.soon(() => this.#end({ kind: 'lost', index: below.index }))
+    } else {
+      log.cutFrom({ index, term }, () => this.#next())
     }
-    this.#next()
+    return true
   }
 
   #end(end: RepairEnd): void {
+    if (this.#isOver) return
     this.close()
     this.#round = null
     this.#parts.onEnded(end)
   }
-}
-
-/** The entry at `index` if it has the hash; else null. The payload is a copy. */
-function verified(
-  { previousHash, term, kind, timeMs, payload }: LinkedEntry,
-  { index, hash }: { readonly index: Index; readonly hash: Uint8Array }
-): Entry | null {
-  const unhashed = { index, term, kind, timeMs, payload: payload.slice() }
-  return equalSecret(chainHash(previousHash, unhashed), hash) ? { ...unhashed, hash } : null
 }
 
 /** How long an answer may take: the largest entry over a slow path. */

@@ -26,7 +26,7 @@ export interface EntryName {
 /** What is needed of the core and its loop. */
 export interface VerdictSource {
   readonly core: {
-    status(): Pick<Status, 'role'>
+    status(): Pick<Status, 'role' | 'term'>
     /** of the entry at `index`, durable or not (`Raft.idAt`) */
     idAt(index: Index): EntryId | 'compacted' | 'missing'
   }
@@ -63,13 +63,14 @@ export function giveVerdict(
     return
   }
   readIndex((outcome) => {
-    if (outcome.kind === 'refused' || core.status().role !== 'leader') {
+    const { role, term } = core.status()
+    if (outcome.kind === 'refused' || role !== 'leader') {
       answer(NOT_HERE)
       return
     }
     const id = core.idAt(index)
     const isOther = id !== 'compacted' && !isEntry(id, hash)
-    answer(isOther ? { kind: 'neverCommitted' } : NOT_HERE)
+    answer(isOther ? { kind: 'neverCommitted', term } : NOT_HERE)
   })
 }
 

@@ -45,7 +45,7 @@ const ANSWERS: Readonly<Record<string, SnapshotAnswer>> = {
     kind: 'entry',
     entry: { previousHash: B, term: 3, kind: 2, timeMs: 1_767_225_600_000, payload: A }
   },
-  neverCommitted: { kind: 'neverCommitted' }
+  neverCommitted: { kind: 'neverCommitted', term: 300 }
 }
 
 /** Tests run from the root of the repository. */
