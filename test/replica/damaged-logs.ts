@@ -10,7 +10,7 @@ import { chained, genesis } from '../../lib/raft/entry.ts'
 import type { SnapshotRequest } from '../../lib/replica/encoding.ts'
 import type { VerdictSource } from '../../lib/replica/log-verdict.ts'
 import { SnapshotDesk } from '../../lib/replica/snapshot-desk.ts'
-import { VirtualTime } from '../../lib/testing/virtual-time.ts'
+import type { VirtualTime } from '../../lib/testing/virtual-time.ts'
 
 export const GENESIS = genesis(new Uint8Array(16).fill(3))
 
