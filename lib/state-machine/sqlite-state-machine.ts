@@ -298,7 +298,8 @@ export class SqliteStateMachine implements StateMachine {
       if (this.#cutting === thread) this.#cutting = null
       if (answer.kind === 'made') this.#snapshots.add(answer.made)
       else this.#tell('failed', index, answer.kind === 'refused' ? answer.message : answer.kind)
-      this.#wal.maybeCheckpoint()
+      // in the middle of a transaction nobody can look at the log; whoever ends it does
+      if (this.#turns.isIdle) this.#wal.maybeCheckpoint()
       on.onEnded(answer.kind === 'made' ? answer.made.info : null)
     })
     this.#cutting = thread

@@ -203,6 +203,29 @@ test('a snapshot that takes too long is given up', async (t) => {
   await machine.close()
 })
 
+test('a snapshot ends in the middle of whatever is applied meanwhile', async (t) => {
+  const machine = openSqlite(await t.tmp())
+  const log = new LogMaker()
+  await applied(machine, [log.write(...values(50, 50_000))])
+  for (let round = 0; round < 3; round++) {
+    let isOver = false
+    let writing: Promise<void> = Promise.resolve()
+    const write = async (): Promise<void> => {
+      while (!isOver) await applied(machine, [log.write(...values(100, 20_000))])
+    }
+    const { index } = machine.applied()
+    const info = await cut(machine, () => {
+      writing = write()
+    })
+    t.is(info?.index, index)
+    isOver = true
+    await writing
+    t.ok(machine.applied().index > index)
+  }
+  t.ok(machine.verifyStateHash())
+  await machine.close()
+})
+
 test('a damaged row gets into no snapshot', async (t) => {
   const directory = await t.tmp()
   const failures: StorageError[] = []
