@@ -17,7 +17,7 @@ export interface StorageDutiesParts {
   readonly applied: () => Pick<Applied, 'index' | 'term' | 'timeMs' | 'compactedRevision'>
   /** the newest local snapshot; null while there is none */
   readonly newestSnapshot: () => { readonly index: Index; readonly byteCount: number } | null
-  /** whether every member knows these entries; else none is made */
+  /** whether every member knows these entries, asked when one is due; else none is made */
   readonly isSupported: () => boolean
   /** `onEnd` once: whether it was carried out */
   readonly proposeSnapshot: (onEnd: (isDone: boolean) => void) => void
@@ -48,6 +48,8 @@ export class StorageDuties {
     for (const { index, kind, timeMs, payload } of entries) {
       this.#marks.note(timeMs, index)
       this.#byteCount += payload.byteLength
+      // a new cluster's log begins with its first entry, not with the epoch of the clock
+      if (this.#snapshotTimeMs === 0) this.#snapshotTimeMs = timeMs
       if (kind === ENTRY_KIND.snapshot) this.#restart(index, timeMs)
     }
     this.look()
@@ -71,9 +73,16 @@ export class StorageDuties {
     const { role, term } = status()
     if (role !== 'leader') this.#isWanted = false
     if (role !== 'leader' || this.#isAsking || applied().term !== term) return
-    if (clock.nowMs() < this.#retryMs || !isSupported()) return
-    if (this.#isSnapshotDue()) this.#ask((onEnd) => this.#parts.proposeSnapshot(onEnd))
-    else this.#maybeCompact()
+    if (clock.nowMs() < this.#retryMs) return
+    const due = this.#due()
+    if (due !== null && isSupported()) this.#ask(due)
+  }
+
+  /** How to propose what is due; null for nothing. */
+  #due(): ((onEnd: (isDone: boolean) => void) => void) | null {
+    if (this.#isSnapshotDue()) return (onEnd) => this.#parts.proposeSnapshot(onEnd)
+    const revision = this.#revisionDue()
+    return revision === null ? null : (onEnd) => this.#parts.proposeCompaction(revision, onEnd)
   }
 
   #isSnapshotDue(): boolean {
@@ -89,12 +98,11 @@ export class StorageDuties {
     })
   }
 
-  #maybeCompact(): void {
-    const { policy, applied, proposeCompaction } = this.#parts
+  #revisionDue(): Index | null {
+    const { policy, applied } = this.#parts
     const { index: appliedIndex, timeMs, compactedRevision } = applied()
     const agedIndex = this.#marks.agedIndex(timeMs)
-    const revision = compactionDue(policy, { appliedIndex, compactedRevision, agedIndex })
-    if (revision !== null) this.#ask((onEnd) => proposeCompaction(revision, onEnd))
+    return compactionDue(policy, { appliedIndex, compactedRevision, agedIndex })
   }
 
   #ask(propose: (onEnd: (isDone: boolean) => void) => void): void {

@@ -13,6 +13,7 @@ import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import { memberOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
+import { FEATURE_LEVEL } from '../state-machine/command.ts'
 import type { Invite, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
 import type { OwnHello, Standing, Trust, Welcome } from '../transport/transport.ts'
 import type { GuardKeeper } from './guard-keeper.ts'
@@ -58,6 +59,7 @@ export class ClusterTrust implements Trust {
       instance,
       storageEpoch,
       version,
+      featureLevel: FEATURE_LEVEL,
       epoch: this.epoch(),
       // of one and the same write: the amnesia guard compares the pair with what was acknowledged
       durableTerm: onDisk.term,

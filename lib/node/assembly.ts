@@ -283,7 +283,6 @@ export class Assembly {
       replica: this.replica,
       core: this.#core,
       transport: this.#transport,
-      isSupported: () => true,
       onAdopted: () => this.#onTrustChanged()
     })
   }

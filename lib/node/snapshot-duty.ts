@@ -1,6 +1,7 @@
 // What a node does about snapshots: proposes them while it leads, offers the newest to who needs it, fetches
 // the one that it is offered, hands it to the replica, and answers what others ask for.
 
+import { FeatureLevel } from '../cluster/feature-level.ts'
 import { StorageDuties } from '../cluster/storage-duties.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Entry, Index } from '../raft/entry.ts'
@@ -11,6 +12,7 @@ import type { Replica } from '../replica/replica.ts'
 import { askOver } from '../replica/snapshot-ask.ts'
 import { SnapshotDesk } from '../replica/snapshot-desk.ts'
 import { SnapshotTransfer } from '../replica/snapshot-transfer.ts'
+import { FEATURE_LEVEL } from '../state-machine/command.ts'
 import { encodeControl } from '../state-machine/encoding.ts'
 import type { PreparedSnapshot, SnapshotInfo } from '../state-machine/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -18,13 +20,11 @@ import type { AssemblyParts } from './assembly-parts.ts'
 
 export interface SnapshotDutyParts extends Pick<
   AssemblyParts,
-  'clock' | 'timers' | 'storagePolicy' | 'log' | 'stateMachine' | 'events' | 'onFailed'
+  'id' | 'clock' | 'timers' | 'storagePolicy' | 'log' | 'stateMachine' | 'events' | 'onFailed'
 > {
   readonly replica: Replica
   readonly core: VerdictSource['core']
   readonly transport: Pick<Transport, 'links' | 'requestSnapshot'>
-  /** whether all members know snapshot entries and compactions */
-  readonly isSupported: () => boolean
   /** another member's snapshot has taken the place of what was applied here */
   readonly onAdopted: () => void
 }
@@ -38,15 +38,24 @@ export class SnapshotDuty {
   constructor(parts: SnapshotDutyParts) {
     this.#parts = parts
     const { clock, timers, storagePolicy: policy, log, stateMachine, onFailed } = parts
-    const { replica, core, transport, isSupported } = parts
+    const { id, replica, core, transport } = parts
     const { snapshots } = stateMachine
+    const level = new FeatureLevel({
+      id,
+      ownLevel: FEATURE_LEVEL,
+      status: () => replica.status,
+      applied: () => stateMachine.applied(),
+      links: () => transport.links(),
+      admitted: () => stateMachine.trust().nodes,
+      propose: (raised, onEnd) => this.#proposeLevel(raised, onEnd)
+    })
     this.#duties = new StorageDuties({
       clock,
       policy,
       status: () => replica.status,
       applied: () => stateMachine.applied(),
       newestSnapshot: () => snapshots.list()[0] ?? null,
-      isSupported,
+      isSupported: () => level.isReached(STORAGE_LEVEL),
       proposeSnapshot: (onEnd) => this.#propose(ENTRY_KIND.snapshot, EMPTY, onEnd),
       proposeCompaction: (revision, onEnd) => this.#proposeCompaction(revision, onEnd)
     })
@@ -112,11 +121,19 @@ export class SnapshotDuty {
     this.#propose(ENTRY_KIND.control, encodeControl({ kind: 'compact', revision }), onEnd)
   }
 
+  #proposeLevel(level: number, onEnd: () => void): void {
+    this.#parts.events.info({ event: 'cluster.level', level }, 'raising the feature level')
+    this.#propose(ENTRY_KIND.control, encodeControl({ kind: 'raiseFeatureLevel', level }), onEnd)
+  }
+
   #propose(kind: number, payload: Uint8Array, onEnd: (isDone: boolean) => void): void {
     const onOutcome = (outcome: Outcome): void => onEnd(outcome.kind === 'done')
     const proposal: Proposal = { kind, payload, onOutcome }
     this.#parts.replica.propose(proposal)
   }
 }
+
+/** The feature level of snapshot entries and compactions. */
+const STORAGE_LEVEL = 1
 
 const EMPTY = new Uint8Array(0)

@@ -10,6 +10,7 @@ import { present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import { decodeMessage, encodeMessage } from '../raft/encoding.ts'
 import type { Message } from '../raft/message.ts'
+import { FEATURE_LEVEL } from '../state-machine/command.ts'
 import type { RequestChannel } from '../transport/link.ts'
 import type {
   LinkStatus,
@@ -73,7 +74,8 @@ export class Relay {
       const { machine, log } = present(hops.at(-1), 'the end of a route')
       const { publicKey } = machine.keyPair
       const unknown = { rttMs: null, path: 'relay', remoteAddress: null } as const
-      return { id, publicKey, sinceMs, boot: log.boot, version: VERSION, ...unknown }
+      const said = { boot: log.boot, featureLevel: FEATURE_LEVEL, version: VERSION }
+      return { id, publicKey, sinceMs, ...said, ...unknown }
     })
   }
 

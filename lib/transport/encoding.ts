@@ -90,6 +90,7 @@ export const helloEncoding: Encoder<Hello> = record<Hello>({
   storageEpoch,
   versions,
   features: uint32,
+  featureLevel: uint16,
   epoch: safeInteger,
   durableTerm: term,
   lastIndex: index,

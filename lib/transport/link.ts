@@ -126,6 +126,7 @@ export class Link {
       path: 'direct',
       remoteAddress: connection.remoteAddress,
       boot: this.hello.boot,
+      featureLevel: this.hello.featureLevel,
       version: this.hello.version
     }
   }

@@ -57,6 +57,7 @@ export interface LinkStatus {
   readonly remoteAddress: Address | null
   /** what the peer's hello said */
   readonly boot: number
+  readonly featureLevel: number
   readonly version: string
 }
 
@@ -116,6 +117,8 @@ export interface OwnHello {
   /** term and last index of the log, as one durable write left them (amnesia guard, DESIGN §4) */
   readonly durableTerm: number
   readonly lastIndex: number
+  /** the highest feature level that the program knows */
+  readonly featureLevel: number
   /** program version, for people */
   readonly version: string
 }

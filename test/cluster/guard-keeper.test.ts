@@ -20,6 +20,7 @@ function helloOf(id: number, fields: Partial<OwnHello> = {}): OwnHello {
     boot: 1,
     instance: new Uint8Array(16).fill(id),
     storageEpoch: new Uint8Array(16).fill(7),
+    featureLevel: 1,
     version: '1.0.0',
     epoch: 1,
     durableTerm: 2,

@@ -148,3 +148,23 @@ test('an installed snapshot begins the count anew', (t) => {
   apply(1)
   t.alike(asked(), ['snapshot'])
 })
+
+test('the age of a new log is counted from its first entry, not from 1970', (t) => {
+  const { apply, asked, world } = open()
+  world.timeMs = Date.UTC(2026, 0, 1)
+  apply(3)
+  t.alike(asked(), [])
+})
+
+test('whether a snapshot is supported is asked only when one is due: to ask may raise the level', (t) => {
+  const { apply, asked, world } = open()
+  let askCount = 0
+  Object.defineProperty(world, 'isSupported', { get: () => ++askCount > 1 })
+  apply(9)
+  t.is(askCount, 0)
+  apply(1)
+  t.is(askCount, 1)
+  t.alike(asked(), [])
+  apply(1)
+  t.alike(asked(), ['snapshot'])
+})

@@ -143,6 +143,7 @@ test('the hello says what is durable, and the newest epoch that this node can op
     instance: new Uint8Array(16).fill(1),
     storageEpoch: new Uint8Array(16).fill(2),
     version: '1.2.3',
+    featureLevel: 1,
     epoch: 1,
     durableTerm: 3,
     lastIndex: 48

@@ -49,6 +49,7 @@ function linkTo(id: NodeId): LinkStatus {
     path: 'direct',
     remoteAddress: null,
     boot: 1,
+    featureLevel: 1,
     version: '0.0.0'
   }
 }

@@ -43,6 +43,7 @@ function linkTo(id: NodeId): LinkStatus {
     path: 'direct',
     remoteAddress: null,
     boot: 1,
+    featureLevel: 1,
     version: '1.0.1'
   }
 }

@@ -33,6 +33,7 @@ const HELLO: Hello = {
   storageEpoch: new Uint8Array(16).fill(4),
   versions: { from: 1, to: 1 },
   features: 0,
+  featureLevel: 5,
   epoch: 1,
   durableTerm: 7,
   lastIndex: 2 ** 33,
@@ -65,6 +66,7 @@ void test('format 1, byte for byte', (t) => {
       '04'.repeat(16) +
       '0101' +
       '00' +
+      '05' +
       '01' +
       '07' +
       'ff0000000002000000' +

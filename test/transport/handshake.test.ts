@@ -84,7 +84,8 @@ void test('two members of one epoch accept each other and all their fields', (t)
     lastIndex: 77,
     version: '0.2.0',
     versions: { from: 1, to: 1 },
-    features: 0
+    features: 0,
+    featureLevel: 1
   })
 })
 

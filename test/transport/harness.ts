@@ -87,6 +87,7 @@ export function helloOf(id: NodeId, fields: Partial<OwnHello> = {}): OwnHello {
     boot: 1,
     instance: hash(bytesOf(`instance ${id} ${Math.random()}`)).subarray(0, 16),
     storageEpoch: hash(bytesOf(`log ${id}`)).subarray(0, 16),
+    featureLevel: 1,
     epoch: 1,
     durableTerm: 3,
     lastIndex: 12,
