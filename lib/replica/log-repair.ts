@@ -119,8 +119,7 @@ export class LogRepair {
   }
 
   /** Whether it is the entry, and is being put back. */
-  #isRepaired({ index, hash, kind }: Round, linked: LinkedEntry): boolean {
-    if (kind !== 'entry') return false
+  #isRepaired({ index, hash }: Round, linked: LinkedEntry): boolean {
     const { previousHash, payload, ...rest } = linked
     const entry: Entry = { ...rest, index, hash, payload: payload.slice() }
     return this.#parts.log.repair(entry, previousHash, () => this.#next())
