@@ -8,7 +8,7 @@ import { requestTimeoutMs, shortPath } from './invocation.ts'
 import type { Style } from './style.ts'
 import type { Column } from './table.ts'
 import { renderTable } from './table.ts'
-import { formatDuration, plural, printable } from './text.ts'
+import { formatDuration, formatSize, plural, printable } from './text.ts'
 
 export async function status(invocation: Invocation): Promise<number> {
   const { flags, output } = invocation
@@ -116,6 +116,7 @@ function statusLines(document: Status, others: readonly MemberRow[], style: Styl
       `${node.id} ${printable(node.name)} (${document.role}, key ${shortKey(node.key)}), up ${formatDuration(document.uptime_ms)}`
     ],
     ['log', `committed ${document.commit_index}, applied ${document.applied_index}`],
+    ['store', storeText(document.storage)],
     ['discovery', discoveryText(document)],
     ['addresses', document.addresses.join(', ') || 'none'],
     ['api', `${api.http} (unix: ${shortPath(api.socket)})`],
@@ -124,6 +125,13 @@ function statusLines(document: Status, others: readonly MemberRow[], style: Styl
     ['version', document.version]
   ]
   return rows.map(([title, text]) => `${style.bold(title.padEnd(11))}${text}`)
+}
+
+function storeText({ keys, bytes, log_base, log_last, snapshot }: Status['storage']): string {
+  const kept = `${keys} ${keys === 1 ? 'key' : 'keys'}, ${formatSize(bytes)}`
+  const log = `${log_last - log_base} entries in the log`
+  if (snapshot === null) return `${kept}; ${log}`
+  return `${kept}; ${log}, snapshot ${snapshot.index} (${formatSize(snapshot.bytes)})`
 }
 
 /** Only where somebody must do something. */

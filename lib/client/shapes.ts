@@ -123,6 +123,16 @@ const status = shape<Status>({
   uptime_ms: whole,
   discovery: object<Status['discovery']>({ online: flag, announced: flag }),
   addresses: listOf(text),
+  storage: object<Status['storage']>({
+    keys: whole,
+    bytes: whole,
+    compacted_revision: whole,
+    log_base: whole,
+    log_last: whole,
+    snapshot: nullable(
+      object<NonNullable<Status['storage']['snapshot']>>({ index: whole, bytes: whole })
+    )
+  }),
   disk: nullable(
     object<NonNullable<Status['disk']>>({
       used_bytes: whole,

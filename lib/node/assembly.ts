@@ -314,7 +314,8 @@ export class Assembly {
   }
 
   #makeView(): ClusterView {
-    const { id, keyPair, clusterId, name, version, dataDir, pid, clock, stateMachine } = this.#parts
+    const { id, keyPair, clusterId, name, version, dataDir, pid, clock } = this.#parts
+    const { stateMachine, log } = this.#parts
     return new ClusterView({
       id,
       publicKey: keyPair.publicKey,
@@ -328,6 +329,7 @@ export class Assembly {
       startedMs: clock.nowMs(),
       replica: this.replica,
       stateMachine,
+      log,
       transport: this.#transport,
       configuration: () => this.#trust.configuration(),
       isInTouch: () => this.isInTouch(),

@@ -6,12 +6,18 @@ import type { Clock } from '../clock.ts'
 import type { DiskState } from '../cluster/disk-watch.ts'
 import { hexOf } from '../encoding.ts'
 import { DISK_FULL_PERCENT, DISK_WARN_PERCENT, MAX_PROMOTION_LAG } from '../limits.ts'
+import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { Applied, NodeRecord, StateMachine } from '../state-machine/state-machine.ts'
+import type {
+  Applied,
+  NodeRecord,
+  Snapshots,
+  StateMachine
+} from '../state-machine/state-machine.ts'
 import type { LinkStatus, Transport } from '../transport/transport.ts'
 import type { Health, MemberRow, Members, Probe, Status } from './documents.ts'
 
@@ -27,7 +33,11 @@ export interface ClusterViewParts {
   readonly clock: Clock
   readonly startedMs: number
   readonly replica: Pick<Replica, 'status' | 'appliedIndex'>
-  readonly stateMachine: Pick<StateMachine, 'trust'> & { applied(): Pick<Applied, 'stateHash'> }
+  readonly stateMachine: Pick<StateMachine, 'trust'> & {
+    applied(): Pick<Applied, 'stateHash' | 'liveCount' | 'liveBytes' | 'compactedRevision'>
+    readonly snapshots: Pick<Snapshots, 'list'>
+  }
+  readonly log: Pick<LogStore, 'base' | 'last'>
   readonly transport: Pick<Transport, 'links' | 'addresses' | 'discovery'>
   /** the configuration in use, or the welcome's */
   readonly configuration: () => Configuration
@@ -70,7 +80,22 @@ export class ClusterView {
       uptime_ms: Math.round(clock.nowMs() - startedMs),
       discovery: { online: isOnline, announced: isAnnounced },
       addresses: transport.addresses().map(formatAddress),
+      storage: this.#storage(),
       disk: diskDocument(this.#parts.disk())
+    }
+  }
+
+  #storage(): Status['storage'] {
+    const { stateMachine, log } = this.#parts
+    const { liveCount, liveBytes, compactedRevision } = stateMachine.applied()
+    const [newest] = stateMachine.snapshots.list()
+    return {
+      keys: liveCount,
+      bytes: liveBytes,
+      compacted_revision: compactedRevision,
+      log_base: log.base.index,
+      log_last: log.last.index,
+      snapshot: newest === undefined ? null : { index: newest.index, bytes: newest.byteCount }
     }
   }
 

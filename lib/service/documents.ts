@@ -45,6 +45,21 @@ export const Status = Type.Object({
   uptime_ms: Type.Integer(),
   discovery: Type.Object({ online: Type.Boolean(), announced: Type.Boolean() }),
   addresses: Type.Array(Address),
+  storage: Type.Object({
+    /** live ones, and the bytes of them and their values; the same on all members */
+    keys: Type.Integer(),
+    bytes: Type.Integer(),
+    /** history before this revision is gone; 0 for none */
+    compacted_revision: Type.Integer(),
+    /** the log of this node is (log_base, log_last]; a snapshot stands for the rest */
+    log_base: Type.Integer(),
+    log_last: Type.Integer(),
+    /** newest snapshot of this node; null for none */
+    snapshot: Type.Union([
+      Type.Object({ index: Type.Integer(), bytes: Type.Integer() }),
+      Type.Null()
+    ])
+  }),
   /** of the data directory; null where the system does not say */
   disk: Type.Union([
     Type.Object({

@@ -49,6 +49,14 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       uptime_ms: 5,
       discovery: { online: true, announced: false },
       addresses: ['127.0.0.1:4000'],
+      storage: {
+        keys: 2,
+        bytes: 20,
+        compacted_revision: 0,
+        log_base: 1,
+        log_last: 3,
+        snapshot: { index: 2, bytes: 900 }
+      },
       disk: { used_bytes: 3, total_bytes: 9, percent: 33.3, is_full: false }
     }
   ],

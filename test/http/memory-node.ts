@@ -93,6 +93,14 @@ export class MemoryNode implements NodeApi {
       uptime_ms: 5,
       discovery: { online: true, announced: false },
       addresses: ['127.0.0.1:4000'],
+      storage: {
+        keys: 0,
+        bytes: 0,
+        compacted_revision: 0,
+        log_base: 0,
+        log_last: 1,
+        snapshot: null
+      },
       disk: null
     }
   }

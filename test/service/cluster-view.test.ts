@@ -9,6 +9,7 @@ import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
 import type { FollowerStatus, Role } from '../../lib/raft/effects.ts'
 import { ClusterView } from '../../lib/service/cluster-view.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
+import type { SnapshotInfo } from '../../lib/state-machine/state-machine.ts'
 import type { LinkStatus } from '../../lib/transport/transport.ts'
 
 const REPLICATING: Omit<FollowerStatus, 'matchIndex'> = {
@@ -60,6 +61,13 @@ interface World {
   appliedIndex: number
   hasFailed: boolean
   disk: DiskState | null
+  snapshots: readonly SnapshotInfo[]
+}
+
+const HASH = new Uint8Array(32)
+
+function idAt(index: number) {
+  return { index, term: 4, hash: HASH }
 }
 
 const PROGRESS = new Map([
@@ -78,6 +86,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     appliedIndex: 500,
     hasFailed: false,
     disk: null,
+    snapshots: [],
     ...overrides
   }
   const { id, leader, role, appliedIndex } = world
@@ -110,9 +119,16 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
       }
     },
     stateMachine: {
-      applied: () => ({ stateHash: new Uint8Array(32).fill(9) }),
+      applied: () => ({
+        stateHash: new Uint8Array(32).fill(9),
+        liveCount: 3,
+        liveBytes: 300,
+        compactedRevision: 40
+      }),
+      snapshots: { list: () => world.snapshots },
       trust: () => ({ epoch: 1, nextNodeId: 9, nodes: [], invites: [] })
     },
+    log: { base: idAt(45), last: idAt(50) },
     transport: {
       links: () => world.linked.map(linkTo),
       addresses: () => [{ host: '10.0.0.1', port: 5 }],
@@ -251,4 +267,22 @@ test('the status holds what a program needs', (t) => {
   t.is(status.pid, 42)
   t.is(status.node.name, 'alder')
   t.is(status.state_hash, '09'.repeat(32))
+})
+
+test('the status tells what is kept: keys, history, log, and the newest snapshot', (t) => {
+  const none = viewOf().status().storage
+  t.alike(none, {
+    keys: 3,
+    bytes: 300,
+    compacted_revision: 40,
+    log_base: 45,
+    log_last: 50,
+    snapshot: null
+  })
+  const more = { term: 4, chainHash: HASH, contentHash: HASH, chunkCount: 1 }
+  const snapshots = [
+    { ...more, index: 48, byteCount: 700 },
+    { ...more, index: 20, byteCount: 600 }
+  ]
+  t.alike(viewOf({ snapshots }).status().storage, { ...none, snapshot: { index: 48, bytes: 700 } })
 })

@@ -27,6 +27,14 @@ const STATUS: Status = {
   uptime_ms: 9,
   discovery: { online: true, announced: false },
   addresses: [],
+  storage: {
+    keys: 0,
+    bytes: 0,
+    compacted_revision: 0,
+    log_base: 0,
+    log_last: 1,
+    snapshot: null
+  },
   disk: null
 }
 const MEMBERS: Members = { members: [] }
