@@ -31,7 +31,8 @@ export class StorageDuties {
   #byteCount = 0
   /** of the last snapshot entry that was applied, or of the newest snapshot when this node began */
   #snapshotIndex: Index
-  #snapshotTimeMs: number
+  /** its stamp; of the first entry while there was none; null before that */
+  #snapshotTimeMs: number | null
   #isAsking = false
   #isWanted = false
   #retryMs = 0
@@ -40,13 +41,15 @@ export class StorageDuties {
     this.#parts = parts
     this.#marks = new LogTimeMarks(parts.policy.keepRevisionsMs)
     this.#snapshotIndex = parts.newestSnapshot()?.index ?? 0
-    this.#snapshotTimeMs = parts.applied().timeMs
+    const { index, timeMs } = parts.applied()
+    this.#snapshotTimeMs = index === 0 ? null : timeMs
   }
 
   /** Call with everything applied, in order. */
   onApplied(entries: readonly Entry[]): void {
     for (const { index, kind, timeMs, payload } of entries) {
       this.#marks.note(timeMs, index)
+      this.#snapshotTimeMs ??= timeMs
       this.#byteCount += payload.byteLength
       // a new cluster's log begins with its first entry, not with the epoch of the clock
       if (this.#snapshotTimeMs === 0) this.#snapshotTimeMs = timeMs
@@ -93,7 +96,7 @@ export class StorageDuties {
     return isSnapshotDue(policy, {
       entryCount,
       byteCount: this.#byteCount,
-      ageMs: timeMs - this.#snapshotTimeMs,
+      ageMs: timeMs - (this.#snapshotTimeMs ?? timeMs),
       snapshotByteCount: newestSnapshot()?.byteCount ?? 0
     })
   }

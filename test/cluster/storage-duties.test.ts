@@ -69,6 +69,13 @@ test('the leader proposes a snapshot when one is due, once', (t) => {
   t.alike(asked(), ['snapshot', 'snapshot'])
 })
 
+test('the age is counted from the first entry of a new cluster, not from the beginning of time', (t) => {
+  const { world, apply, asked } = open()
+  world.timeMs = 1.7e12
+  apply(3)
+  t.alike(asked(), [])
+})
+
 test('entries beyond the newest snapshot of an earlier run count', (t) => {
   const { apply, asked } = open(100)
   apply(9)

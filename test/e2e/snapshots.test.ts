@@ -9,8 +9,8 @@ import { Lab, waitFor } from './lab.ts'
 
 const LIMIT = { timeout: 240_000 }
 const STORAGE = [
-  '--storage=snapshot-entries=200',
-  '--storage=keep-entries=50',
+  '--storage=snapshot-entries=100',
+  '--storage=keep-entries=20',
   '--storage=keep-revisions=100',
   '--storage=keep-history=1s'
 ]
@@ -23,8 +23,8 @@ await lab.voters('cedar', 3)
 async function write(machine: string, count: number, tag: string): Promise<void> {
   const client = lab.client(machine)
   try {
-    for (let from = 0; from < count; from += 50) {
-      const puts = Array.from({ length: Math.min(50, count - from) }, (_, at) =>
+    for (let from = 0; from < count; from += 40) {
+      const puts = Array.from({ length: Math.min(40, count - from) }, (_, at) =>
         client.kv.put(bytesOf(`key-${(from + at) % 40}`), bytesOf(`${tag}-${from + at}`), {
           timeoutMs: 30_000
         })
@@ -51,15 +51,15 @@ function bytesIn(folder: string): number {
 }
 
 test('logs are cut behind snapshots, on every member', LIMIT, async (t) => {
-  await write('alder', 1_000, 'first')
+  await write('alder', 400, 'first')
   await agree(['alder', 'birch', 'cedar'])
   for (const name of ['alder', 'birch', 'cedar']) {
     await waitFor(`a cut log on ${name}`, async () => {
       const { storage } = await lab.status(name)
-      return storage.snapshot !== null && storage.log_last - storage.log_base < 450
+      return storage.snapshot !== null && storage.log_last - storage.log_base < 250
     })
     const { storage } = await lab.status(name)
-    t.ok(storage.log_base > 500, JSON.stringify(storage))
+    t.ok(storage.log_base > 150, JSON.stringify(storage))
   }
 })
 
@@ -68,12 +68,12 @@ test(
   LIMIT,
   async (t) => {
     await lab.kill('cedar')
-    await write('birch', 1_000, 'second')
+    await write('birch', 400, 'second')
     await lab.run('cedar', ['start'])
     await agree(['alder', 'birch', 'cedar'])
     const { storage } = await lab.status('cedar')
-    t.ok(storage.log_base > 1_000, JSON.stringify(storage))
-    t.is(await lab.run('cedar', ['kv', 'get', 'key-39', '--timeout', '30s']), 'second-999')
+    t.ok(storage.log_base > 400, JSON.stringify(storage))
+    t.is(await lab.run('cedar', ['kv', 'get', 'key-39', '--timeout', '30s']), 'second-399')
   }
 )
 
@@ -81,7 +81,7 @@ test('a machine that joins late gets the state by a snapshot', LIMIT, async (t) 
   await lab.run('dogwood', ['join', ticket, '--name', 'dogwood', ...STORAGE])
   await agree(['alder', 'dogwood'])
   const { storage } = await lab.status('dogwood')
-  t.ok(storage.log_base > 1_000, JSON.stringify(storage))
+  t.ok(storage.log_base > 400, JSON.stringify(storage))
   t.is(storage.keys, 40)
 })
 
@@ -107,11 +107,11 @@ test(
 test('files stop growing', LIMIT, async (t) => {
   const sizes: number[] = []
   for (let round = 0; round < 3; round++) {
-    await write('alder', 1_000, `round${round}`)
+    await write('alder', 400, `round${round}`)
     await agree(['alder', 'birch', 'cedar'])
     sizes.push(bytesIn(lab.dataDir('cedar')) / 1024)
   }
-  t.comment(`KiB after each 1,000 overwrites: ${sizes.map((size) => size.toFixed(0)).join(', ')}`)
+  t.comment(`KiB after each 400 overwrites: ${sizes.map((size) => size.toFixed(0)).join(', ')}`)
   const [first = 0, , last = 0] = sizes
   t.ok(last < first * 1.5 + 2_048, 'level, but for what a write-ahead log may hold')
   await lab.close()

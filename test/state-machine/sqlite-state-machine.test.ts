@@ -316,3 +316,37 @@ async function turns(count: number): Promise<void> {
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
 }
+
+test('a snapshot may end while a transaction that applies is open', async (t) => {
+  const log = new LogMaker()
+  const machine = openSqlite(await t.tmp())
+  await applied(machine, [log.write(put('a', '1'))])
+  let endedCount = 0
+  let inApplyCount = 0
+  for (let round = 0; round < 4; round++) {
+    let isEnded = false
+    let isApplying = false
+    await new Promise<void>((resolve) => {
+      machine.snapshot({
+        onBegun: resolve,
+        onEnded: (info) => {
+          t.ok(info !== null)
+          isEnded = true
+          endedCount++
+          if (isApplying) inApplyCount++
+        }
+      })
+    })
+    while (!isEnded) {
+      const entries = Array.from({ length: 200 }, (_, at) =>
+        log.write(put(`k${at}`, 'x'.repeat(4_000)))
+      )
+      isApplying = true
+      await applied(machine, entries)
+      isApplying = false
+    }
+  }
+  t.is(endedCount, 4)
+  t.ok(inApplyCount > 0, 'it did')
+  await machine.close()
+})
