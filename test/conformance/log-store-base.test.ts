@@ -84,12 +84,12 @@ for (const [name, make] of Object.entries(implementations)) {
     'what is compacted is gone, the rest is there, now and at the next start',
     async (t, open, store) => {
       await compacted(store, 1_500)
-      await nowAndAgain(open, store, (one) => {
+      await nowAndAgain(open, store, async (one) => {
         t.alike([one.base, one.stateBase], [nameOf(present(log[1_499], 'an entry')), 0])
         t.is(one.baseTimeMs, log[1_499]?.timeMs)
         t.alike([one.idAt(1_499), one.idAt(1_500)], ['compacted', one.base])
         t.alike(one.entries(1_501, 3_000, ALL).map(plain), log.slice(1_500).map(plain))
-        t.exception.all(() => one.entries(1_500, 1_502, ALL), AssertionError)
+        await t.exception.all(() => one.entries(1_500, 1_502, ALL), AssertionError)
       })
     }
   )
@@ -249,13 +249,13 @@ for (const [name, make] of Object.entries(implementations)) {
       { ...installAt(600, false), configurationIndex: 601 }
     ]) {
       const write = (): void => store.write({ ...NOTHING, install }, () => t.fail('not durable'))
-      t.exception.all(write, AssertionError)
+      await t.exception.all(write, AssertionError)
     }
     const below = (): void => store.write({ ...NOTHING, truncateFrom: 100 }, () => t.fail('no'))
-    t.exception.all(below, AssertionError)
+    await t.exception.all(below, AssertionError)
     t.alike([store.base.index, store.last.index], [100, log.length])
     await store.close()
-    t.exception.all(() => store.compact(200, () => {}), AssertionError)
+    await t.exception.all(() => store.compact(200, () => {}), AssertionError)
   })
 }
 
@@ -263,11 +263,11 @@ for (const [name, make] of Object.entries(implementations)) {
 async function nowAndAgain(
   open: Open,
   store: LogStore,
-  look: (store: LogStore) => void
+  look: (store: LogStore) => void | Promise<void>
 ): Promise<void> {
-  look(store)
+  await look(store)
   const again = await reopened(open, store)
-  look(again.store)
+  await look(again.store)
   await again.store.close()
 }
 

@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { open as openLmdb } from 'lmdb'
 import { assert, present } from '../../lib/assert.ts'
 import { encodeEntry, ENTRY_HEADER_BYTES } from '../../lib/log-store/encoding.ts'
-import { LOG_DATA_FILE, STATE_KEY } from '../../lib/log-store/lmdb-environment.ts'
+import {
+  BASE_CONFIGURATION_KEY,
+  LOG_DATA_FILE,
+  STATE_KEY
+} from '../../lib/log-store/lmdb-environment.ts'
 import { entriesAfter, GENESIS } from './log-samples.ts'
 
 /** The record of entry `index` of a log that `entriesAfter` the genesis made. */
@@ -47,11 +51,33 @@ export async function editState(
   names: readonly string[],
   edit: (record: Uint8Array) => Uint8Array | null
 ): Promise<void> {
+  await editCopies({ directory, names, key: STATE_KEY }, edit)
+}
+
+/** Changes or removes copies of the configuration at the base of a closed log. */
+export async function editBaseConfiguration(
+  directory: string,
+  names: readonly string[],
+  edit: (record: Uint8Array) => Uint8Array | null
+): Promise<void> {
+  await editCopies({ directory, names, key: BASE_CONFIGURATION_KEY }, edit)
+}
+
+interface Copies {
+  readonly directory: string
+  readonly names: readonly string[]
+  readonly key: Uint8Array
+}
+
+async function editCopies(
+  { directory, names, key }: Copies,
+  edit: (record: Uint8Array) => Uint8Array | null
+): Promise<void> {
   for (const name of names) {
     const { root, database } = rawDatabase(directory, name)
-    const edited = edit(present(database.getBinary(STATE_KEY), 'a state'))
-    if (edited === null) await database.remove(STATE_KEY)
-    else await database.put(STATE_KEY, edited)
+    const edited = edit(present(database.getBinary(key), 'a record'))
+    if (edited === null) await database.remove(key)
+    else await database.put(key, edited)
     await root.close()
   }
 }

@@ -9,7 +9,8 @@ import { MemoryLogStore } from '../../lib/log-store/memory-log-store.ts'
 import type { LogPlace } from '../../lib/log-store/memory-log-disk.ts'
 import type { LogWrite } from '../../lib/log-store/log-tail.ts'
 import { SeededRandom } from '../../lib/random.ts'
-import { durably, entriesAfter, GENESIS, NOTHING, plain } from './log-samples.ts'
+import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
+import { durably, entriesAfter, GENESIS, nameOf, NOTHING, plain } from './log-samples.ts'
 
 test('a crash loses exactly what was not durable, and calls nothing any more', async (t) => {
   const { disk, deferred, store } = prepare()
@@ -83,6 +84,49 @@ test('of the writes in progress a crash keeps as many as it is told, each whole,
         const again = prepare(disk)
         t.alike(again.store.entries(1, 9, 1e9).map(plain), expected.entries.map(plain))
         t.is(again.restored.hardState?.term, expected.term)
+      }
+    }
+  }
+})
+
+/** Eight durable entries, and in progress: a compaction to 3, a snapshot at 6, one entry after it. */
+function rebasing(keepsTail: boolean) {
+  const { disk, deferred, store } = prepare()
+  const old = entriesAfter(GENESIS, { count: 8 })
+  store.write({ ...NOTHING, entries: old }, () => {})
+  deferred[0]?.()
+  const sixth = present(
+    keepsTail ? old[5] : entriesAfter(present(old[4], 'an entry'), { count: 1, term: 2 })[0],
+    'one'
+  )
+  const id = nameOf(sixth)
+  const fresh = entriesAfter(keepsTail ? present(old[7], 'an entry') : id, { count: 1, term: 2 })
+  store.compact(3, () => {})
+  const snapshot = { id, timeMs: 5, configuration: EMPTY_CONFIGURATION, configurationIndex: 2 }
+  store.write({ ...NOTHING, install: { ...snapshot, keepsTail } }, () => {})
+  store.write({ ...NOTHING, entries: fresh }, () => {})
+  const kept = keepsTail ? old.slice(6) : []
+  const found = [
+    { base: 0, stateBase: 0, entries: old },
+    { base: 3, stateBase: 0, entries: old.slice(3) },
+    { base: 6, stateBase: 6, entries: kept },
+    { base: 6, stateBase: 6, entries: [...kept, ...fresh] }
+  ]
+  return { disk, store, found }
+}
+
+test('of compactions and snapshots in progress a crash keeps each whole or not at all', (t) => {
+  for (const keepsTail of [false, true]) {
+    for (const isTorn of [false, true]) {
+      for (let kept = 0; kept <= 3; kept++) {
+        const { disk, store, found } = rebasing(keepsTail)
+        store.crash({ kept, isTorn })
+        const expected = present(found[kept], 'what is found')
+        const again = prepare(disk).store
+        t.alike([again.base.index, again.stateBase], [expected.base, expected.stateBase])
+        const entries = again.entries(expected.base + 1, 20, 1e9)
+        t.alike(entries.map(plain), expected.entries.map(plain))
+        t.is(prepare(disk).restored.configurations.length, kept < 2 ? 0 : 1)
       }
     }
   }

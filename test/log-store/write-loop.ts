@@ -10,6 +10,8 @@ import { entriesAfter, GENESIS, NOTHING } from './log-samples.ts'
 import type { EntryId } from '../../lib/raft/entry.ts'
 
 const directory = present(process.argv[2], 'the directory')
+/** with `compact` as second argument it removes what lies behind */
+const isCompacting = process.argv[3] === 'compact'
 let failureCount = 0
 let next: EntryId
 
@@ -39,6 +41,8 @@ function writeNext(): void {
   const hardState = { term: 1, votedFor: null, commitIndex: entries[0]?.index ?? 0 }
   store.write({ ...NOTHING, entries, hardState: index % 2 === 0 ? hardState : null }, () => {
     say(`durable ${index}`)
+    // behind what the test looks at; also while others are being removed
+    if (isCompacting && index % 5 === 0) store.compact(Math.max(0, index - 40), () => {})
     writeNext()
   })
 }
