@@ -1,6 +1,7 @@
 // A program for lmdb-log-store.test.ts: opens the log in the folder of its first argument and writes
 // without end, several writes at a time, printing the index of each entry once it is durable. With
-// `fail` as second argument it ends by itself when a write fails, and prints what it was told.
+// `compact` as second argument it removes what lies behind. When a write fails it prints what it was told
+// and ends.
 
 import { writeSync } from 'node:fs'
 import { LmdbLogStore } from '../../lib/log-store/lmdb-log-store.ts'
