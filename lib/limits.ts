@@ -150,6 +150,12 @@ export const DEFAULT_SNAPSHOT_BYTES = 64 * 1024 * MIB
 export const MAX_SNAPSHOT_READ_MS = 60_000
 /** Bytes of write-ahead log at which applying waits while a snapshot is being read: nothing can be checkpointed behind it. */
 export const MAX_SNAPSHOT_WAL_BYTES = 1024 * MIB
+/** Backups of one node that are being made or taken; beyond: OVERLOADED. */
+export const MAX_BACKUPS = 2
+/** How long a node may take until the first byte of one comes: its own limit is MAX_SNAPSHOT_READ_MS. */
+export const BACKUP_MAKING_MS = 90_000
+/** How long whoever takes a backup may take nothing; then the connection is closed. */
+export const BACKUP_STALL_MS = 60_000
 /** Snapshots kept; the newest is never deleted. */
 export const KEPT_SNAPSHOTS = 2
 /** Page cache of the threads that read and build snapshots. */
@@ -374,3 +380,4 @@ assert(MAX_BULK_QUEUE_BYTES <= MAX_BULK_WINDOW_BYTES, 'the queue is part of the 
 assert(MAX_BATCH_BYTES <= MAX_HTTP_BATCH_BODY_BYTES, 'a full batch fits a request body')
 assert(MAX_SETMULTI_KEYS * 8 < MAX_JSON_VALUES, 'any spelling of a full batch can be read')
 assert(MAX_HTTP_BATCH_BODY_BYTES <= MAX_HTTP_PENDING_BODY_BYTES, 'any body can be read')
+assert(MAX_SNAPSHOT_READ_MS < BACKUP_MAKING_MS, 'a backup that takes long is refused by its maker')

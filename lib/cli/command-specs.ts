@@ -196,6 +196,45 @@ const KV_COMMANDS: readonly CommandSpec[] = [
   }
 ]
 
+const BACKUP_COMMANDS: readonly CommandSpec[] = [
+  {
+    path: ['backup'],
+    summary: 'write everything that the cluster holds to a file, from any running node',
+    description:
+      'Keys, values and history as of one moment, while writes go on; no keys of nodes, no tickets, no secrets of\n' +
+      'the cluster. The file is verified on its way and gets its name when it is whole.',
+    operands: [['<file>', "the file to make, or '-' for stdout"]],
+    flags: [
+      { spec: '--force', about: 'replace the file if there is one' },
+      {
+        spec: '--stale',
+        about: 'what this node has, which may be behind; works without quorum'
+      },
+      TIMEOUT_FLAG
+    ],
+    run: async (invocation) => (await import('./backup-command.ts')).backup(invocation)
+  },
+  {
+    path: ['verify'],
+    summary: 'whether a backup, or all that a stopped node has on its disk, is whole',
+    description:
+      'Without a file: log, database, snapshots and identity of the node here, which must not run. Every fault is\n' +
+      'named, with what to do; exit code 9 when there is one.',
+    operands: [['[file]', 'a backup, or a snapshot (.snap) of a node']],
+    run: async (invocation) => (await import('./verify-command.ts')).verify(invocation)
+  },
+  {
+    path: ['restore'],
+    summary: 'make a new cluster of one from a backup and print a ticket',
+    description:
+      'The backup is verified first. Keys keep their values and revisions; new revisions go on above them. The\n' +
+      'cluster has an id, keys and tickets of its own: nobody of the old one is a member, and the old one may go on.',
+    operands: [['<file>', 'the backup']],
+    flags: NODE_FLAGS,
+    run: async (invocation) => (await import('./restore-command.ts')).restoreFrom(invocation)
+  }
+]
+
 const OTHER_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['dev'],
@@ -235,5 +274,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...TICKET_COMMANDS,
   ...KV_COMMANDS,
+  ...BACKUP_COMMANDS,
   ...OTHER_COMMANDS
 ]

@@ -14,14 +14,15 @@ import { showWaiting } from './waiting.ts'
 /** Calls `work` with a client of the node, and closes it. @throws AspenError NODE_NOT_RUNNING */
 export async function withNode<T>(
   invocation: Invocation,
-  work: (client: Client) => Promise<T>
+  work: (client: Client) => Promise<T>,
+  waitingText?: () => string
 ): Promise<T> {
   const { host, output } = invocation
   const target = targetOf(invocation)
   const socketPath = readRuntime(target.dataDir)?.socket ?? socketPathOf(target.dataDir, host.env)
   const client = Client.connect({ socketPath })
   try {
-    return await showWaiting(work(client), { output, nowMs: host.nowMs })
+    return await showWaiting(work(client), { output, nowMs: host.nowMs, text: waitingText })
   } catch (error) {
     if (!(error instanceof AspenError)) throw error
     if (error.code === 'NODE_NOT_RUNNING') throw notRunning(target, host.env, error)

@@ -20,12 +20,25 @@ export interface ResultOptions {
   readonly nowMs: number
 }
 
-export function printCreated(ready: Ready, { output, target, nowMs }: ResultOptions): void {
+/** What a new cluster begins with. */
+export interface Origin {
+  /** for people, below the first line */
+  readonly lines: (style: Style) => readonly string[]
+  /** more fields of the document */
+  readonly document: object
+}
+
+export function printCreated(
+  ready: Ready,
+  { output, target, nowMs }: ResultOptions,
+  origin: Origin | null = null
+): void {
   const { status } = ready
   const ticket = present(ready.ticket, 'the first ticket of a new cluster')
   output.result({
     human: (style) => [
       `${style.symbol('ok')} created cluster  ${style.bold(shortId(status))}  data ${shortPath(status.data_dir)}`,
+      ...(origin?.lines(style) ?? []),
       nodeLine(status, style),
       announcementLine(status, target, style),
       '',
@@ -43,7 +56,8 @@ export function printCreated(ready: Ready, { output, target, nowMs }: ResultOpti
       ticket_id: ticket.id,
       expires_at: ticket.expires_at,
       ...nodeDocument(status),
-      announced: status.discovery.announced
+      announced: status.discovery.announced,
+      ...origin?.document
     }),
     quiet: () => ticket.ticket
   })

@@ -16,6 +16,7 @@ import { shortPath } from './invocation.ts'
 import type { Launch } from './launch.ts'
 import { launchOf } from './launch.ts'
 import { ProgressDisplay } from './progress.ts'
+import type { Origin } from './results.ts'
 import { printCreated, printJoined, printStarted, shortId, warnOfPort } from './results.ts'
 import { runningStatus, statusWithLeader } from './running.ts'
 import { StopSignals } from './signals.ts'
@@ -92,12 +93,15 @@ function noteIgnored({ output }: Invocation, launch: Launch): void {
 
 const SETTINGS = ['timing', 'storage', 'port', 'httpPort'] as const
 
-interface Plan {
+export interface Plan {
   readonly launch: Launch
   readonly ticket: string | null
+  /** what a cluster that is created begins with; null: with nothing */
+  readonly origin?: Origin | null
 }
 
-async function launchNode(invocation: Invocation, plan: Plan): Promise<number> {
+/** Starts the node and prints the result. @returns the exit code of this process */
+export async function launchNode(invocation: Invocation, plan: Plan): Promise<number> {
   const { flags, host, output } = invocation
   const isForeground = flags.isSet('foreground')
   const startedMs = host.nowMs()
@@ -110,7 +114,7 @@ async function launchNode(invocation: Invocation, plan: Plan): Promise<number> {
   display.update({ phase: 'open', text: 'starting the node' })
   const onReady = (ready: Ready) => {
     display.close('ok')
-    printReady(invocation, plan.launch, { ready, tookMs: host.nowMs() - startedMs })
+    printReady(invocation, plan, { ready, tookMs: host.nowMs() - startedMs })
   }
   try {
     if (isForeground) {
@@ -150,14 +154,14 @@ async function runThere({ launch, ticket }: Plan, display: ProgressDisplay): Pro
 
 function printReady(
   invocation: Invocation,
-  launch: Launch,
+  { launch, origin = null }: Plan,
   { ready, tookMs }: { readonly ready: Ready; readonly tookMs: number }
 ): void {
   const options = resultOptions(invocation, launch)
   warnOfPort(ready, options)
   switch (launch.command) {
     case 'create':
-      return printCreated(ready, options)
+      return printCreated(ready, options, origin)
     case 'join':
       return printJoined(ready, { ...options, tookMs })
     case 'start':

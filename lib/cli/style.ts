@@ -3,7 +3,9 @@
 
 /** The part of a writable stream that the output needs. */
 export interface OutputStream {
+  /** false: nothing more should be written before 'drain' */
   write(chunk: string | Uint8Array): unknown
+  once?(event: 'drain', listener: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
 }

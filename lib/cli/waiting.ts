@@ -7,10 +7,17 @@ import { formatDuration } from './text.ts'
 const QUIET_MS = 300
 const REDRAW_MS = 100
 
+export interface WaitingOptions {
+  readonly output: Output
+  readonly nowMs: () => number
+  /** what is waited for */
+  readonly text?: (() => string) | undefined
+}
+
 /** The answer, with a line about the wait after 300 ms. */
 export async function showWaiting<T>(
   answer: Promise<T>,
-  { output, nowMs }: { readonly output: Output; readonly nowMs: () => number }
+  { output, nowMs, text = () => 'waiting for an answer' }: WaitingOptions
 ): Promise<T> {
   if (!output.errorStyle.isTerminal) return answer
   const startedMs = nowMs()
@@ -19,7 +26,7 @@ export async function showWaiting<T>(
     const waitedMs = nowMs() - startedMs
     if (waitedMs < QUIET_MS) return
     isShown = true
-    output.redraw(`  waiting for an answer  ${output.errorStyle.dim(formatDuration(waitedMs))}`)
+    output.redraw(`  ${text()}  ${output.errorStyle.dim(formatDuration(waitedMs))}`)
   }, REDRAW_MS)
   try {
     return await answer

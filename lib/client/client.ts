@@ -2,15 +2,18 @@
 // Unix socket, or over TCP with its token. Start reading here; kv-client.ts has reads and writes,
 // connection.ts what happens when a connection breaks.
 
+import { BACKUP_MAKING_MS, DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
-import type { RequestOptions, TicketOptions } from '../service/node-api.ts'
+import type { ReadOptions, RequestOptions, TicketOptions } from '../service/node-api.ts'
 import type { ClientTarget } from './connection.ts'
 import { Connection } from './connection.ts'
+import type { Downloaded } from './download.ts'
 import { KeyValueClient } from './kv-client.ts'
 import type { Shape } from './shapes.ts'
 import { shapes } from './shapes.ts'
 
 export type { ClientTarget } from './connection.ts'
+export type { Downloaded } from './download.ts'
 export type { Deleted, KeyValueClient, Put, WriteOptions } from './kv-client.ts'
 
 /**
@@ -87,6 +90,16 @@ export class Client {
     const path = `/tickets/${encodeURIComponent(id)}${timeoutQuery(timeoutMs)}`
     const request = { method: 'DELETE', path, shape: shapes.revoked, isWrite: true } as const
     await this.#connection.ask({ ...request, timeoutMs })
+  }
+
+  /**
+   * A backup of what the node holds, to be verified by whoever takes it (state-machine/backup-check.ts):
+   * its bytes end with an error where the connection breaks.
+   */
+  backup(options: ReadOptions = {}): Promise<Downloaded> {
+    const { consistency = 'linearizable', timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
+    const path = `/admin/backup?consistency=${consistency}&timeout_ms=${timeoutMs}`
+    return this.#connection.download({ path, timeoutMs: timeoutMs + BACKUP_MAKING_MS })
   }
 
   /** Ends all connections; requests in progress fail. May be called twice. */

@@ -6,7 +6,6 @@
 // again, and its outcome is unknown. A read has no effect and is sent again once.
 
 import { Agent, request as httpRequest } from 'node:http'
-import type { ClientRequest, IncomingMessage } from 'node:http'
 import { ConfigError, KeyValueStoreError, ProtocolError } from '../errors.ts'
 import type { AspenError, ErrorCode } from '../errors.ts'
 import {
@@ -17,6 +16,10 @@ import {
   MAX_CLIENT_IN_FLIGHT,
   MAX_HTTP_ANSWER_BYTES
 } from '../limits.ts'
+import type { Answer, Failure, SystemError, Target } from './exchange.ts'
+import { kindOf, receive } from './exchange.ts'
+import { download } from './download.ts'
+import type { Download, Downloaded } from './download.ts'
 import { errorFrom } from './error-from.ts'
 import type { Shape } from './shapes.ts'
 import { shapes } from './shapes.ts'
@@ -71,6 +74,19 @@ export class Connection {
     } finally {
       this.#inFlight--
     }
+  }
+
+  /**
+   * A body that is taken as it comes, over a connection of its own. Its bytes end with an error where it
+   * is not complete.
+   * @throws AspenError as `ask`
+   */
+  async download(question: Download): Promise<Downloaded> {
+    const outcome = await download(this.#target, question)
+    if (outcome.kind === 'begun') return outcome.downloaded
+    const asked = { ...question, method: 'GET', shape: shapes.error } as const
+    if (outcome.kind === 'answer') throw errorFrom(answerOf(asked, outcome))
+    throw this.#errorOf({ wasSent: true, wasReused: false, ...outcome }, asked)
   }
 
   close(): void {
@@ -136,32 +152,10 @@ export class Connection {
   }
 }
 
-interface Target {
-  readonly socketPath?: string
-  readonly host?: string
-  readonly port?: string
-  readonly headers: Readonly<Record<string, string>>
-}
-
 interface Attempt {
   readonly question: Question<unknown>
   readonly body: Buffer | null
   readonly deadlineMs: number
-}
-
-interface Answer {
-  readonly kind: 'answer'
-  readonly status: number
-  readonly text: string
-}
-
-interface Failure {
-  readonly kind: 'absent' | 'forbidden' | 'lost' | 'timeout' | 'tooLarge' | 'closed'
-  /** whether the node may have had the whole request */
-  readonly wasSent: boolean
-  /** whether it went over a kept connection */
-  readonly wasReused: boolean
-  readonly cause?: Error | undefined
 }
 
 const WHAT_FAILED: Readonly<Record<Failure['kind'], string>> = {
@@ -175,42 +169,8 @@ const WHAT_FAILED: Readonly<Record<Failure['kind'], string>> = {
 
 const CLOSED: Failure = { kind: 'closed', wasSent: false, wasReused: false }
 
-interface SystemError extends Error {
-  readonly code?: string
-  readonly syscall?: string
-}
-
 function mayRepeat({ kind, wasSent, wasReused }: Failure, { isWrite }: Question<unknown>): boolean {
   return kind === 'lost' && (isWrite !== true || (!wasSent && wasReused))
-}
-
-interface Ends {
-  readonly finish: (answer: Answer) => void
-  readonly fail: (kind: Failure['kind'], cause?: SystemError) => void
-}
-
-function receive(response: IncomingMessage, { finish, fail }: Ends): void {
-  const chunks: Buffer[] = []
-  let byteCount = 0
-  response.on('data', (chunk: Buffer) => {
-    byteCount += chunk.byteLength
-    if (byteCount > MAX_HTTP_ANSWER_BYTES) return fail('tooLarge')
-    chunks.push(chunk)
-  })
-  response.on('end', () => {
-    finish({
-      kind: 'answer',
-      status: response.statusCode ?? 0,
-      text: Buffer.concat(chunks).toString()
-    })
-  })
-  response.on('error', (error) => fail('lost', error))
-}
-
-function kindOf(error: SystemError, request: ClientRequest): Failure['kind'] {
-  if (request.reusedSocket) return 'lost'
-  if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') return 'absent'
-  return error.code === 'EACCES' ? 'forbidden' : 'lost'
 }
 
 /** @throws AspenError when the answer is a refusal, or is not what it should be */

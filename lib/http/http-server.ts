@@ -9,6 +9,7 @@ import { systemTimers } from '../clock.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App, AppParts } from './app.ts'
 import { createApp, refuseOtherMethods } from './app.ts'
+import { addBackupRoutes } from './backup-routes.ts'
 import type { HttpLog } from './error-body.ts'
 import { tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
@@ -106,6 +107,7 @@ async function buildApp(api: NodeApi, parts: AppParts): Promise<App> {
   })
   addKeyValueRoutes(app, api.kv)
   addNodeRoutes(app, api)
+  addBackupRoutes(app, api)
   refuseOtherMethods(app, new Map(routes))
   await app.ready()
   return app

@@ -157,7 +157,8 @@ interface Revoked {
   revoked: true
 }
 
-function timeoutFrom(text: string | undefined): number {
+/** @throws AspenError INVALID_REQUEST */
+export function timeoutFrom(text: string | undefined): number {
   if (text === undefined) return DEFAULT_REQUEST_TIMEOUT_MS
   const value = /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : 0
   if (value >= 1 && value <= MAX_REQUEST_TIMEOUT_MS) return value

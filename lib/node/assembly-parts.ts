@@ -13,6 +13,7 @@ import type { RaftOptions, Restored } from '../raft/core.ts'
 import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
+import type { BackupSource } from '../service/backups.ts'
 import type { StateSize } from '../service/write-gate.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { LinksOptions } from '../transport/links.ts'
@@ -59,6 +60,8 @@ export interface AssemblyParts {
   readonly maxState: StateSize
   /** when this node, leading, has snapshots made and history forgotten */
   readonly storagePolicy: StoragePolicy
+  /** null where nothing is on a disk */
+  readonly backups: BackupSource | null
   /** shown in the status */
   readonly dataDir: string
   readonly pid: number

@@ -91,6 +91,7 @@ export class Assembly {
       kv: new KeyValueStore(forwarder, stateMachine, timers),
       view: this.#makeView(),
       tickets: this.tickets,
+      backups: parts.backups,
       forwarder
     })
   }

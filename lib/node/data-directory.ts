@@ -97,6 +97,12 @@ export class DataDirectory {
     if (!existsSync(path)) {
       this.#writeDurably('node.key', `${hexOf(randomBytes(random, SEED_BYTES))}\n`)
     }
+    return this.readKeyPair()
+  }
+
+  /** The node's key pair, which is there. @throws ConfigError DATA_DIR_UNUSABLE */
+  readKeyPair(): KeyPair {
+    const path = join(this.path, 'node.key')
     const seed = bytesFromHex(readText(path).trim(), SEED_BYTES)
     if (seed !== null) return keyPairFromSeed(seed)
     throw unusable(

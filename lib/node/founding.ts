@@ -19,6 +19,7 @@ import type { Assembly } from './assembly.ts'
 
 /** The id of a cluster's first node. */
 export const FOUNDER_ID: NodeId = 1
+export const CLUSTER_ID_BYTES = 16
 
 export interface Founder {
   readonly clusterId: Uint8Array

@@ -35,7 +35,12 @@ const WelcomeJson = Type.Object({
 })
 const MembershipJson = Type.Object({
   format: Type.Integer(),
-  state: Type.Union([Type.Literal('creating'), Type.Literal('member')]),
+  state: Type.Union([
+    Type.Literal('creating'),
+    Type.Literal('member'),
+    Type.Literal('restoring'),
+    Type.Literal('fenced')
+  ]),
   cluster_id: Hex,
   id: Type.Integer({ minimum: 1 }),
   name: Type.String(),
@@ -54,7 +59,8 @@ const MembershipJson = Type.Object({
 type MembershipJson = Static<typeof MembershipJson>
 
 export interface Membership {
-  readonly state: 'creating' | 'member'
+  /** `restoring`: nothing of it may be used yet; `fenced`: never again, a recovery has taken its place */
+  readonly state: 'creating' | 'member' | 'restoring' | 'fenced'
   readonly clusterId: Uint8Array
   readonly id: NodeId
   readonly name: string

@@ -11,13 +11,20 @@
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
-import type { KeyValueApi, NodeApi, RequestOptions, TicketOptions } from '../service/node-api.ts'
+import type {
+  Backup,
+  KeyValueApi,
+  NodeApi,
+  ReadOptions,
+  RequestOptions,
+  TicketOptions
+} from '../service/node-api.ts'
 import { DataDirectory } from './data-directory.ts'
 import { systemClock, systemTimers } from '../clock.ts'
 import { VERSION } from '../version.ts'
 import type { Assembly } from './assembly.ts'
 import { Ending } from './ending.ts'
-import { awaitFounded, FOUNDER_ID } from './founding.ts'
+import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
 import type { Membership } from './membership.ts'
 import { readMembership, writeMembership } from './membership.ts'
@@ -96,6 +103,10 @@ export class AspenNode implements NodeApi {
     return this.#service.revokeTicket(id, options)
   }
 
+  backup(options?: ReadOptions): Promise<Backup> {
+    return this.#service.backup(options)
+  }
+
   /** Hands leadership over, closes everything, releases the directory. May be called twice. */
   async close(): Promise<void> {
     const { ending, assembly } = this.#running
@@ -157,7 +168,6 @@ function beginCluster(
   return membership
 }
 
-const CLUSTER_ID_BYTES = 16
 const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom }
 
 /** Steps 5 to 8. */

@@ -15,8 +15,10 @@ import { restoreStateMachine } from '../state-machine/restore-state.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
+import type { BackupSource } from '../service/backups.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
+import { FileBackupSource } from './backup-source.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { diskProbe } from './disk-probe.ts'
 import type { Ending } from './ending.ts'
@@ -64,6 +66,7 @@ export interface Stores {
   readonly log: LogStore
   readonly restored: RestoredLog
   readonly stateMachine: StateMachine
+  readonly backups: BackupSource
 }
 
 /** Who hears of what the stores do. */
@@ -100,7 +103,13 @@ export async function openStores(premises: Premises, reporting: StoreReporting):
     ...reporting
   })
   ending.add(() => stateMachine.close())
-  return { log: opened.store, restored, stateMachine }
+  const backups = new FileBackupSource({
+    stateMachine,
+    folder: directory.snapshotsDir,
+    clusterId: membership.clusterId,
+    clock: systemClock
+  })
+  return { log: opened.store, restored, stateMachine, backups }
 }
 
 export function openAssembly(
@@ -128,6 +137,7 @@ export function openAssembly(
     log: stores.log,
     restored: stores.restored,
     stateMachine: stores.stateMachine,
+    backups: stores.backups,
     network,
     events: logger,
     savedAddresses: book.addresses,

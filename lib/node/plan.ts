@@ -30,9 +30,11 @@ export type Plan = {
   | { readonly kind: 'run'; readonly membership: Membership }
 )
 
-/** @throws ConfigError DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
+type Wanted = Pick<NodeOptions, 'intent' | 'name' | 'bootstrap' | 'timing' | 'storage'>
+
+/** @throws ConfigError FENCED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
 export function planOf(
-  options: NodeOptions,
+  options: Wanted,
   membership: Membership | null,
   directory: Pick<DataDirectory, 'path' | 'hasKey' | 'hasLog'>
 ): Plan {
@@ -53,6 +55,8 @@ export function planOf(
     const known = bootstrap ?? bootstrapOf(ticket)
     return { kind: 'join', name, bootstrap: known, timing, storage, ticket }
   }
+  if (membership.state === 'fenced') throw fenced(dataDir)
+  if (membership.state === 'restoring') throw halfRestored(dataDir)
   if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
   if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
@@ -65,7 +69,7 @@ function bootstrapOf(ticket: Ticket): readonly Address[] | null {
   return ticket.bootstrap.length === 0 ? null : ticket.bootstrap
 }
 
-function nameOf(options: NodeOptions, membership: Membership | null): string {
+function nameOf(options: Wanted, membership: Membership | null): string {
   const name = options.name ?? membership?.name ?? hostName()
   const problem = nameProblem(name)
   if (problem === null) return name
@@ -128,5 +132,21 @@ function halfMade(dataDir: string): ConfigError {
     code: 'NO_CLUSTER_HERE',
     message: `the cluster in ${dataDir} is not finished`,
     hint: "'aspen create' goes on with it"
+  })
+}
+
+function fenced(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'FENCED',
+    message: `the node in ${dataDir} was given up by 'aspen recover': a new cluster has taken its place`,
+    hint: 'keep the folder as long as you may want to look into it; it never starts again'
+  })
+}
+
+function halfRestored(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'NO_CLUSTER_HERE',
+    message: `a backup was being restored in ${dataDir}, and that is not finished`,
+    hint: "'aspen restore' with the backup begins again"
   })
 }

@@ -57,6 +57,15 @@ export interface TicketOptions extends RequestOptions {
   readonly uses?: number
 }
 
+/** A backup of everything but secrets (state-machine/backup-encoding.ts), as of one entry. */
+export interface Backup {
+  readonly byteCount: number
+  /** The bytes, as they are taken; once. */
+  pieces(): AsyncIterable<Uint8Array>
+  /** Must be called; may be called twice. */
+  close(): Promise<void>
+}
+
 export interface NodeApi {
   readonly kv: KeyValueApi
   /** From memory; works without quorum. */
@@ -71,4 +80,6 @@ export interface NodeApi {
   listTickets(options?: RequestOptions): Promise<Tickets>
   /** `id` as printed by list and show, or a ticket's text. */
   revokeTicket(id: string, options?: RequestOptions): Promise<void>
+  /** `stale`: of what this node has, without asking anybody. */
+  backup(options?: ReadOptions): Promise<Backup>
 }

@@ -5,20 +5,32 @@ import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts
 import type { ClusterView } from './cluster-view.ts'
 import type { Health, Members, NewTicket, Probe, Status, Tickets } from './documents.ts'
 import type { Forwarder } from './forwarding.ts'
-import type { KeyValueApi, NodeApi, RequestOptions, TicketOptions } from './node-api.ts'
+import { Backups } from './backups.ts'
+import type { BackupSource } from './backups.ts'
+import type {
+  Backup,
+  KeyValueApi,
+  NodeApi,
+  ReadOptions,
+  RequestOptions,
+  TicketOptions
+} from './node-api.ts'
 import type { TicketOffice } from './ticket-office.ts'
 
 export interface NodeServiceParts {
   readonly kv: KeyValueApi
   readonly view: Pick<ClusterView, 'status' | 'members' | 'health' | 'livez'>
   readonly tickets: Pick<TicketOffice, 'create' | 'list' | 'revoke'>
-  readonly forwarder: Pick<Forwarder, 'confirmRead'>
+  /** null where nothing is on a disk */
+  readonly backups: BackupSource | null
+  readonly forwarder: Pick<Forwarder, 'confirmRead' | 'checkOpen'>
 }
 
 export class NodeService implements NodeApi {
   readonly kv: KeyValueApi
   readonly #view: NodeServiceParts['view']
   readonly #tickets: NodeServiceParts['tickets']
+  readonly #backups: Backups
   readonly #forwarder: NodeServiceParts['forwarder']
   #isDraining = false
 
@@ -26,6 +38,7 @@ export class NodeService implements NodeApi {
     this.kv = parts.kv
     this.#view = parts.view
     this.#tickets = parts.tickets
+    this.#backups = new Backups(parts.forwarder, parts.backups)
     this.#forwarder = parts.forwarder
   }
 
@@ -68,6 +81,10 @@ export class NodeService implements NodeApi {
 
   async revokeTicket(id: string, options?: RequestOptions): Promise<void> {
     await this.#tickets.revoke(idOfTicket(id), options)
+  }
+
+  backup(options?: ReadOptions): Promise<Backup> {
+    return this.#backups.make(options)
   }
 
   /** From now on `readyz` says no. */

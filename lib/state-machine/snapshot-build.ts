@@ -66,7 +66,10 @@ export function verifyStream(
 }
 
 /** Where a chunk ends too early, it is as long as it is. */
-function* chunksOf(path: string, { byteCount, chunkCount }: SnapshotInfo): Generator<Uint8Array> {
+export function* chunksOf(
+  path: string,
+  { byteCount, chunkCount }: SnapshotInfo
+): Generator<Uint8Array> {
   const file = openSync(path, 'r')
   const buffer = new Uint8Array(SNAPSHOT_CHUNK_BYTES)
   try {

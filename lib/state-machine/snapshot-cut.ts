@@ -12,6 +12,7 @@ import { publish, writeAll } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
 import { SnapshotWriter } from './snapshot-stream.ts'
 import { TaskRefusal } from './snapshot-task.ts'
+import type { BodyRecord } from './snapshot-encoding.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
@@ -43,7 +44,7 @@ export function cutSnapshot(task: CutTask, { throwIfCancelled, onBegun }: Cuttin
       if (performance.now() > untilMs)
         throw new TaskRefusal(`reading took longer than ${maxReadMs} ms`)
     }
-    const made = writeWhole(making, { connection, progress, look })
+    const made = writeWhole(making, { connection, progress, look, ...EVERYTHING })
     // no reader holds the write-ahead log back while the disk syncs
     connection.close()
     throwIfCancelled()
@@ -55,14 +56,20 @@ export function cutSnapshot(task: CutTask, { throwIfCancelled, onBegun }: Cuttin
   }
 }
 
-interface Source {
+export interface Source {
   readonly connection: Connection
   readonly progress: Progress
   readonly look: () => void
+  /** null: the record is left out */
+  readonly keep: (each: BodyRecord) => BodyRecord | null
+  /** rows that are forgotten, and that the compaction has not come to */
+  readonly isForgotten: (row: number) => boolean
 }
 
+const EVERYTHING = { keep: (each: BodyRecord) => each, isForgotten: () => false }
+
 /** What the database has and no stream can, has come from a fault of the disk. */
-function writeWhole(path: string, source: Source): Manifested {
+export function writeWhole(path: string, source: Source): Manifested {
   try {
     return writeStream(path, source)
   } catch (error) {
@@ -91,23 +98,29 @@ function writeStream(path: string, source: Source): Manifested {
   }
 }
 
-function writeState(writer: SnapshotWriter, { connection, progress }: Source): void {
+function writeState(writer: SnapshotWriter, { connection, progress, keep }: Source): void {
   const { applied, trust } = progress
   const { epoch, nextNodeId, nodes, invites } = trust
   const { sessions, forgottenIndex } = readSessions(connection)
   const genesisHash = readHead(connection).genesisHash
   writer.add({ kind: 'head', genesisHash, applied, epoch, nextNodeId, forgottenIndex })
-  for (const node of nodes) writer.add({ kind: 'node', node })
-  for (const invite of invites) writer.add({ kind: 'invite', invite })
-  for (const session of sessions) writer.add({ kind: 'session', session })
+  const records: BodyRecord[] = [
+    ...nodes.map((node) => ({ kind: 'node', node }) as const),
+    ...invites.map((invite) => ({ kind: 'invite', invite }) as const),
+    ...sessions.map((session) => ({ kind: 'session', session }) as const)
+  ]
+  for (const each of records.map(keep)) if (each !== null) writer.add(each)
 }
 
-function writeRows(writer: SnapshotWriter, { connection, progress, look }: Source): void {
+function writeRows(writer: SnapshotWriter, source: Source): void {
+  const { connection, progress, look, isForgotten } = source
   const forgotten = lastRowOf(progress.applied.compactedRevision)
   const sum = new ContentSum()
   let rowCount = 0
   for (const row of connection.prepare<[], HistoryRow>(HISTORY).raw().iterate()) {
     const [id, superseded, createRevision, version, key, value, hash] = row
+    if (++rowCount % ROWS_BETWEEN_LOOKS === 0) look()
+    if (isForgotten(id)) continue
     const revision = revisionOf(id)
     const before = id <= forgotten ? 0 : superseded
     const content = {
@@ -125,7 +138,6 @@ function writeRows(writer: SnapshotWriter, { connection, progress, look }: Sourc
       const live = { ...content, value: content.value, modRevision: revision }
       sum.add(live, bytes(hash))
     }
-    if (++rowCount % ROWS_BETWEEN_LOOKS === 0) look()
   }
   sum.mustBe(progress.applied)
 }

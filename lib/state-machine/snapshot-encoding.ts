@@ -57,6 +57,9 @@ export type SnapshotRecord =
   | ({ readonly kind: 'key' } & SnapshotKey)
   | ({ readonly kind: 'end' } & SnapshotCounts)
 
+/** A record between head and end. */
+export type BodyRecord = Exclude<SnapshotRecord, { kind: 'head' | 'end' }>
+
 export interface SnapshotHead {
   /** of the cluster that it is from */
   readonly genesisHash: Uint8Array
@@ -227,7 +230,7 @@ export const snapshotRecordEncoding: Encoder<SnapshotRecord> = tagged<SnapshotRe
  * What a backup keeps of a record; null: nothing. It has no invites and no sessions, and of a node neither the
  * sealed secret nor the ticket that let it in: nothing with which anybody could come into the cluster.
  */
-export function withoutSecrets(each: SnapshotRecord): SnapshotRecord | null {
+export function withoutSecrets(each: BodyRecord): BodyRecord | null {
   if (each.kind === 'invite' || each.kind === 'session') return null
   if (each.kind !== 'node') return each
   const node = { ...each.node, sealedSecret: new Uint8Array(0), invitePublicKey: null }

@@ -5,6 +5,7 @@ import type { ErrorDetail } from '../errors.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { Index } from '../raft/entry.ts'
 import type { Manifested } from './snapshot-files.ts'
+import type { Applied } from './state-machine.ts'
 
 export type SnapshotTask =
   /** the state in a database as a snapshot in a folder */
@@ -14,6 +15,13 @@ export type SnapshotTask =
       readonly folder: string
       /** as of which entry the database is */
       readonly index: Index
+      readonly maxReadMs: number
+    }
+  /** the state in a database without what is secret, as a stream in a file */
+  | {
+      readonly kind: 'backup'
+      readonly database: string
+      readonly target: string
       readonly maxReadMs: number
     }
   /** a new database from a stream */
@@ -36,6 +44,7 @@ export type TaskAnswer =
   /** the read transaction is open */
   | { readonly kind: 'begun' }
   | { readonly kind: 'made'; readonly made: Manifested }
+  | { readonly kind: 'backedUp'; readonly made: Manifested; readonly applied: Applied }
   | {
       readonly kind: 'built'
       readonly timeMs: number
@@ -46,7 +55,7 @@ export type TaskAnswer =
   /** these chunks are not what the manifest says */
   | { readonly kind: 'damaged'; readonly positions: readonly number[] }
   /** it cannot be done, and nothing else is wrong */
-  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'refused'; readonly message: string; readonly hasNoSpace?: boolean }
   /** the storage has failed */
   | { readonly kind: 'failed'; readonly error: ErrorDetail }
 
@@ -62,7 +71,16 @@ export class TaskRefusal extends Error {
   override readonly name = 'TaskRefusal'
 }
 
-const ANSWERS = new Set(['begun', 'made', 'built', 'good', 'damaged', 'refused', 'failed'])
+const ANSWERS = new Set([
+  'begun',
+  'made',
+  'backedUp',
+  'built',
+  'good',
+  'damaged',
+  'refused',
+  'failed'
+])
 
 /** Only our own threads post here. */
 export function isAnswer(value: unknown): value is TaskAnswer {

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, present } from '../assert.ts'
 import { ProtocolError } from '../errors.ts'
+import { cutBackup } from './backup-cut.ts'
 import { checkDatabase } from './snapshot-check.ts'
 import { buildDatabase, verifyStream } from './snapshot-build.ts'
 import { cutSnapshot } from './snapshot-cut.ts'
@@ -27,7 +28,8 @@ function answered(task: SnapshotTask): TaskAnswer {
     if (!isStorageFailure(error)) throw error
     const { detail } = storageErrorOf(error, 'cannot make or install a snapshot')
     // the disk may have room again; the log, which matters more, finds out for itself
-    if (detail.code === 'NO_SPACE') return { kind: 'refused', message: detail.message }
+    if (detail.code === 'NO_SPACE')
+      return { kind: 'refused', message: detail.message, hasNoSpace: true }
     return { kind: 'failed', error: detail }
   }
 }
@@ -39,6 +41,8 @@ function carriedOut(task: SnapshotTask): TaskAnswer {
         throwIfCancelled,
         onBegun: () => port.postMessage({ kind: 'begun' } satisfies TaskAnswer)
       })
+    case 'backup':
+      return cutBackup(task, throwIfCancelled)
     case 'build':
       return buildDatabase(task, throwIfCancelled)
     case 'verify':

@@ -15,7 +15,7 @@
 // `application_id` says that the file is ours, `user_version` is the format record.
 
 import b4a from 'b4a'
-import { assert, present } from '../assert.ts'
+import { present } from '../assert.ts'
 import { boundedUint, decode, encode } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import { REVISION_STRIDE } from '../limits.ts'
@@ -79,7 +79,14 @@ export function prepareFormat(connection: Connection, genesis: EntryId): void {
     createSchema(connection, genesis)
     return
   }
-  if (application !== APPLICATION_ID) {
+  checkFormat(connection, genesis.hash)
+}
+
+/** Of a file with tables. @throws StorageError CORRUPTED, FORMAT_NEWER, WRONG_CLUSTER */
+export function checkFormat(connection: Connection, genesisHash: Uint8Array): void {
+  const application = Number(connection.pragma('application_id', { simple: true }))
+  const format = Number(connection.pragma('user_version', { simple: true }))
+  if (application !== APPLICATION_ID || format < FORMAT) {
     throw new StorageError({ code: 'CORRUPTED', message: 'the database file is not one of Aspen' })
   }
   if (format > FORMAT) {
@@ -90,8 +97,7 @@ export function prepareFormat(connection: Connection, genesis: EntryId): void {
       fields: { format, max: FORMAT }
     })
   }
-  assert(format === FORMAT, 'there was no format before the first')
-  if (b4a.equals(readHead(connection).genesisHash, genesis.hash)) return
+  if (b4a.equals(readHead(connection).genesisHash, genesisHash)) return
   throw new StorageError({
     code: 'WRONG_CLUSTER',
     message: 'the database belongs to another cluster'

@@ -69,6 +69,9 @@ export interface SqliteStateMachineOptions {
   readonly onBoundary?: OnBoundary | undefined
 }
 
+/** How a backup ended. */
+export type BackupOutcome = Extract<TaskAnswer, { kind: 'backedUp' | 'refused' }>
+
 export class SqliteStateMachine implements StateMachine {
   readonly #options: SqliteStateMachineOptions
   readonly #timers: Timers
@@ -82,6 +85,8 @@ export class SqliteStateMachine implements StateMachine {
   #isHeld = false
   /** a snapshot is being read: checkpoints get nowhere */
   #cutting: SnapshotThread | null = null
+  /** of backups, likewise */
+  #readerCount = 0
   /** ends when the thread of an earlier database has ended */
   #oldClosed: Promise<void> = Promise.resolve()
   #isFailed = false
@@ -232,6 +237,23 @@ export class SqliteStateMachine implements StateMachine {
     })
   }
 
+  /**
+   * Writes the stream of a backup to the file `target`, as of an entry at or after `applied()`, while
+   * applying goes on. Nothing is synced, and the file is its caller's. Never calls before it returns; not
+   * at all once the state machine is closed.
+   */
+  backup(target: string, onEnded: (outcome: BackupOutcome) => void): void {
+    const { maxSnapshotReadMs: maxReadMs = MAX_SNAPSHOT_READ_MS } = this.#options
+    this.#readerCount++
+    const task = { kind: 'backup', database: this.#database.path, target, maxReadMs } as const
+    this.#snapshots.run(task, (answer) => {
+      this.#readerCount--
+      this.#wal.maybeCheckpoint()
+      if (answer.kind === 'backedUp') onEnded(answer)
+      else onEnded({ kind: 'refused', message: 'message' in answer ? answer.message : answer.kind })
+    })
+  }
+
   /** An apply in progress is given up: its `onApplied` is not called, and nothing of its last transaction stays. */
   async close(): Promise<void> {
     if (this.#isClosed) return
@@ -242,6 +264,11 @@ export class SqliteStateMachine implements StateMachine {
     await this.#oldClosed
     this.#database.reader.close()
     this.#database.writer.close()
+  }
+
+  /** A thread reads the database: checkpoints get nowhere. */
+  get #isBeingRead(): boolean {
+    return this.#cutting !== null || this.#readerCount > 0
   }
 
   #assertFree(): void {
@@ -324,7 +351,7 @@ export class SqliteStateMachine implements StateMachine {
       database,
       timers: this.#timers,
       committedIndex: () => this.applied().index,
-      maxBytes: () => (this.#cutting === null ? MAX_WAL_BYTES : MAX_SNAPSHOT_WAL_BYTES),
+      maxBytes: () => (this.#isBeingRead ? MAX_SNAPSHOT_WAL_BYTES : MAX_WAL_BYTES),
       onFailed: (error: StorageError) => this.#fail(error),
       onBoundary: this.#options.onBoundary
     }

@@ -257,6 +257,7 @@ export class Machine {
     const assembly = new Assembly({
       ...this.#identity(clusterId),
       memories: new KeptMemories(this, time),
+      backups: null,
       clock: time,
       timers: time,
       random,

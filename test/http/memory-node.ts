@@ -21,6 +21,7 @@ import type {
   Tickets
 } from '../../lib/service/documents.ts'
 import type {
+  Backup,
   Got,
   KeyValueApi,
   NodeApi,
@@ -69,6 +70,22 @@ export class MemoryNode implements NodeApi {
       this.#held = null
       for (const go of held) go()
     }
+  }
+
+  /** backups that were closed */
+  closedBackups = 0
+
+  /** 100,000 bytes in pieces. */
+  backup(options?: ReadOptions): Promise<Backup> {
+    return this.#run(options, () => ({
+      byteCount: 100_000,
+      pieces: async function* () {
+        for (let at = 0; at < 100; at++) yield new Uint8Array(1_000).fill(at)
+      },
+      close: async () => {
+        this.closedBackups++
+      }
+    }))
   }
 
   status(): Status {

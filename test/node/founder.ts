@@ -118,6 +118,7 @@ export class Founder {
       onAddress: () => {},
       onFailed,
       memories: { found: new Map(), save: (_memories, onEnd) => time.soon(onEnd) },
+      backups: null,
       diskProbe: null,
       maxState: { entryCount: 1_000, byteCount: 1_000_000 },
       storagePolicy: STORAGE_POLICY,

@@ -76,6 +76,7 @@ function open() {
       health: () => HEALTH,
       livez: () => LIVE
     },
+    backups: null,
     tickets: {
       create: (options) => {
         asked.push(['create', options])

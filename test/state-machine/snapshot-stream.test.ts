@@ -154,7 +154,9 @@ test('a stream is read in pieces of any size', (t) => {
 })
 
 test('a backup has nothing with which anybody could come into the cluster', (t) => {
-  const kept = RECORDS.map(withoutSecrets).filter((each): each is Item => each !== null)
+  const kept = RECORDS.map((each) => (each.kind === 'head' ? each : withoutSecrets(each))).filter(
+    (each): each is Item => each !== null
+  )
   const { stream } = written(kept)
   t.alike(
     kept.map((each) => each.kind),

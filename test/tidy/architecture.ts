@@ -119,6 +119,7 @@ const CLOCK_FILES: ReadonlySet<string> = new Set([
   'lib/http/slice.ts',
   // runs in programs of its own, never in a simulated cluster
   'lib/client/connection.ts',
+  'lib/client/download.ts',
   // makes virtual time out of turns of the real loop
   'lib/testing/virtual-time.ts'
 ])

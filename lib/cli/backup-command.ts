@@ -1,0 +1,219 @@
+// `aspen backup FILE`: takes a backup from the running node, verifies it on its way, and gives the file its name
+// when all of it is on the disk: under that name there is a whole backup or none.
+
+import { existsSync, linkSync, renameSync, rmSync, statSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
+import * as paths from 'node:path'
+import { present } from '../assert.ts'
+import type { Client, Downloaded } from '../client/client.ts'
+import {
+  asAspenError,
+  AspenError,
+  ConfigError,
+  EXIT,
+  StorageError,
+  systemReason
+} from '../errors.ts'
+import { BackupCheck } from '../state-machine/backup-check.ts'
+import type { BackupHeader } from '../state-machine/backup-encoding.ts'
+import { backupDocument, backupLines } from './backup-lines.ts'
+import { withNode } from './connect.ts'
+import type { Host, Invocation } from './invocation.ts'
+import { requestTimeoutMs, shortPath } from './invocation.ts'
+import { StopSignals } from './signals.ts'
+import type { OutputStream } from './style.ts'
+import { formatSize } from './text.ts'
+
+/** Where the bytes go. */
+interface Sink {
+  write(piece: Uint8Array): Promise<void>
+  /** All of it is written and whole: keeps it. */
+  finish(): Promise<void>
+  /** Takes back what was written. */
+  discard(): Promise<void>
+}
+
+export async function backup(invocation: Invocation): Promise<number> {
+  const { args, flags, host, output } = invocation
+  const typed = present(args['file'], 'file')
+  const timeoutMs = requestTimeoutMs(invocation)
+  const consistency = flags.isSet('stale') ? 'stale' : 'linearizable'
+  const isForced = flags.isSet('force')
+  if (typed === '-' && output.isJson) throw jsonNeedsFile()
+  const path = paths.resolve(typed)
+  if (typed !== '-') checkTarget(path, isForced)
+  const progress = { byteCount: 0, total: 0 }
+  const header = await withNode(
+    invocation,
+    async (node: Client) => {
+      const downloaded = await node.backup({ consistency, timeoutMs })
+      progress.total = downloaded.byteCount
+      const sink = typed === '-' ? stdoutSink(host) : await fileSink(path, isForced)
+      return take(downloaded, sink, (byteCount) => (progress.byteCount += byteCount))
+    },
+    () => progressText(progress)
+  )
+  if (typed === '-') {
+    for (const line of backupLines(header, output.errorStyle)) output.note(line)
+    return EXIT.ok
+  }
+  const size = progress.byteCount
+  output.result({
+    human: (style) => [
+      `${style.symbol('ok')} backup  ${style.bold(shortPath(path))}  ${formatSize(size)}, verified`,
+      ...backupLines(header, style)
+    ],
+    json: () => ({ file: path, size, consistency, ...backupDocument(header) }),
+    quiet: () => path
+  })
+  return EXIT.ok
+}
+
+/** @throws StorageError CORRUPTED when what came is damaged; AspenError INTERRUPTED */
+async function take(
+  { pieces, byteCount }: Downloaded,
+  sink: Sink,
+  onTaken: (byteCount: number) => void
+): Promise<BackupHeader> {
+  const signals = new StopSignals()
+  let isInterrupted = false
+  void signals.first.then(() => (isInterrupted = true))
+  const check = new BackupCheck()
+  let taken = 0
+  try {
+    for await (const piece of pieces) {
+      if (isInterrupted) throw new AspenError({ code: 'INTERRUPTED', message: 'interrupted' })
+      check.push(piece)
+      await sink.write(piece)
+      taken += piece.byteLength
+      onTaken(piece.byteLength)
+    }
+    const { header, faults } = check.end()
+    const [fault] = faults
+    if (fault !== undefined || header === null || taken !== byteCount)
+      throw damaged(fault?.what ?? 'it ends too early')
+    await sink.finish()
+    return header
+  } catch (error) {
+    await sink.discard()
+    throw error
+  } finally {
+    signals.close()
+  }
+}
+
+function progressText({ byteCount, total }: { byteCount: number; total: number }): string {
+  if (total === 0) return 'the node writes its state down'
+  return `taking the backup  ${formatSize(byteCount)} of ${formatSize(total)}`
+}
+
+async function fileSink(path: string, isForced: boolean): Promise<Sink> {
+  const temporary = `${path}.${process.pid}.tmp`
+  const file = await opened(temporary)
+  const discard = async (): Promise<void> => {
+    await file.close().catch(() => {}) // what comes next says what is wrong
+    rmSync(temporary, { force: true })
+  }
+  return {
+    write: (piece) => writing(path, () => writeAll(file, piece)),
+    finish: () =>
+      writing(path, async () => {
+        await file.sync()
+        await file.close()
+        if (isForced) renameSync(temporary, path)
+        else linkSync(temporary, path) // unlike a rename, it takes no other file's place
+        rmSync(temporary, { force: true })
+        const folder = await open(paths.dirname(path), 'r')
+        try {
+          await folder.sync()
+        } finally {
+          await folder.close()
+        }
+      }),
+    discard
+  }
+}
+
+async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
+  let at = 0
+  while (at < piece.byteLength) {
+    const { bytesWritten } = await file.write(piece, at, piece.byteLength - at, null)
+    at += bytesWritten
+  }
+}
+
+function stdoutSink({ stdout, stdoutLost }: Host): Sink {
+  let isLost = false
+  void stdoutLost.then(() => (isLost = true))
+  return {
+    async write(piece) {
+      if (stdout.write(piece) === false) {
+        await Promise.race([stdoutLost, drained(stdout)])
+      }
+      if (isLost) throw new StorageError({ code: 'IO_ERROR', message: 'nobody takes the output' })
+    },
+    finish: async () => {},
+    discard: async () => {}
+  }
+}
+
+/** Resolves when it takes more. */
+function drained(stdout: OutputStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stdout.once === undefined) resolve()
+    else stdout.once('drain', () => resolve())
+  })
+}
+
+/** @throws ConfigError CONFIG_INVALID */
+function checkTarget(path: string, isForced: boolean): void {
+  if (!existsSync(path)) return
+  if (statSync(path).isDirectory())
+    throw new ConfigError({ code: 'CONFIG_INVALID', message: `${shortPath(path)} is a folder` })
+  if (!isForced) throw exists(path)
+}
+
+function exists(path: string): ConfigError {
+  return new ConfigError({
+    code: 'CONFIG_INVALID',
+    message: `${shortPath(path)} exists already`,
+    hint: '--force replaces it'
+  })
+}
+
+function jsonNeedsFile(): ConfigError {
+  const message = '--json describes a file; with - the backup itself goes to stdout'
+  return new ConfigError({ code: 'CONFIG_INVALID', message })
+}
+
+function damaged(what: string): StorageError {
+  return new StorageError({
+    code: 'CORRUPTED',
+    message: `the backup came damaged, and was not kept: ${what}`,
+    hint: 'try again, or take it from another node'
+  })
+}
+
+async function opened(path: string): Promise<FileHandle> {
+  return await writing(path, () => open(path, 'wx', 0o600))
+}
+
+/** @throws StorageError NO_SPACE, IO_ERROR; ConfigError */
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null
+    if (error instanceof AspenError) throw asAspenError(error)
+    if (code === 'EEXIST') throw exists(path)
+    const message = `cannot write ${shortPath(path)}: ${systemReason(error)}`
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      const hint = 'free some space on that disk, or name a file on another one'
+      throw new StorageError({ code: 'NO_SPACE', message, hint }, { cause: error })
+    }
+    if (code === 'EIO' || code === 'EROFS')
+      throw new StorageError({ code: 'IO_ERROR', message }, { cause: error })
+    throw new ConfigError({ code: 'CONFIG_INVALID', message }, { cause: error })
+  }
+}

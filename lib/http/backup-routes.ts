@@ -1,0 +1,52 @@
+// `GET /admin/backup`: a backup as a body of its own type, which leaves as slowly as it is taken. Whoever takes
+// nothing for BACKUP_STALL_MS is cut off: what is ready waits on the node's disk.
+
+import { Readable } from 'node:stream'
+import type { ServerResponse } from 'node:http'
+import { Type } from '@sinclair/typebox'
+import { BACKUP_MAKING_MS, BACKUP_STALL_MS } from '../limits.ts'
+import type { NodeApi } from '../service/node-api.ts'
+import type { App } from './app.ts'
+import { placeOf } from './app.ts'
+import { timeoutFrom } from './node-routes.ts'
+
+export const BACKUP_TYPE = 'application/vnd.aspen.backup'
+
+export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup'>): void {
+  app.route({
+    method: 'GET',
+    url: '/admin/backup',
+    exposeHeadRoute: false,
+    schema: { querystring: BackupQuery },
+    handler: async (request, reply) => {
+      const timeoutMs = timeoutFrom(request.query.timeout_ms)
+      const consistency = request.query.consistency ?? 'linearizable'
+      const backup = await placeOf(request).run(timeoutMs + BACKUP_MAKING_MS, () =>
+        api.backup({ timeoutMs, consistency })
+      )
+      const closed = (): void => void backup.close() // nothing is written to it, so nothing is lost
+      if (reply.raw.destroyed) closed()
+      else reply.raw.once('close', closed)
+      cutOffWhenStalled(reply.raw)
+      reply.type(BACKUP_TYPE).header('content-length', backup.byteCount)
+      // its socket keeps other times than those of requests
+      reply.header('connection', 'close')
+      return reply.send(Readable.from(backup.pieces(), { objectMode: false }))
+    }
+  })
+}
+
+const BackupQuery = Type.Object(
+  {
+    consistency: Type.Optional(Type.Union([Type.Literal('linearizable'), Type.Literal('stale')])),
+    timeout_ms: Type.Optional(Type.String())
+  },
+  { additionalProperties: false }
+)
+
+/** The socket's own clock: it is set back by each piece that leaves. */
+function cutOffWhenStalled(response: ServerResponse): void {
+  const { socket } = response
+  if (socket === null) return
+  socket.setTimeout(BACKUP_STALL_MS, () => void response.destroy())
+}

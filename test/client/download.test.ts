@@ -1,0 +1,73 @@
+// A backup over a real server: it is taken as it comes, it ends with an error where it is not whole, and the node
+// hears when nobody takes it any more.
+
+import test from 'brittle'
+import type { Assert } from 'brittle'
+import { request } from 'node:http'
+import { once } from 'node:events'
+import { Client } from '../../lib/client/client.ts'
+import { asAspenError, KeyValueStoreError } from '../../lib/errors.ts'
+import { openServer, send, TOKEN } from '../http/open-server.ts'
+import { waitFor } from '../e2e/lab.ts'
+
+async function openClient(t: Assert) {
+  const opened = await openServer(t)
+  const client = Client.connect({ socketPath: opened.server.socketPath })
+  t.teardown(() => client.close(), { order: -1 })
+  return { ...opened, client }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'done',
+    (error: unknown) => asAspenError(error).code
+  )
+}
+
+test('all bytes come, in order, and the backup is closed after the last', async (t) => {
+  const { client, node } = await openClient(t)
+  const { byteCount, pieces } = await client.backup({ consistency: 'stale', timeoutMs: 2_000 })
+  t.is(byteCount, 100_000)
+  const bytes: Uint8Array[] = []
+  for await (const piece of pieces) bytes.push(piece)
+  const all = Buffer.concat(bytes)
+  t.is(all.byteLength, 100_000)
+  t.ok([0, 5, 99].every((at) => all[at * 1_000] === at && all[at * 1_000 + 999] === at))
+  t.alike(node.lastOptions, { consistency: 'stale', timeoutMs: 2_000 })
+  await waitFor('the end of the backup', () => node.closedBackups === 1)
+  await (await client.backup()).pieces[Symbol.asyncIterator]().next()
+  t.alike(node.lastOptions, { consistency: 'linearizable', timeoutMs: 5_000 })
+})
+
+test('a refusal is the error that the node raised, and a node that is away is said to be', async (t) => {
+  const { client, node, server } = await openClient(t)
+  node.fail(new KeyValueStoreError({ code: 'OVERLOADED', message: 'two are being taken' }))
+  t.is(await codeOf(client.backup()), 'OVERLOADED')
+  const nobody = Client.connect({ socketPath: `${server.socketPath}x` })
+  t.is(await codeOf(nobody.backup()), 'NODE_NOT_RUNNING')
+})
+
+test('over TCP it needs the token, a good query, and takes no body', async (t) => {
+  const { server } = await openClient(t)
+  const { hostname, port } = new URL(server.url)
+  const tcp = { host: hostname, port, headers: { host: `${hostname}:${port}` } }
+  t.is((await send({ ...tcp, path: '/admin/backup' })).status, 401)
+  const headers = { ...tcp.headers, authorization: `Bearer ${TOKEN}` }
+  t.is((await send({ ...tcp, headers, path: '/admin/backup?consistency=no' })).status, 400)
+  t.is((await send({ ...tcp, headers, path: '/admin/backup?timeout_ms=0' })).status, 400)
+  t.is((await send({ ...tcp, headers, path: '/admin/backup', method: 'POST' })).status, 405)
+  t.is((await send({ ...tcp, headers, path: '/admin/backup', method: 'HEAD' })).status, 405)
+  t.is((await send({ ...tcp, headers, path: '/admin/backup' })).status, 200)
+})
+
+test('whoever goes away in the middle of it leaves nothing open', async (t) => {
+  const { node, server } = await openClient(t)
+  const asking = request({ socketPath: server.socketPath, path: '/admin/backup' })
+  asking.on('error', () => {})
+  asking.end()
+  const [response] = await once(asking, 'response')
+  await once(response, 'readable')
+  asking.destroy()
+  await waitFor('the end of the backup', () => node.closedBackups === 1)
+  t.pass()
+})
