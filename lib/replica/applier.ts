@@ -102,13 +102,16 @@ export class Applier {
     if (newest === undefined || this.#isCompacting || this.#isEnded) return
     // the one before bounds what is kept in bytes: a snapshot is due by those too
     const unkept = Math.max(newest.index - keepEntries, older?.index ?? 0)
-    // the state machine may be ahead of the log: others committed what is not durable here yet
-    const to = Math.min(unkept, log.last.index)
-    if (to <= log.base.index) return
+    // the state machine may be ahead of the log: others committed what is not durable here yet; or behind
+    // its own snapshot, after a start, and then what it has not applied again is still needed
+    const to = Math.min(unkept, log.last.index, this.appliedIndex)
+    const before = log.base.index
+    if (to <= before) return
     this.#isCompacting = true
     log.compact(to, () => {
       this.#isCompacting = false
-      this.maybeCompact()
+      // a log keeps its last entry: what could not be cut now goes behind the next snapshot
+      if (log.base.index > before) this.maybeCompact()
     })
   }
 

@@ -7,7 +7,9 @@ import b4a from 'b4a'
 import { present } from '../assert.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Event, Status, Write } from '../raft/effects.ts'
-import type { EntryId, Index, Term } from '../raft/entry.ts'
+import type { IndexedConfiguration } from '../raft/configurations.ts'
+import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
+import { decodeConfiguration } from '../raft/encoding.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import type { SendLimits } from '../raft/send-limits.ts'
@@ -39,6 +41,8 @@ export class CoreOracles {
   readonly #committed: Uint8Array[] = []
   /** by index: the term in which it was first known to be committed (I3) */
   readonly #commitTerms: Term[] = []
+  /** configurations in anybody's log, by index (I9) */
+  readonly #configurations: (IndexedConfiguration & { readonly hash: Uint8Array })[] = []
   /** who voted for whom (I1, I7) */
   readonly #votes: VoteRecord
   /** what each core last said of when it wants to be called (I11) */
@@ -65,12 +69,21 @@ export class CoreOracles {
     return this.#committed.length
   }
 
+  isCommitted(index: Index, hash: Uint8Array): boolean {
+    const known = this.#committed[index - 1]
+    return known !== undefined && b4a.equals(known, hash)
+  }
+
   /** A node starts, with what its disk keeps. */
   onOpen(id: NodeId, { base, entries, hardState }: StoredLog): void {
     const mirror = new LogMirror(base)
+    if (base !== null && base.id.index > 0) this.#checkBase(id, base.id, base.configuration)
     for (const entry of entries) {
       this.#checkEntry(entry)
       mirror.append(entry)
+      if (hardState !== null && entry.index <= hardState.commitIndex) {
+        this.#learnCommitted(entry, hardState.term)
+      }
     }
     const term = hardState?.term ?? 0
     const known = this.#durableTerms.get(id) ?? 0
@@ -129,11 +142,35 @@ export class CoreOracles {
     this.#durableTerms.set(id, this.#parts.durable(id).hardState?.term ?? 0)
   }
 
-  #checkEntry({ index, term, hash }: EntryId): void {
+  #checkEntry(entry: Entry): void {
+    const { index, term, hash } = entry
+    this.#learnConfiguration(entry)
     const terms = (this.#hashes[index] ??= new Map<Term, Uint8Array>())
     const known = terms.get(term)
     if (known === undefined) terms.set(term, hash)
     else hold(b4a.equals(known, hash), 'I2', `two entries ${index} of term ${term}`)
+  }
+
+  /** Where a log begins is committed, and the configuration there is the last one up to it (I4, I9). */
+  #checkBase(id: NodeId, base: EntryId, configuration: IndexedConfiguration | null): void {
+    const isCommitted = this.isCommitted(base.index, base.hash)
+    hold(isCommitted, 'I4', `the log of ${id} begins after ${base.index}, which is not committed`)
+    const expected = this.#configurations.findLast(({ index, hash }) => {
+      return index <= base.index && this.isCommitted(index, hash)
+    })
+    const isSame =
+      expected?.index === configuration?.index &&
+      JSON.stringify(expected?.configuration) === JSON.stringify(configuration?.configuration)
+    hold(isSame, 'I9', `the log of ${id} begins after ${base.index} with another configuration`)
+  }
+
+  /** A configuration that is in anybody's log, committed or not. */
+  #learnConfiguration({ index, kind, hash, payload }: Entry): void {
+    if (kind !== ENTRY_KIND.configuration) return
+    const isKnown = this.#configurations.some((one) => b4a.equals(one.hash, hash))
+    if (isKnown) return
+    this.#configurations.push({ index, hash, configuration: decodeConfiguration(payload) })
+    this.#configurations.sort((a, b) => a.index - b.index)
   }
 
   #checkWrite(step: Step, write: Write): void {
@@ -146,7 +183,11 @@ export class CoreOracles {
       hold(term >= durable.term, 'I8', `the written term of node ${id} falls`)
       hold(commitIndex >= durable.commitIndex, 'I8', `the written commit index of ${id} falls`)
     }
-    if (write.install !== null) mirror.install(write.install)
+    if (write.install !== null) {
+      const { id: base, configuration, configurationIndex } = write.install
+      this.#checkBase(id, base, { index: configurationIndex, configuration })
+      mirror.install(write.install)
+    }
     if (write.truncateFrom !== null) {
       const { truncateFrom } = write
       const isUncommitted =
@@ -175,7 +216,8 @@ export class CoreOracles {
     const last = this.#commitTerms.findLastIndex((term) => term < after.term) + 1
     if (last === 0) return
     const id = core.knownAt(last)
-    const isThere = id !== null && b4a.equals(id.hash, present(this.#committed[last - 1], 'a hash'))
+    const hash = present(this.#committed[last - 1], 'a hash')
+    const isThere = id === null ? last < core.baseIndex : b4a.equals(id.hash, hash)
     hold(isThere, 'I3', `the leader of term ${after.term} misses committed entry ${last}`)
   }
 
@@ -208,6 +250,12 @@ export class CoreOracles {
     if (known?.term !== term || known.index !== index) this.#proven.set(id, { term, index })
   }
 
+  #learnCommitted({ index, hash }: EntryId, term: Term): void {
+    const known = (this.#committed[index - 1] ??= hash)
+    this.#commitTerms[index - 1] ??= term
+    hold(b4a.equals(known, hash), 'I4', `two committed entries ${index}`)
+  }
+
   #checkCommit({ core, before, after, effects }: Step): void {
     const installed = effects.write?.install?.id.index ?? 0
     hold(installed <= this.#committed.length, 'I4', `${core.id} installs uncommitted ${installed}`)
@@ -218,9 +266,7 @@ export class CoreOracles {
     ) {
       const id = core.knownAt(index)
       hold(id !== null, 'I4', `node ${core.id} commits entry ${index}, which it does not hold`)
-      const known = (this.#committed[index - 1] ??= id.hash)
-      this.#commitTerms[index - 1] ??= after.term
-      hold(b4a.equals(known, id.hash), 'I4', `two committed entries ${index}`)
+      this.#learnCommitted(id, after.term)
     }
     const isOwn = before.role === 'leader' && before.term === after.term
     if (isOwn) this.#checkQuorum(core, before, after.commitIndex)
@@ -232,8 +278,11 @@ export class CoreOracles {
     hold(id.term === before.term, 'I5', `entry ${commitIndex} of term ${id.term} was counted`)
     for (const set of activeSets(before.configuration)) {
       const holders = set.filter((voter) => {
-        const stored = this.#parts.durable(voter).idAt(commitIndex)
-        return stored !== null && b4a.equals(stored.hash, id.hash)
+        const durable = this.#parts.durable(voter)
+        const stored = durable.idAt(commitIndex)
+        // where its log begins was checked: what is before has been committed
+        if (stored === null) return commitIndex < durable.baseIndex
+        return b4a.equals(stored.hash, id.hash)
       })
       const isQuorum = holders.length * 2 > set.length
       hold(isQuorum, 'I5', `${holders.length} of ${set.join()} hold committed ${commitIndex}`)

@@ -32,6 +32,16 @@ export const COVERAGE_FLOORS = {
   diskFailures: 5,
   bitFlips: 5,
   wipes: 5,
+  /** a machine made a snapshot of its own state */
+  snapshots: 500,
+  /** a log was cut behind a snapshot */
+  compactions: 200,
+  /** another member's snapshot took the place of what a machine had applied */
+  installs: 20,
+  /** all members forgot old revisions */
+  historyCompactions: 100,
+  /** a bit of a snapshot was flipped */
+  snapshotFlips: 1,
   joins: 50,
   appends: 10_000,
   rejectedAppends: 50,

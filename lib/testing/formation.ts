@@ -2,6 +2,7 @@
 // ticket, join, growth), and kept as disks from which any number of runs go on.
 
 import { assert } from '../assert.ts'
+import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import { SEND_LIMITS } from '../raft/send-limits.ts'
 import type { Kept } from './machine.ts'
 import { drawOptions } from './swarm.ts'
@@ -89,6 +90,7 @@ export function calmOptions(nodeCount: number, targetVoters: number): Simulation
       clockDrift: 0,
       clockJumpMeanMs: null
     },
+    storage: STORAGE_POLICY,
     membership: { ...membership, changeMeanMs: null, transferMeanMs: null, joinMeanMs: null }
   }
 }

@@ -239,11 +239,13 @@ export class Nemesis {
   #flip(dice: Dice): void {
     const machine = dice.pick(this.#world.machines)
     if (this.#joining.has(machine) || machine.clusterId === null || !this.#mayLose(machine)) return
-    this.#world.harmed.add(machine)
+    const world = this.#world
+    world.harmed.add(machine)
     this.#flipped.add(machine)
-    this.#world.note(`flip ${machine.name}`)
-    this.#world.coverage.count('bitFlips')
-    machine.logDisk.flip(dice.random)
+    world.note(`flip ${machine.name}`)
+    world.coverage.count('bitFlips')
+    if (dice.chance(0.3) && flipSnapshot(machine, dice)) world.coverage.count('snapshotFlips')
+    else machine.logDisk.flip(dice.random)
   }
 
   #wipe(dice: Dice): void {
@@ -354,6 +356,18 @@ export class Nemesis {
     const created = host.assembly.service.createTicket().then(({ ticket }) => ticket)
     return await Promise.race([created, death])
   }
+}
+
+/** A bit of any snapshot on the disk, or of one that is being fetched; false if there is none. */
+function flipSnapshot({ stateDisk: { snapshots, incoming } }: Machine, dice: Dice): boolean {
+  const chunks = [...snapshots, ...(incoming === null ? [] : [incoming])].flatMap((one) => [
+    ...one.chunks.values()
+  ])
+  if (chunks.length === 0) return false
+  const chunk = dice.pick(chunks)
+  const position = dice.below(chunk.length)
+  chunk[position] = (chunk[position] ?? 0) ^ (1 << dice.below(8))
+  return true
 }
 
 /** Directed pairs to cut: one node alone, two halves, one direction, a random graph, a chain, a star. */

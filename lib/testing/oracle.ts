@@ -24,6 +24,8 @@ export function hold(holds: boolean, invariant: string, message: string): assert
 export interface DurableLog {
   readonly hardState: HardState | null
   readonly lastIndex: Index
+  /** what is at and below it is in a snapshot */
+  readonly baseIndex: Index
   idAt(index: Index): EntryId | null
 }
 
@@ -31,8 +33,10 @@ export interface DurableLog {
 export interface ObservedCore {
   readonly id: NodeId
   readonly boot: number
-  /** committed or not; null for none */
+  /** committed or not; null for none, and for what is only in a snapshot */
   knownAt(index: Index): EntryId | null
+  /** what is below it is only in a snapshot */
+  readonly baseIndex: Index
 }
 
 export interface Step {

@@ -2,6 +2,8 @@
 // the clients do. Most runs have some axes of faults turned off and others far up: a mix of everything
 // at once hides more than it finds ("swarm testing", Groce et al., 2012).
 
+import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
+import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import { SEND_LIMITS } from '../raft/send-limits.ts'
 import type { SendLimits } from '../raft/send-limits.ts'
 import { TIMING } from '../raft/timing.ts'
@@ -24,6 +26,8 @@ export interface SimulationOptions {
   readonly disk: DiskFaults
   readonly process: ProcessFaults
   readonly membership: MembershipFaults
+  /** when snapshots are made, how much of the log is kept, and how much history */
+  readonly storage: StoragePolicy
   readonly load: Load
 }
 
@@ -115,6 +119,7 @@ export function drawOptions(seed: number): SimulationOptions {
     disk: { ...disk, ...drawApplying(seed, isCalm) },
     process: draw.process(scale),
     membership: draw.membership(scale),
+    storage: drawStorage(seed, isCalm),
     load: { ...draw.load(scale), scanShare: Dice.of(seed, 'scanning').between(0, 0.4) }
   }
 }
@@ -126,6 +131,10 @@ function drawStranding(seed: number, isCalm: boolean, scale: number) {
 
 function drawApplying(seed: number, isCalm: boolean) {
   return new Drawing(Dice.of(seed, 'applying'), isCalm).applying()
+}
+
+function drawStorage(seed: number, isCalm: boolean): StoragePolicy {
+  return new Drawing(Dice.of(seed, 'storage'), isCalm).storage()
 }
 
 /** Round trips with a write that fit the shortest election timeout. */
@@ -226,6 +235,23 @@ class Drawing {
       transferMeanMs: this.#mean(0.4, 500 * scale, 8_000 * scale),
       joinMeanMs: this.#mean(0.2, 2_000 * scale, 15_000 * scale)
     }
+  }
+
+  /** In most runs a snapshot every few entries, and next to no log or history behind it. */
+  storage(): StoragePolicy {
+    const dice = this.#dice
+    const [isOn, tiny] = [
+      dice.chance(0.7),
+      {
+        snapshotEntries: Math.round(dice.scale(3, 50)),
+        snapshotBytes: dice.pick([1_000, 100_000, STORAGE_POLICY.snapshotBytes]),
+        snapshotAgeMs: dice.pick([1_000, 10_000, STORAGE_POLICY.snapshotAgeMs]),
+        keepEntries: dice.pick([0, 0, 1, 5, 20]),
+        keepRevisions: dice.pick([40, 100, STORAGE_POLICY.keepRevisions]),
+        keepRevisionsMs: dice.pick([60, 1_000, 10_000])
+      }
+    ]
+    return isOn && !this.#isCalm ? tiny : STORAGE_POLICY
   }
 
   load(scale: number): Omit<Load, 'scanShare'> {

@@ -11,18 +11,6 @@ import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import type { Message } from '../raft/message.ts'
 import { Raft } from '../raft/raft.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
-import type {
-  Applied,
-  ApplyResult,
-  KeyValue,
-  PreparedSnapshot,
-  ScanPage,
-  ScanRequest,
-  SnapshotProgress,
-  Snapshots,
-  StateMachine,
-  TrustState
-} from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type {
@@ -90,6 +78,10 @@ export class WatchedCore implements ConsensusCore, ObservedCore {
   knownAt(index: Index): EntryId | null {
     const id = this.#raft.idAt(index)
     return typeof id === 'object' ? id : null
+  }
+
+  get baseIndex(): Index {
+    return this.#process.log.base.index
   }
 
   #note(event: Event, { write, messages, gated }: Effects, after: Status): void {
@@ -163,6 +155,7 @@ export class WatchedLog implements LogStore {
     const [world, process] = [this.#world, this.#process]
     world.boundary(process, 'compact')
     if (process.isDead) return
+    world.onCompact(process, to)
     this.#log.compact(to, () => {
       world.boundary(process, 'compacted')
       if (!process.isDead) onDone()
@@ -171,66 +164,6 @@ export class WatchedLog implements LogStore {
 
   close(): Promise<void> {
     return this.#log.close()
-  }
-}
-
-export class WatchedStateMachine implements StateMachine {
-  readonly #world: World
-  readonly #process: Process
-  readonly #stateMachine: StateMachine
-
-  constructor(world: World, process: Process, stateMachine: StateMachine) {
-    this.#world = world
-    this.#process = process
-    this.#stateMachine = stateMachine
-  }
-
-  applied(): Applied {
-    return this.#stateMachine.applied()
-  }
-
-  trust(): TrustState {
-    return this.#stateMachine.trust()
-  }
-
-  apply(entries: readonly Entry[], onApplied: (results: readonly ApplyResult[]) => void): void {
-    const [world, process] = [this.#world, this.#process]
-    world.boundary(process, 'apply')
-    if (process.isDead) return
-    this.#stateMachine.apply(entries, (results) => {
-      world.boundary(process, 'applied')
-      if (process.isDead) return
-      world.onApplied(process, this.#stateMachine.applied())
-      onApplied(results)
-    })
-  }
-
-  get(key: Uint8Array): KeyValue | null {
-    return this.#stateMachine.get(key)
-  }
-
-  scan(request: ScanRequest): ScanPage {
-    return this.#stateMachine.scan(request)
-  }
-
-  get durableAppliedIndex(): Index {
-    return this.#stateMachine.durableAppliedIndex
-  }
-
-  get snapshots(): Snapshots {
-    return this.#stateMachine.snapshots
-  }
-
-  snapshot(on: SnapshotProgress): void {
-    if (!this.#process.isDead) this.#stateMachine.snapshot(on)
-  }
-
-  adopt(prepared: PreparedSnapshot, onAdopted: () => void): void {
-    if (!this.#process.isDead) this.#stateMachine.adopt(prepared, onAdopted)
-  }
-
-  close(): Promise<void> {
-    return this.#stateMachine.close()
   }
 }
 

@@ -9,7 +9,7 @@ import type { AspenError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
-import type { Applied } from '../state-machine/state-machine.ts'
+import type { Applied, SnapshotInfo } from '../state-machine/state-machine.ts'
 import { MemoryHub } from '../transport/memory-network.ts'
 import { CoreOracles } from './core-oracles.ts'
 import { Coverage } from './coverage.ts'
@@ -23,11 +23,29 @@ import { Relay } from './relay.ts'
 import type { SimulationOptions } from './swarm.ts'
 import { Trace } from './trace.ts'
 import { VirtualTime } from './virtual-time.ts'
-import { WatchedCore, WatchedLog, WatchedStateMachine, WatchedTransport } from './watched.ts'
+import { WatchedCore, WatchedLog, WatchedTransport } from './watched.ts'
+import { WatchedStateMachine } from './watched-state.ts'
 
 /** The points around which a process may die: before and after each effect on the world. */
 export type Boundary =
-  'write' | 'written' | 'durable' | 'compact' | 'compacted' | 'send' | 'sent' | 'apply' | 'applied'
+  | 'write'
+  | 'written'
+  | 'durable'
+  | 'compact'
+  | 'compacted'
+  | 'send'
+  | 'sent'
+  | 'apply'
+  | 'applied'
+  | 'snapshot'
+  | 'cut'
+  | 'snapshotted'
+  | 'receive'
+  | 'put'
+  | 'prepare'
+  | 'prepared'
+  | 'adopt'
+  | 'adopted'
 
 export class World {
   readonly options: SimulationOptions
@@ -46,6 +64,10 @@ export class World {
   readonly #byId = new Map<NodeId, Machine>()
   /** state hash by applied index (I12) */
   readonly #stateHashes = new Map<number, Uint8Array>()
+  /** hash of the content of snapshots, by index (I12) */
+  readonly #contentHashes = new Map<number, Uint8Array>()
+  /** up to where anybody has forgotten history */
+  #forgottenRevision = 0
   /** machines whose disk does not answer, until when */
   readonly #stalledUntilMs = new Map<Machine, number>()
   readonly #boundaryDice: Dice
@@ -93,6 +115,7 @@ export class World {
         random: Dice.of(this.options.seed, `node ${name}`).random,
         timing: this.timing,
         targetVoters: this.options.targetVoters,
+        storagePolicy: this.options.storage,
         writeMs: () => this.#writeMs(machine, disk),
         applyMs: () => this.options.disk.applyMs * applying.unit(),
         instruments: this.#instruments
@@ -197,11 +220,46 @@ export class World {
   }
 
   /** Two members that have applied the same entries hold the same (I12). */
-  onApplied(process: Process, { index, stateHash }: Applied): void {
+  onApplied(process: Process, { index, stateHash, compactedRevision }: Applied): void {
     const known = this.#stateHashes.get(index)
     if (known === undefined) this.#stateHashes.set(index, stateHash)
     else hold(b4a.equals(known, stateHash), 'I12', `two states at index ${index}`)
     this.note(`${process.name} applied ${index} ${hexOf(stateHash.subarray(0, 4))}`)
+    if (compactedRevision > this.#forgottenRevision) {
+      this.#forgottenRevision = compactedRevision
+      this.coverage.count('historyCompactions')
+    }
+  }
+
+  /** Members that are right make the same snapshot, of the state as of the entry that asks for it (I12). */
+  onSnapshot(process: Process, info: SnapshotInfo, index: number): void {
+    const { contentHash, chainHash } = info
+    hold(info.index === index, 'I12', `a snapshot at ${index} says that it is at ${info.index}`)
+    hold(this.oracles.isCommitted(index, chainHash), 'I4', `a snapshot at uncommitted ${index}`)
+    const known = this.#contentHashes.get(index)
+    if (known === undefined) this.#contentHashes.set(index, contentHash)
+    else hold(b4a.equals(known, contentHash), 'I12', `two snapshots at index ${index}`)
+    this.coverage.count('snapshots')
+    this.note(`${process.name} snapshot ${index} ${hexOf(contentHash.subarray(0, 4))}`)
+  }
+
+  /** A snapshot puts a member forward, to a state that others have had (I8, I12). */
+  onAdopted(process: Process, before: number, after: Applied): void {
+    const { index } = after
+    hold(index >= before, 'I8', `${process.name} had applied ${before} and adopts ${index}`)
+    hold(this.#stateHashes.has(index), 'I12', `${process.name} adopts a state nobody had: ${index}`)
+    this.coverage.count('installs')
+    this.onApplied(process, after)
+  }
+
+  /** What is cut off a log is in a snapshot on the same disk (I8). */
+  onCompact({ machine }: Process, to: number): void {
+    const newest = machine.stateDisk.snapshots[0]?.info.index ?? 0
+    const isKept = to <= Math.max(newest, machine.logDisk.base?.stateBase ?? 0)
+    hold(isKept, 'I8', `${machine.name} cuts its log to ${to}, its snapshot is at ${newest}`)
+    hold(to <= this.oracles.committedCount, 'I8', `${machine.name} cuts uncommitted ${to}`)
+    this.coverage.count('compactions')
+    this.note(`${machine.name} compacts to ${to}`)
   }
 
   readonly #instruments: Instruments = {
@@ -225,7 +283,10 @@ export class World {
   }
 
   #durable(id: NodeId): DurableLog {
-    return present(this.#byId.get(id), `the machine of node ${id}`).logDisk
+    const { logDisk } = present(this.#byId.get(id), `the machine of node ${id}`)
+    const { hardState, lastIndex, base } = logDisk
+    const baseIndex = base?.id.index ?? 0
+    return { hardState, lastIndex, baseIndex, idAt: (index) => logDisk.idAt(index) }
   }
 
   /** A store failed while it ran. Only what was done to it may make it fail. */

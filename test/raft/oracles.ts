@@ -71,10 +71,13 @@ const WATCHED: readonly Rarity[] = [
   'linearizableReads'
 ]
 
-function observed({ id, boot, raft }: Node): ObservedCore {
+function observed({ id, boot, raft, disk }: Node): ObservedCore {
   return {
     id,
     boot,
+    get baseIndex() {
+      return disk.base.index
+    },
     knownAt(index) {
       const found = raft.idAt(index)
       return typeof found === 'object' ? found : null
@@ -86,6 +89,7 @@ function durableOf({ disk }: Node): DurableLog {
   return {
     hardState: disk.hardState,
     lastIndex: disk.last.index,
+    baseIndex: disk.base.index,
     idAt(index) {
       const found = disk.idAt(index)
       return typeof found === 'object' ? found : null
