@@ -138,6 +138,26 @@ test('MEM-08 a disk put back as it was in the same start is refused by whom it a
   await cluster.close()
 })
 
+test('MEM-08 who led when it was acknowledged remembers it also when another one leads', async (t) => {
+  const cluster = await threeVoters(5)
+  const leader = present(cluster.leader(), 'a leader')
+  const follower = present(
+    cluster.nodes().find((node) => node !== leader),
+    'a follower'
+  )
+  const backup = copyOf(follower.machine)
+  await growLog(cluster)
+  cluster.crash(follower.name)
+  await cluster.time.run(5_000)
+  await cluster.time.settled(leader.assembly.handOver(), LONG_MS)
+  t.ok(await cluster.time.runUntil(() => cluster.leader() !== leader, LONG_MS))
+  follower.machine.logDisk.content = backup
+  const again = await cluster.time.settled(cluster.restart(follower.name), LONG_MS)
+  t.is(await endOf(cluster, again), 'DATA_LOST')
+  t.ok(again.failure?.message.includes('entries, and now says'), again.failure?.message)
+  await cluster.close()
+})
+
 test('MEM-06 who was restarted itself remembers: all go down, one comes back with nothing', async (t) => {
   const cluster = await threeVoters(7)
   await growLog(cluster)
