@@ -1,9 +1,11 @@
 // Snapshots in files. Chunks are read by position and checked against the manifest, which is in memory; whole
 // files are read in a thread. Files are deleted in the background: what is left of them, the next start deletes.
 
+import { existsSync, renameSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import b4a from 'b4a'
-import { assert } from '../assert.ts'
+import { assert, present } from '../assert.ts'
 import { hash } from '../crypto.ts'
 import { StorageError } from '../errors.ts'
 import { KEPT_SNAPSHOTS, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
@@ -198,11 +200,12 @@ export class FileSnapshots implements Snapshots {
 
   #delete({ info }: Manifested): void {
     const { manifest, snap } = pathsOf(this.folder, info)
-    // whatever stays is deleted at the next start, which finds no manifest
-    void rm(manifest, { force: true }).then(
-      () => rm(snap, { force: true }),
-      () => {}
-    )
+    // out of the way of one that is made again; the next start deletes what is left of them
+    const gone = [manifest, snap].map((path) => join(this.folder, `gone-${basename(path)}`))
+    for (const [at, path] of [manifest, snap].entries()) {
+      if (existsSync(path)) renameSync(path, present(gone[at], 'another name'))
+    }
+    void Promise.allSettled(gone.map((path) => rm(path, { force: true })))
   }
 
   #later(answer: () => void): void {

@@ -17,9 +17,7 @@ import {
   COMPACTION_BUSY_ROWS,
   COMPACTION_IDLE_ROWS,
   MAX_BATCH_SIZE,
-  MAX_SNAPSHOT_READ_MS,
-  MAX_SNAPSHOT_WAL_BYTES,
-  MAX_WAL_BYTES
+  MAX_SNAPSHOT_READ_MS
 } from '../limits.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { gapAfter } from './apply-entry.ts'
@@ -85,8 +83,6 @@ export class SqliteStateMachine implements StateMachine {
   #isHeld = false
   /** a snapshot is being read: checkpoints get nowhere */
   #cutting: SnapshotThread | null = null
-  /** of backups, likewise */
-  #readerCount = 0
   /** ends when the thread of an earlier database has ended */
   #oldClosed: Promise<void> = Promise.resolve()
   #isFailed = false
@@ -244,11 +240,11 @@ export class SqliteStateMachine implements StateMachine {
    */
   backup(target: string, onEnded: (outcome: BackupOutcome) => void): void {
     const { maxSnapshotReadMs: maxReadMs = MAX_SNAPSHOT_READ_MS } = this.#options
-    this.#readerCount++
+    const wal = this.#wal
+    wal.relax()
     const task = { kind: 'backup', database: this.#database.path, target, maxReadMs } as const
     this.#snapshots.run(task, (answer) => {
-      this.#readerCount--
-      this.#wal.maybeCheckpoint()
+      wal.tighten()
       if (answer.kind === 'backedUp') onEnded(answer)
       else onEnded({ kind: 'refused', message: 'message' in answer ? answer.message : answer.kind })
     })
@@ -264,11 +260,6 @@ export class SqliteStateMachine implements StateMachine {
     await this.#oldClosed
     this.#database.reader.close()
     this.#database.writer.close()
-  }
-
-  /** A thread reads the database: checkpoints get nowhere. */
-  get #isBeingRead(): boolean {
-    return this.#cutting !== null || this.#readerCount > 0
   }
 
   #assertFree(): void {
@@ -318,6 +309,8 @@ export class SqliteStateMachine implements StateMachine {
       on.onBegun()
       this.#rest()
     }
+    const wal = this.#wal
+    wal.relax()
     const task = { kind: 'cut', database, folder, index, maxReadMs } as const
     const thread = this.#snapshots.run(task, (answer: TaskAnswer) => {
       begin()
@@ -325,8 +318,7 @@ export class SqliteStateMachine implements StateMachine {
       if (this.#cutting === thread) this.#cutting = null
       if (answer.kind === 'made') this.#snapshots.add(answer.made)
       else this.#tell('failed', index, answer.kind === 'refused' ? answer.message : answer.kind)
-      // in the middle of a transaction nobody can look at the log; whoever ends it does
-      if (this.#turns.isIdle) this.#wal.maybeCheckpoint()
+      wal.tighten()
       on.onEnded(answer.kind === 'made' ? answer.made.info : null)
     })
     this.#cutting = thread
@@ -351,7 +343,6 @@ export class SqliteStateMachine implements StateMachine {
       database,
       timers: this.#timers,
       committedIndex: () => this.applied().index,
-      maxBytes: () => (this.#isBeingRead ? MAX_SNAPSHOT_WAL_BYTES : MAX_WAL_BYTES),
       onFailed: (error: StorageError) => this.#fail(error),
       onBoundary: this.#options.onBoundary
     }

@@ -4,7 +4,12 @@
 import type { OnBoundary } from '../boundary.ts'
 import type { Timers } from '../clock.ts'
 import type { StorageError } from '../errors.ts'
-import { CHECKPOINT_RETRY_MS, CHECKPOINT_WAL_BYTES } from '../limits.ts'
+import {
+  CHECKPOINT_RETRY_MS,
+  CHECKPOINT_WAL_BYTES,
+  MAX_SNAPSHOT_WAL_BYTES,
+  MAX_WAL_BYTES
+} from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { WalState } from './sqlite-connection.ts'
@@ -15,8 +20,6 @@ export interface WalKeeperOptions {
   readonly timers: Timers
   /** what is committed */
   readonly committedIndex: () => Index
-  /** bytes at which nothing more is written */
-  readonly maxBytes: () => number
   readonly onFailed: (error: StorageError) => void
   readonly onBoundary: OnBoundary | undefined
 }
@@ -28,6 +31,10 @@ export class WalKeeper {
   #wal: WalState
   /** never falls */
   #durableIndex: Index
+  /** threads that read the database: nothing can be checkpointed behind the first of them */
+  #readerCount = 0
+  /** the last reader has ended, and no checkpoint since */
+  #isCatchingUp = false
   /** Called when the running checkpoint has ended. */
   #onEnded: (() => void) | null = null
   #isClosed = false
@@ -58,11 +65,25 @@ export class WalKeeper {
   }
 
   get isFull(): boolean {
-    const maxBytes = this.#options.maxBytes()
+    const isLong = this.#readerCount > 0 || this.#isCatchingUp
+    const maxBytes = isLong ? MAX_SNAPSHOT_WAL_BYTES : MAX_WAL_BYTES
     // only commits make it longer; looking costs as much as writing a row
     if (this.#wal.byteCount < maxBytes) return false
     this.#wal = this.#options.database.writer.wal()
     return this.#wal.byteCount >= maxBytes && this.#wal.pendingByteCount > 0
+  }
+
+  /** A thread begins to read all of the database: the log may become longer, until a checkpoint after its end. */
+  relax(): void {
+    this.#readerCount++
+  }
+
+  /** It has ended. Also in the middle of a transaction. */
+  tighten(): void {
+    this.#readerCount--
+    if (this.#isClosed || this.#readerCount > 0) return
+    this.#isCatchingUp = true
+    this.#start()
   }
 
   /** Calls when a checkpoint has ended; when it got nowhere, after a while. */
@@ -93,6 +114,7 @@ export class WalKeeper {
   #checkpointEnded(index: Index | null): void {
     this.#options.onBoundary?.('state.checkpoint.end')
     if (index !== null) this.#durableIndex = Math.max(this.#durableIndex, index)
+    this.#isCatchingUp = false
     const onEnded = this.#onEnded
     this.#onEnded = null
     if (onEnded !== null) onEnded()

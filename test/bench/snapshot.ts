@@ -19,7 +19,8 @@ import {
   manifestOf,
   openSqlite,
   prepared,
-  put
+  put,
+  rethrow
 } from '../state-machine/samples.ts'
 import { printConditions, printResults, readConditions } from './conditions.ts'
 
@@ -52,7 +53,7 @@ try {
 async function main(): Promise<void> {
   printConditions(await readConditions(root))
   const log = new LogMaker()
-  const source = openSqlite(folder('source'))
+  const source = openSqlite(folder('source'), rethrow, { maxSnapshotReadMs: 600_000 })
   await measured('apply all keys', () => fill(source, log))
   let writing: Promise<number> = Promise.resolve(0)
   let isDone = false
