@@ -45,6 +45,9 @@ export const MAX_LOG_FILE_BYTES = 64 * 1024 * MIB
 
 /** Bytes of payload that one slice of a scrub reads of the log, in one turn of the event loop. */
 export const MAX_SCRUB_SLICE_BYTES = 256 * KIB
+/** Between two slices: a megabyte a second at most. And between the end of a pass and the next one. */
+export const SCRUB_SLICE_MS = 250
+export const SCRUB_INTERVAL_MS = 24 * 60 * 60_000
 /** Entries behind the log's base that one transaction removes: more would hold up the writes beside it. */
 export const LOG_SWEEP_ENTRIES = 256
 

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { assert } from '../assert.ts'
-import type { Entry, EntryId } from '../raft/entry.ts'
+import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
 import type { HardState } from '../raft/effects.ts'
 import { encodeEntry, indexKey } from './encoding.ts'
@@ -64,6 +64,24 @@ export class LmdbDamagedLog implements DamagedLog {
 
   get damaged(): readonly DamagedEntry[] {
     return this.#damage.damaged
+  }
+
+  /** As `LogStore`. */
+  get stateBase(): Index {
+    return this.#damage.state.base.stateBase
+  }
+
+  get storageEpoch(): Uint8Array {
+    return this.#damage.state.storageEpoch
+  }
+
+  get boot(): number {
+    return this.#damage.state.boot
+  }
+
+  /** Before this process says anything to others: it is another one than those before it. */
+  raiseBoot(onDone: () => void): void {
+    this.#write({ changes: [], state: this.#damage.raiseBoot(), hasNewBase: false }, onDone)
   }
 
   repair(entry: Entry, previousHash: Uint8Array, onDone: () => void): boolean {

@@ -125,6 +125,13 @@ export class LogDamage {
     this.#damaged = [...this.#damaged, { index: below, hash: previousHash }].toSorted(byIndex)
   }
 
+  /** The state of a log that is opened once more. */
+  raiseBoot(): LogState {
+    const { boot, sequence } = this.#state
+    this.#state = { ...this.#state, boot: boot + 1, sequence: sequence + 1 }
+    return this.#state
+  }
+
   /** The state of a log that ends before `index`. */
   cutFrom({ index, term }: { readonly index: Index; readonly term: Term }): LogState {
     const { base, last, hardState, sequence } = this.#state

@@ -68,16 +68,15 @@ export class Assembly {
     this.#transport = this.#makeTransport()
     const { replica } = this
     const transport = this.#transport
-    const request: Transport['request'] = (to, payload, onAnswer) =>
-      transport.request(to, payload, onAnswer)
+    const request = transport.request.bind(transport)
     this.#disk = this.#makeDisk(request)
     const { gate, hasSpace } = roomOf(this.#disk, parts)
     const ways = { request, gate, hasSpace }
     const forwarder = new Forwarder({ id, clock, timers, random, replica, ...ways })
     this.#forwarder = forwarder
     this.#peering = new Peering({ ...parts, trust: this.#trust, transport })
-    const whereabouts = () => this.#peering.whereabouts()
-    this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
+    const where = { whereabouts: () => this.#peering.whereabouts() }
+    this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, ...where })
     this.#snapshots = this.#makeSnapshots()
     this.#duties = this.#makeDuties()
     this.#leaderLink = new LeaderLink({

@@ -11,6 +11,7 @@
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
+import type { LogStore, OpenedLog } from '../log-store/log-store.ts'
 import type {
   Backup,
   KeyValueApi,
@@ -26,13 +27,15 @@ import type { Assembly } from './assembly.ts'
 import { Ending } from './ending.ts'
 import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
+import { isDamagedEntry, repairLog } from './log-repairing.ts'
 import type { Membership } from './membership.ts'
 import { readMembership, writeMembership } from './membership.ts'
 import type { NodeOptions, Opened } from './options.ts'
-import type { Premises, Running } from './opening.ts'
-import { openApi, openAssembly, openNetwork, openStores } from './opening.ts'
+import type { Premises, Running, StoreReporting } from './opening.ts'
+import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
 import type { Plan } from './plan.ts'
 import { planOf } from './plan.ts'
+import { Scrubber } from './scrubber.ts'
 
 export class AspenNode implements NodeApi {
   readonly opened: Opened
@@ -132,7 +135,8 @@ async function openPremises(options: NodeOptions, ending: Ending): Promise<Premi
   const keyPair = directory.keyPair(systemRandom)
   const network = await openNetwork(options, plan, keyPair)
   ending.add(() => network.close())
-  const premises = { directory, plan, keyPair, network, ending }
+  const instance = randomBytes(systemRandom, 16)
+  const premises = { directory, plan, keyPair, network, instance, ending }
   const membership = await membershipOf(options, premises)
   return { ...premises, membership }
 }
@@ -171,9 +175,9 @@ function beginCluster(
 const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom }
 
 /** Steps 5 to 8. */
-async function run(options: NodeOptions, premises: Premises): Promise<Running> {
+async function run(options: NodeOptions, found: Premises): Promise<Running> {
   const { logger } = options
-  const { directory, network, plan, ending } = premises
+  const { ending, directory, plan } = found
   let opened: Assembly | null = null
   const fail = (error: AspenError): void => {
     const { hint = null } = error.detail
@@ -181,9 +185,11 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
     opened?.fail()
     ending.fail(error)
   }
-  const stores = await openStores(premises, { onFailed: fail, onBoundary: options.onBoundary })
+  const reporting = { onFailed: fail, onBoundary: options.onBoundary }
+  const { premises, log } = await openWholeLog(options, found, reporting)
+  const stores = await openStores(premises, log, reporting)
   const { name, bootstrap, timing, storage } = plan
-  const addressed = { name, bootstrap, timing, storage, udpPort: network.port }
+  const addressed = { name, bootstrap, timing, storage, udpPort: premises.network.port }
   const membership = { ...premises.membership, ...addressed }
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)
@@ -193,9 +199,36 @@ async function run(options: NodeOptions, premises: Premises): Promise<Running> {
   const recorded = { ...membership, httpPort: api.recordedPort }
   writeMembership(directory, recorded)
   await assembly.start()
+  const scrubber = new Scrubber({
+    timers: systemTimers,
+    log: stores.log,
+    handOver: () => assembly.handOver(),
+    onFailed: fail
+  })
+  scrubber.start()
+  ending.add(() => scrubber.close())
   const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
   logger.info(fields, 'the node runs')
   return { ...premises, membership: recorded, assembly, api }
+}
+
+/** The log; one that is damaged is put together again first, over a network of its own. */
+async function openWholeLog(
+  options: NodeOptions,
+  premises: Premises,
+  reporting: StoreReporting
+): Promise<{ readonly premises: Premises; readonly log: OpenedLog<LogStore> }> {
+  try {
+    return { premises, log: await openLog(premises, reporting) }
+  } catch (error) {
+    if (!isDamagedEntry(error)) throw error
+    await repairLog(options, premises, error)
+  }
+  const { plan, keyPair, ending } = premises
+  const network = await openNetwork(options, plan, keyPair)
+  ending.add(() => network.close())
+  const again = { ...premises, network }
+  return { premises: again, log: await openLog(again, reporting) }
 }
 
 /** Step 9: what the intent still waits for, now that the node runs and answers. */

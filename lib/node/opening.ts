@@ -7,11 +7,12 @@ import type { AspenError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
 import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
-import type { LogStore, RestoredLog } from '../log-store/log-store.ts'
+import type { LogStore, OpenedLog, RestoredLog } from '../log-store/log-store.ts'
 import { genesis } from '../raft/entry.ts'
 import { TIMING } from '../raft/timing.ts'
-import { randomBytes, systemRandom } from '../random.ts'
+import { systemRandom } from '../random.ts'
 import { restoreStateMachine } from '../state-machine/restore-state.ts'
+import type { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
@@ -36,6 +37,8 @@ export interface Premises {
   readonly plan: Plan
   readonly keyPair: KeyPair
   readonly network: HyperswarmNetwork
+  /** 16 random bytes of this process */
+  readonly instance: Uint8Array
   readonly membership: Membership
   readonly ending: Ending
 }
@@ -75,33 +78,55 @@ export interface StoreReporting {
   readonly onBoundary: OnBoundary | undefined
 }
 
-export async function openStores(premises: Premises, reporting: StoreReporting): Promise<Stores> {
-  const { directory, membership, plan, ending, keyPair, network } = premises
-  const begin = genesis(membership.clusterId)
+/** @throws StorageError CORRUPTED with the index of a damaged entry in `fields.index`, and others */
+export async function openLog(
+  { directory, membership, plan, ending }: Premises,
+  reporting: StoreReporting
+): Promise<OpenedLog<LogStore>> {
   const opened = await LmdbLogStore.open({
     directory: directory.logDir,
-    genesis: begin,
+    genesis: genesis(membership.clusterId),
     mustExist: plan.kind === 'run' && membership.state === 'member',
     random: systemRandom,
     ...reporting
   })
   ending.add(() => opened.store.close())
+  return opened
+}
+
+/** The state machine of a log that begins there; made again from a snapshot where it is damaged. The caller closes it. */
+export async function openStateMachine(
+  { directory, membership }: Pick<Premises, 'directory' | 'membership'>,
+  { base, stateBase }: Pick<LogStore, 'base' | 'stateBase'>,
+  reporting: StoreReporting
+): Promise<SqliteStateMachine> {
+  const { machine } = await restoreStateMachine({
+    stateDir: directory.stateDir,
+    snapshotsDir: directory.snapshotsDir,
+    stateBase,
+    genesis: genesis(membership.clusterId),
+    clock: systemClock,
+    timers: systemTimers,
+    base: base.index,
+    shouldCheck: false,
+    ...reporting
+  })
+  return machine
+}
+
+/** Everything on the disk besides the log, which is open. */
+export async function openStores(
+  premises: Premises,
+  opened: OpenedLog<LogStore>,
+  reporting: StoreReporting
+): Promise<Stores> {
+  const { directory, membership, ending, keyPair, network } = premises
   const founder = { clusterId: membership.clusterId, keyPair, addresses: network.addresses() }
   const isFounder = membership.state === 'creating'
   const restored = isFounder
     ? await foundLog(opened, founder, systemClock.wallMs())
     : opened.restored
-  const { machine: stateMachine } = await restoreStateMachine({
-    stateDir: directory.stateDir,
-    snapshotsDir: directory.snapshotsDir,
-    stateBase: opened.store.stateBase,
-    genesis: begin,
-    clock: systemClock,
-    timers: systemTimers,
-    base: opened.store.base.index,
-    shouldCheck: false,
-    ...reporting
-  })
+  const stateMachine = await openStateMachine(premises, opened.store, reporting)
   ending.add(() => stateMachine.close())
   const backups = new FileBackupSource({
     stateMachine,
@@ -128,7 +153,7 @@ export function openAssembly(
     bootstrap: membership.bootstrap ?? [],
     keyPair,
     version: VERSION,
-    instance: randomBytes(systemRandom, 16),
+    instance: premises.instance,
     targetVoters: DEFAULT_TARGET_VOTERS,
     timing: TIMING[plan.timing],
     clock: systemClock,

@@ -1,0 +1,85 @@
+// A log that is damaged on the disk of one node, with real nodes: it is put together again by the others, or
+// the start is refused; no wrong byte is served.
+
+import { openSync, closeSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'brittle'
+import { EXIT } from '../../lib/errors.ts'
+import { Lab, waitFor } from './lab.ts'
+
+const LIMIT = { timeout: 240_000 }
+const lab = await Lab.open()
+await lab.cluster(['alder', 'birch', 'cedar'])
+await lab.voters('cedar', 3)
+
+/** Flips a bit in every copy of `text` in the log of a node that does not run; @returns how many. */
+function harm(machine: string, text: string): number {
+  const path = join(lab.dataDir(machine), 'log', 'data.mdb')
+  const bytes = readFileSync(path)
+  const file = openSync(path, 'r+')
+  let count = 0
+  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + 1)) {
+    writeSync(file, Buffer.from([(bytes[at] ?? 0) ^ 0x10]), 0, 1, at)
+    count++
+  }
+  closeSync(file)
+  return count
+}
+
+async function agree(machines: readonly string[]): Promise<void> {
+  await waitFor('one state everywhere', async () => {
+    const states = await Promise.all(machines.map((name) => lab.status(name)))
+    return new Set(states.map((one) => `${one.applied_index} ${one.state_hash}`)).size === 1
+  })
+}
+
+test(
+  'STO-07: damaged entries of one node are given back by the others, before it votes',
+  LIMIT,
+  async (t) => {
+    for (let n = 0; n < 20; n++) await lab.put('alder', `key-${n}`, `precious-${n}-value`)
+    await agree(['alder', 'birch', 'cedar'])
+    await lab.run('birch', ['stop'])
+    const count = [3, 7, 8, 9, 19].map((n) => harm('birch', `precious-${n}-value`))
+    t.ok(
+      count.every((found) => found > 0),
+      `${count.join(', ')} places harmed`
+    )
+    await lab.put('alder', 'key-3', 'later')
+    await lab.run('birch', ['start'])
+    const log = (await lab.aspen('birch', ['logs', '-n', '50'])).stdout
+    t.ok(log.includes('asking other members for what cannot be read'), log)
+    t.ok(log.includes('the log is whole again'), log)
+    await agree(['alder', 'birch', 'cedar'])
+    t.is(await lab.run('birch', ['kv', 'get', 'key-8', '--timeout', '30s']), 'precious-8-value')
+    t.is(await lab.run('birch', ['kv', 'get', 'key-3']), 'later')
+  }
+)
+
+test(
+  'what was repaired stays whole over another start, and its node can lead',
+  LIMIT,
+  async (t) => {
+    await lab.run('birch', ['stop'])
+    await lab.run('birch', ['start'])
+    await lab.kill('alder')
+    await lab.put('birch', 'after', 'all')
+    t.is(await lab.run('cedar', ['kv', 'get', 'after', '--timeout', '30s']), 'all')
+    await lab.run('alder', ['start'])
+  }
+)
+
+test(
+  'a node alone in its cluster refuses to start on a damaged log, and says which entry',
+  LIMIT,
+  async (t) => {
+    await lab.run('solo', ['create', '--name', 'solo', '--quiet'])
+    await lab.put('solo', 'key', 'only-copy-of-this')
+    await lab.run('solo', ['stop'])
+    t.ok(harm('solo', 'only-copy-of-this') > 0)
+    const start = await lab.aspen('solo', ['start'])
+    t.is(start.code, EXIT.integrity)
+    t.ok(/the log is damaged: entry \d+/.test(start.stderr), start.stderr)
+    await lab.close()
+  }
+)
