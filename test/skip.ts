@@ -5,13 +5,20 @@
 //   if (isSkipped(t, 'network-namespaces')) return
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** What some machines lack. */
 export type Capability =
-  'ipv6-loopback' | 'mount-namespaces' | 'mounts' | 'network-namespaces' | 'unprivileged' | 'unix'
+  | 'faketime'
+  | 'ipv6-loopback'
+  | 'mount-namespaces'
+  | 'mounts'
+  | 'network-namespaces'
+  | 'strace'
+  | 'unprivileged'
+  | 'unix'
 
 /** The slice of brittle's assert that is needed to say so. */
 interface Commenter {
@@ -19,6 +26,8 @@ interface Commenter {
 }
 
 const PROBES: Readonly<Record<Capability, () => string | null>> = {
+  faketime: () =>
+    fakeTimeLibrary() === null ? 'this machine has no libfaketime (apt install libfaketime)' : null,
   'ipv6-loopback': () =>
     hasAddress('::1') ? null : 'this machine has no IPv6 loopback address ::1',
   'mount-namespaces': () =>
@@ -30,6 +39,11 @@ const PROBES: Readonly<Record<Capability, () => string | null>> = {
     spawnSync('unshare', ['-rn', 'true']).status === 0
       ? null
       : 'this machine lets nobody make network namespaces (unshare -rn)',
+  strace: () =>
+    spawnSync('strace', ['-f', '--seccomp-bpf', '-e', 'inject=fsync:error=EIO', 'true']).status ===
+    0
+      ? null
+      : 'this machine has no strace that may watch its own children (apt install strace)',
   unprivileged: () =>
     process.getuid?.() === 0 ? 'running as root, to whom file permissions do not apply' : null,
   unix: () =>
@@ -42,6 +56,19 @@ export function isSkipped(t: Commenter, capability: Capability): boolean {
   if (reason !== null) t.comment(`skip: ${reason}`)
   return reason !== null
 }
+
+/** The library that gives a process a clock of its own, where packages put it; null when it is not there. */
+export function fakeTimeLibrary(): string | null {
+  const places = FAKE_TIME_FOLDERS.map((folder) => join(folder, 'faketime', 'libfaketime.so.1'))
+  return places.find((place) => existsSync(place)) ?? null
+}
+
+const FAKE_TIME_FOLDERS = [
+  '/usr/lib/x86_64-linux-gnu',
+  '/usr/lib/aarch64-linux-gnu',
+  '/usr/lib64',
+  '/usr/lib'
+]
 
 function mountsHere(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false

@@ -197,6 +197,8 @@ export function makeFolders(path: string): void {
   const parent = dirname(path)
   if (parent !== path) makeFolders(parent)
   mkdirSync(path, { mode: 0o700 })
+  // what is made durable in it is lost with its own name
+  withFile(parent, 'r', fsyncSync)
 }
 
 /** Permission bits do not tell of a read-only file system, and the superuser passes all of them. */

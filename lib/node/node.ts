@@ -58,16 +58,21 @@ export class AspenNode implements NodeApi {
       options.logger.error({ err: error, event: 'node.close' }, 'a part could not be closed')
     })
     try {
-      const premises = await openPremises(options, ending)
-      const running = await run(options, premises)
-      const opened = await settle(options, running)
-      if (ending.failure !== null) throw ending.failure
-      return new AspenNode(running, opened)
+      // a store that fails answers nobody any more: whoever waits for it would do so for ever
+      return await Promise.race([AspenNode.#open(options, ending), failureOf(ending)])
     } catch (error) {
       await ending.end()
       // what a failed store brought about is not what happened
       throw ending.failure ?? error
     }
+  }
+
+  static async #open(options: NodeOptions, ending: Ending): Promise<AspenNode> {
+    const premises = await openPremises(options, ending)
+    const running = await run(options, premises)
+    const opened = await settle(options, running)
+    if (ending.failure !== null) throw ending.failure
+    return new AspenNode(running, opened)
   }
 
   get kv(): KeyValueApi {
@@ -122,6 +127,15 @@ export class AspenNode implements NodeApi {
   get #service(): NodeApi {
     return this.#running.assembly.service
   }
+}
+
+/** Rejects when the node has ended by a failure. */
+function failureOf(ending: Ending): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    void ending.exitCode.then(() => {
+      if (ending.failure !== null) reject(ending.failure)
+    })
+  })
 }
 
 /** Steps 1 to 4. */

@@ -27,6 +27,7 @@ import { foundLog } from './founding.ts'
 import { GuardFile } from './guard-file.ts'
 import type { Membership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
+import { checkOwnIdentity } from './own-identity.ts'
 import { socketPathOf } from './places.ts'
 import type { Plan } from './plan.ts'
 import { DEFAULT_STORAGE } from './storage-settings.ts'
@@ -126,6 +127,7 @@ export async function openStores(
   const restored = isFounder
     ? await foundLog(opened, founder, systemClock.wallMs())
     : opened.restored
+  checkOwnIdentity({ id: membership.id, publicKey: keyPair.publicKey }, restored)
   const stateMachine = await openStateMachine(premises, opened.store, reporting)
   ending.add(() => stateMachine.close())
   const backups = new FileBackupSource({

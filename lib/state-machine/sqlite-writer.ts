@@ -29,6 +29,11 @@ export class SqliteWriter {
     this.#statements = prepareStatements(connection)
   }
 
+  /** SQLite looks at no write-ahead log then. */
+  get isInTransaction(): boolean {
+    return this.#connection.inTransaction
+  }
+
   begin(): void {
     this.#statements.begin.run()
   }

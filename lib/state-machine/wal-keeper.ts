@@ -57,9 +57,9 @@ export class WalKeeper {
     return this.#durableIndex
   }
 
-  /** After a commit. */
+  /** After a commit, and when a reader has ended that was in the way; in a transaction its commit will ask. */
   maybeCheckpoint(): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#options.database.writer.isInTransaction) return
     this.#wal = this.#options.database.writer.wal()
     if (this.#wal.pendingByteCount >= CHECKPOINT_WAL_BYTES) this.#start()
   }
