@@ -13,6 +13,7 @@ import { Lab } from '../e2e/lab.ts'
 import { Load } from './load.ts'
 import { killNodes, newLeaderMs, pauseNodes, progress, startNode, stateHashes } from './members.ts'
 import { IS_FULL, seeded } from './seed.ts'
+import { SMALL_STORAGE_FLAGS } from './small-storage.ts'
 import { TestNode } from './test-node.ts'
 
 const NAMES = ['alder', 'birch', 'cedar'] as const
@@ -23,11 +24,11 @@ const PAUSE_COUNT = IS_FULL ? 20 : 2
 /** Beyond the election timeout of the profile `lan`, 600 to 1,200 ms. */
 const PAUSE_MS = 3_000
 const LONG_PAUSE_MS = IS_FULL ? 30_000 : 5_000
-const TEST_LIMIT_MS = IS_FULL ? 1_800_000 : 180_000
+const TEST_LIMIT_MS = IS_FULL ? 1_800_000 : 590_000
 const LIMIT = { timeout: TEST_LIMIT_MS }
 
 const lab = await Lab.open()
-await lab.cluster(NAMES, ['--timing', 'lan'])
+await lab.cluster(NAMES, ['--timing', 'lan', ...SMALL_STORAGE_FLAGS])
 await lab.voters('alder', 3)
 
 test(

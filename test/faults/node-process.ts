@@ -10,6 +10,7 @@ import type { Boundary } from '../../lib/boundary.ts'
 import { runNode } from '../../lib/cli/run-node.ts'
 import { createLogger } from '../../lib/node/log.ts'
 import type { NodeOrder } from './node-order.ts'
+import { SMALL_STORAGE } from './small-storage.ts'
 
 const order: NodeOrder = JSON.parse(present(process.argv[2], 'the order'))
 const { command, dataDir, name, ticket, crossedPath, crash } = order
@@ -32,7 +33,7 @@ process.exitCode = await runNode({
     port: null,
     httpPort: null,
     timing: 'lan',
-  storage: null,
+    storage: SMALL_STORAGE,
     logLevel: 'info',
     timeoutMs: 60_000
   },
