@@ -6,7 +6,7 @@
 // A record below a run that is whole in itself passes for good until the entry above it is back and says
 // otherwise: then it is damaged too. So nothing is guessed: what a repaired log holds is what was written.
 //
-// Pure over the records; who puts them back: lmdb-damaged-log.ts, memory-damaged-log.ts.
+// Pure over the records; who puts them back: lmdb-damaged-log.ts.
 
 import { assert } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'

@@ -1,13 +1,13 @@
 // A damaged log in memory, open to be put together again (log-damage.ts). Each record is on the disk when the
 // injected `defer` calls back.
 
-import type { Entry, EntryId } from '../raft/entry.ts'
-import type { IndexedConfiguration } from '../raft/configurations.ts'
-import type { HardState } from '../raft/effects.ts'
-import type { DamagedEntry, DamagedLog, DamagedLogOptions } from './log-damage.ts'
-import { LogDamage } from './log-damage.ts'
-import type { MemoryLogDisk } from './memory-log-disk.ts'
-import { storedState } from './restore.ts'
+import type { Entry, EntryId } from '../../lib/raft/entry.ts'
+import type { IndexedConfiguration } from '../../lib/raft/configurations.ts'
+import type { HardState } from '../../lib/raft/effects.ts'
+import type { DamagedEntry, DamagedLog, DamagedLogOptions } from '../../lib/log-store/log-damage.ts'
+import { LogDamage } from '../../lib/log-store/log-damage.ts'
+import type { MemoryLogDisk } from '../../lib/log-store/memory-log-disk.ts'
+import { storedState } from '../../lib/log-store/restore.ts'
 
 export interface MemoryDamagedLogOptions extends Pick<DamagedLogOptions, 'genesis'> {
   readonly disk: MemoryLogDisk
