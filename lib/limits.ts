@@ -150,13 +150,13 @@ export const MAX_SNAPSHOT_RECORD_BYTES = 16 * MIB
 export const DEFAULT_SNAPSHOT_ENTRIES = 100_000_000
 export const DEFAULT_SNAPSHOT_BYTES = 64 * 1024 * MIB
 /** How long the read transaction of a snapshot may stay open; then the snapshot is given up. */
-export const MAX_SNAPSHOT_READ_MS = 60_000
+export const MAX_SNAPSHOT_READ_MS = 10 * 60_000
 /** Bytes of write-ahead log at which applying waits while a snapshot is being read: nothing can be checkpointed behind it. */
 export const MAX_SNAPSHOT_WAL_BYTES = 1024 * MIB
 /** Backups of one node that are being made or taken; beyond: OVERLOADED. */
 export const MAX_BACKUPS = 2
 /** How long a node may take until the first byte of one comes: its own limit is MAX_SNAPSHOT_READ_MS. */
-export const BACKUP_MAKING_MS = 90_000
+export const BACKUP_MAKING_MS = 11 * 60_000
 /** How long whoever takes a backup may take nothing; then the connection is closed. */
 export const BACKUP_STALL_MS = 60_000
 /** Snapshots kept; the newest is never deleted. */

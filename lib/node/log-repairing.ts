@@ -109,7 +109,8 @@ class Repairing {
   /** Of the state machine as it is: for the keys of members and the secret of the epoch. */
   async #trustState(): Promise<TrustState> {
     const { stateBase, base } = this.#log
-    const reporting = { onFailed: () => {}, onBoundary: undefined }
+    const silent = { info: () => {}, warn: () => {} }
+    const reporting = { onFailed: () => {}, onBoundary: undefined, events: silent }
     const machine = await openStateMachine(this.#premises, { stateBase, base }, reporting)
     const trustState = machine.trust()
     await machine.close()

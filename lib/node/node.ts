@@ -199,7 +199,7 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
     opened?.fail()
     ending.fail(error)
   }
-  const reporting = { onFailed: fail, onBoundary: options.onBoundary }
+  const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger }
   const { premises, log } = await openWholeLog(options, found, reporting)
   const stores = await openStores(premises, log, reporting)
   const { name, bootstrap, timing, storage } = plan

@@ -19,6 +19,7 @@ import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
+import type { EventLog } from './assembly-parts.ts'
 import { FileBackupSource } from './backup-source.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { diskProbe } from './disk-probe.ts'
@@ -77,6 +78,7 @@ export interface Stores {
 export interface StoreReporting {
   readonly onFailed: (error: AspenError) => void
   readonly onBoundary: OnBoundary | undefined
+  readonly events: EventLog
 }
 
 /** @throws StorageError CORRUPTED with the index of a damaged entry in `fields.index`, and others */
@@ -101,7 +103,8 @@ export async function openStateMachine(
   { base, stateBase }: Pick<LogStore, 'base' | 'stateBase'>,
   reporting: StoreReporting
 ): Promise<SqliteStateMachine> {
-  const { machine } = await restoreStateMachine({
+  const { events } = reporting
+  const { machine, rebuilt } = await restoreStateMachine({
     stateDir: directory.stateDir,
     snapshotsDir: directory.snapshotsDir,
     stateBase,
@@ -110,8 +113,14 @@ export async function openStateMachine(
     timers: systemTimers,
     base: base.index,
     shouldCheck: false,
+    onSnapshotEvent: ({ event, index, message }) =>
+      events.warn({ event: `storage.snapshot_${event}`, index }, message),
     ...reporting
   })
+  if (rebuilt !== null) {
+    const { index, reason } = rebuilt
+    events.warn({ event: 'storage.rebuilt', index, reason }, 'the state machine was made again')
+  }
   return machine
 }
 

@@ -6,7 +6,7 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AssertionError, assert } from '../assert.ts'
 import { ProtocolError, StorageError } from '../errors.ts'
-import { REVISION_STRIDE } from '../limits.ts'
+import { MAX_SNAPSHOT_CHUNKS, REVISION_STRIDE } from '../limits.ts'
 import { ContentSum, ROWS_BETWEEN_LOOKS } from './snapshot-check.ts'
 import { publish, writeAll } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
@@ -82,8 +82,10 @@ export function writeWhole(path: string, source: Source): Manifested {
 function writeStream(path: string, source: Source): Manifested {
   const file = openSync(path, 'w', 0o600)
   try {
+    let leftCount = MAX_SNAPSHOT_CHUNKS
     const writer = new SnapshotWriter((chunk) => {
       source.look()
+      if (--leftCount === 0) throw new TaskRefusal('the state is larger than any snapshot')
       writeAll(file, chunk)
     })
     writeState(writer, source)
