@@ -94,7 +94,8 @@ async function storesOf({
   })
   const instance = new Uint8Array(16)
   const premises = { directory, plan, keyPair, network, membership, ending, instance }
-  const reporting = { onFailed, onBoundary: undefined }
+  const events = { info: () => {}, warn: () => {} }
+  const reporting = { onFailed, onBoundary: undefined, events }
   const opened = await openLog(premises, reporting)
   return openStores(premises, opened, reporting)
 }
