@@ -21,7 +21,7 @@ test('every mutant names a text that stands exactly once in its target, and some
     if (killedBy.kind === 'oracle') continue
     const tests = readFileSync(join(ROOT, killedBy.file), 'utf8')
     // a suite over several implementations names each of them first
-    const [title = '', rest = title] = [killedBy.test, killedBy.test.split(': ', 2)[1]]
-    if (!tests.includes(title) && !tests.includes(rest)) t.fail(`${name}: no test '${title}'`)
+    const title = killedBy.test.replace(/^\w+: /, '')
+    if (!tests.includes(title)) t.fail(`${name}: no test '${title}'`)
   }
 })
