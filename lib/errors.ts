@@ -77,6 +77,8 @@ export const CODES = {
   // control plane
   NOT_INITIALIZED: refused(412, EXIT.failed),
   ALREADY_INITIALIZED: refused(409, EXIT.failed),
+  /** a recovery would split a cluster that works */
+  QUORUM_REACHABLE: refused(409, EXIT.failed),
   CHANGE_IN_PROGRESS: retryable(409, EXIT.failed),
   MEMBER_NOT_FOUND: refused(404, EXIT.notFound),
   TICKET_NOT_FOUND: refused(404, EXIT.notFound),

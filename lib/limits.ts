@@ -77,6 +77,8 @@ export const MAX_PENDING_READS = 10_000
 /** Proposals waiting or in progress on a leader (count and bytes); beyond: OVERLOADED. */
 export const MAX_PENDING_PROPOSALS = 1_024
 export const MAX_PENDING_PROPOSAL_BYTES = 16 * MIB
+/** How long a member may take to say what it has, when somebody looks for a way out of a lost quorum. */
+export const ASK_LOG_MS = 1_000
 /** Requests with proposals under way from one node to its leader; more would split what can travel together. */
 export const MAX_FORWARDS_UNDER_WAY = 4
 /** How long the leader may take to say up to where a read must go; then it is asked again. */

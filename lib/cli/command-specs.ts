@@ -232,6 +232,21 @@ const BACKUP_COMMANDS: readonly CommandSpec[] = [
     operands: [['<file>', 'the backup']],
     flags: NODE_FLAGS,
     run: async (invocation) => (await import('./restore-command.ts')).restoreFrom(invocation)
+  },
+  {
+    path: ['recover'],
+    summary: 'when most voters are lost for good: what is left, and a new cluster from it',
+    description:
+      'Shows which members are in reach and what they have, and changes nothing. With --accept-loss the stopped node\n' +
+      'here becomes a new cluster of one with all that its log holds, and the old node never starts again. Refused\n' +
+      'while a majority is in reach.',
+    flags: [
+      { spec: '--accept-loss', about: 'do it' },
+      { spec: '--force', about: 'also where another member in reach has more' },
+      LOG_LEVEL_FLAG,
+      { ...TIMEOUT_FLAG, about: 'how long to look for members (default: 10s), and to wait' }
+    ],
+    run: async (invocation) => (await import('./recover-command.ts')).recoverHere(invocation)
   }
 ]
 

@@ -3,7 +3,15 @@
 // connection.ts what happens when a connection breaks.
 
 import { BACKUP_MAKING_MS, DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
-import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
+import type {
+  Health,
+  Members,
+  NewTicket,
+  Probe,
+  Status,
+  Survey,
+  Tickets
+} from '../service/documents.ts'
 import type { ReadOptions, RequestOptions, TicketOptions } from '../service/node-api.ts'
 import type { ClientTarget } from './connection.ts'
 import { Connection } from './connection.ts'
@@ -90,6 +98,16 @@ export class Client {
     const path = `/tickets/${encodeURIComponent(id)}${timeoutQuery(timeoutMs)}`
     const request = { method: 'DELETE', path, shape: shapes.revoked, isWrite: true } as const
     await this.#connection.ask({ ...request, timeoutMs })
+  }
+
+  /** Which members are in reach of the node, and what they have. */
+  survey({ timeoutMs }: RequestOptions = {}): Promise<Survey> {
+    return this.#connection.ask({
+      method: 'GET',
+      path: '/admin/survey',
+      shape: shapes.survey,
+      timeoutMs
+    })
   }
 
   /**

@@ -58,6 +58,7 @@ const FAMILIES: Readonly<Record<Exclude<ErrorCode, 'PROTOCOL'>, Family>> = {
   FAILED: KeyValueStoreError,
   NOT_INITIALIZED: ControlPlaneError,
   ALREADY_INITIALIZED: ControlPlaneError,
+  QUORUM_REACHABLE: ControlPlaneError,
   CHANGE_IN_PROGRESS: ControlPlaneError,
   MEMBER_NOT_FOUND: ControlPlaneError,
   TICKET_NOT_FOUND: ControlPlaneError,

@@ -11,6 +11,7 @@ import type {
   NewTicket,
   Probe,
   Status,
+  Survey,
   TicketRow,
   Tickets
 } from '../service/documents.ts'
@@ -92,6 +93,22 @@ const memberFields: Fields<MemberRow> = {
   addresses: listOf(text)
 }
 
+const surveyed = object<Survey['members'][number]>({
+  id: whole,
+  key: text,
+  name: text,
+  role,
+  is_self: flag,
+  log: nullable(
+    object<NonNullable<Survey['members'][number]['log']>>({
+      last_term: whole,
+      last_index: whole,
+      commit_index: whole,
+      applied_index: whole
+    })
+  )
+})
+
 const ticketFields: Fields<TicketRow> = {
   id: text,
   role: oneOf('voter', 'learner'),
@@ -166,6 +183,11 @@ export const shapes = {
   status,
   members: shape<Members>({ members: listOf(object(memberFields)) }),
   health,
+  survey: shape<Survey>({
+    cluster: object<Survey['cluster']>({ id: text }),
+    has_quorum: flag,
+    members: listOf(surveyed)
+  }),
   probe: shape<Probe>({ ok: flag, checks: recordOf(flag) }),
   newTicket: shape<NewTicket>({ ticket: text, ...ticketFields }),
   tickets: shape<Tickets>({ tickets: listOf(object(ticketFields)) }),

@@ -1,10 +1,11 @@
-// `GET /admin/backup`: a backup as a body of its own type, which leaves as slowly as it is taken. Whoever takes
-// nothing for BACKUP_STALL_MS is cut off: what is ready waits on the node's disk.
+// `GET /admin/survey` and `GET /admin/backup`. A backup is a body of its own type, which leaves as slowly as
+// it is taken. Whoever takes nothing for BACKUP_STALL_MS is cut off: what is ready waits on the node's disk.
 
 import { Readable } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import { Type } from '@sinclair/typebox'
-import { BACKUP_MAKING_MS, BACKUP_STALL_MS } from '../limits.ts'
+import { BACKUP_MAKING_MS, BACKUP_STALL_MS, DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
+import { ErrorBody, Survey } from '../service/documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
 import { placeOf } from './app.ts'
@@ -12,7 +13,16 @@ import { timeoutFrom } from './node-routes.ts'
 
 export const BACKUP_TYPE = 'application/vnd.aspen.backup'
 
-export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup'>): void {
+export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup' | 'survey'>): void {
+  app.route({
+    method: 'GET',
+    url: '/admin/survey',
+    schema: {
+      querystring: Type.Object({}, { additionalProperties: false }),
+      response: { 200: Survey, default: ErrorBody }
+    },
+    handler: async (request) => placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.survey())
+  })
   app.route({
     method: 'GET',
     url: '/admin/backup',

@@ -9,6 +9,7 @@
 //   state/         the state machine (SQLite): <index of the snapshot it was built from>.db; can be rebuilt
 //                  from a snapshot and the log
 //   snapshots/     snapshots, made here or fetched
+//   lost-…/        a node that `aspen recover` gave up; it never starts again (recovering.ts)
 //   lock.db        held by the running node; released by the kernel when it dies
 //   api.token      bearer token of the TCP API
 //   aspen.sock     the Unix socket of the API

@@ -10,8 +10,16 @@
 
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
-import type { Health, Members, NewTicket, Probe, Status, Tickets } from '../service/documents.ts'
 import type { LogStore, OpenedLog } from '../log-store/log-store.ts'
+import type {
+  Health,
+  Members,
+  NewTicket,
+  Probe,
+  Status,
+  Survey,
+  Tickets
+} from '../service/documents.ts'
 import type {
   Backup,
   KeyValueApi,
@@ -113,6 +121,10 @@ export class AspenNode implements NodeApi {
 
   backup(options?: ReadOptions): Promise<Backup> {
     return this.#service.backup(options)
+  }
+
+  survey(): Promise<Survey> {
+    return this.#service.survey()
   }
 
   /** Hands leadership over, closes everything, releases the directory. May be called twice. */

@@ -139,7 +139,7 @@ function fenced(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'FENCED',
     message: `the node in ${dataDir} was given up by 'aspen recover': a new cluster has taken its place`,
-    hint: 'keep the folder as long as you may want to look into it; it never starts again'
+    hint: "it never starts again; if that was interrupted, 'aspen recover --accept-loss' goes on with it"
   })
 }
 

@@ -108,16 +108,11 @@ export class Applier {
     const before = log.base.index
     if (to <= before) return
     this.#isCompacting = true
-    const onDone = (): void => {
+    log.compact(to, () => {
       this.#isCompacting = false
       // a log keeps its last entry: what could not be cut now goes behind the next snapshot
       if (log.base.index > before) this.maybeCompact()
-    }
-    try {
-      log.compact(to, onDone)
-    } catch (error) {
-      this.#parts.onFailed(error)
-    }
+    })
   }
 
   end(): void {

@@ -95,6 +95,33 @@ export const Members = Type.Object({ members: Type.Array(MemberRow) })
 export type MemberRow = Static<typeof MemberRow>
 export type Members = Static<typeof Members>
 
+const LogPosition = Type.Object({
+  last_term: Type.Integer(),
+  last_index: Type.Integer(),
+  /** known to be committed; what lies above may be too */
+  commit_index: Type.Integer(),
+  applied_index: Type.Integer()
+})
+
+/** Who is in reach, and what they have: for somebody who looks for a way out of a lost quorum. */
+export const Survey = Type.Object({
+  cluster: Type.Object({ id: Type.String({ pattern: '^[0-9a-f]{32}$' }) }),
+  /** whether a majority answers now */
+  has_quorum: Type.Boolean(),
+  members: Type.Array(
+    Type.Object({
+      id: Id,
+      key: Key,
+      name: Type.String(),
+      role: Role,
+      is_self: Type.Boolean(),
+      /** null: it is not in reach */
+      log: Type.Union([LogPosition, Type.Null()])
+    })
+  )
+})
+export type Survey = Static<typeof Survey>
+
 export const TicketRole = Type.Union([Type.Literal('voter'), Type.Literal('learner')])
 
 export const TicketRow = Type.Object({

@@ -8,6 +8,8 @@
 //   rejected  1 5
 //   askDisk   1 6
 //   disk      1 7 ‖ hasSpace bool
+//   askLog    1 8
+//   log       1 9 ‖ lastTerm uint ‖ lastIndex uint ‖ commitIndex uint ‖ appliedIndex uint
 //
 //   outcome   0 index result | 1 reason | 2
 //   result    state-machine/encoding.ts
@@ -18,10 +20,11 @@
 import c from 'compact-encoding'
 import type { Encoder } from '../encoding.ts'
 import { boundedArray, boundedBytes, boundedUint, strictBoolean } from '../encoding.ts'
-import { MAX_APPEND_ENTRIES, MAX_ENTRY_BYTES, MAX_INDEX } from '../limits.ts'
+import { MAX_APPEND_ENTRIES, MAX_ENTRY_BYTES, MAX_INDEX, MAX_TERM } from '../limits.ts'
 import { MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import { checked, choice, record, tagged, versioned } from '../record.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
+import type { Index, Term } from '../raft/entry.ts'
 import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { ReadOutcome } from '../replica/waiting-reads.ts'
 import { applyResultEncoding, decodeControl, decodeWrite } from '../state-machine/encoding.ts'
@@ -35,6 +38,8 @@ export type LeaderRequest =
   | { readonly kind: 'readIndex'; readonly timeoutMs: number }
   /** a leader asks a voter whether it could take over a leader's work */
   | { readonly kind: 'askDisk' }
+  /** any member asks any other what it has, for people who look for a way out */
+  | { readonly kind: 'askLog' }
 
 export interface ProposedEntry {
   readonly kind: number
@@ -47,6 +52,16 @@ export type LeaderAnswer =
   /** the request cannot be read here, or is not its sender's to make; nothing happened */
   | { readonly kind: 'rejected' }
   | { readonly kind: 'disk'; readonly hasSpace: boolean }
+  | ({ readonly kind: 'log' } & LogPosition)
+
+/** How much of the log a member has. */
+export interface LogPosition {
+  readonly lastTerm: Term
+  readonly lastIndex: Index
+  /** known to be committed; what lies above may be too */
+  readonly commitIndex: Index
+  readonly appliedIndex: Index
+}
 
 const FORMAT = { what: 'format', byte: 1 }
 const index = boundedUint(MAX_INDEX)
@@ -74,7 +89,8 @@ const requests = tagged<LeaderRequest>('request', {
     })
   },
   readIndex: { byte: 2, body: record({ timeoutMs: timeout }) },
-  askDisk: { byte: 6, body: nothing }
+  askDisk: { byte: 6, body: nothing },
+  askLog: { byte: 8, body: nothing }
 })
 
 export const leaderRequest: Encoder<LeaderRequest> = versioned(FORMAT, requests)
@@ -108,7 +124,16 @@ const answers = tagged<LeaderAnswer>('answer', {
   outcomes: { byte: 3, body: record({ outcomes: boundedArray(outcome, MAX_APPEND_ENTRIES) }) },
   readAnswer: { byte: 4, body: record({ outcome: readOutcome }) },
   rejected: { byte: 5, body: nothing },
-  disk: { byte: 7, body: record({ hasSpace: strictBoolean }) }
+  disk: { byte: 7, body: record({ hasSpace: strictBoolean }) },
+  log: {
+    byte: 9,
+    body: record<LogPosition>({
+      lastTerm: boundedUint(MAX_TERM),
+      lastIndex: index,
+      commitIndex: index,
+      appliedIndex: index
+    })
+  }
 })
 
 export const leaderAnswer: Encoder<LeaderAnswer> = versioned(FORMAT, answers)

@@ -8,7 +8,8 @@ import type { Clock, Timer, Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
 import { ProtocolError } from '../errors.ts'
-import { MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_PROPOSALS, MAX_PENDING_READS } from '../limits.ts'
+import { ASK_LOG_MS, MAX_PENDING_PROPOSAL_BYTES } from '../limits.ts'
+import { MAX_PENDING_PROPOSALS, MAX_PENDING_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Index } from '../raft/entry.ts'
@@ -16,7 +17,7 @@ import type { Random } from '../random.ts'
 import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Transport } from '../transport/transport.ts'
-import type { LeaderAnswer, LeaderRequest, ProposedEntry } from './encoding.ts'
+import type { LeaderAnswer, LeaderRequest, LogPosition, ProposedEntry } from './encoding.ts'
 import { leaderAnswer, leaderRequest } from './encoding.ts'
 import {
   overloadedError,
@@ -28,6 +29,7 @@ import {
 } from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
 import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
+import { askLog } from './ask-log.ts'
 import { RequestIds } from './request-ids.ts'
 import { mayPropose } from './sender.ts'
 import { Submission } from './submission.ts'
@@ -119,6 +121,25 @@ export class Forwarder {
     return await this.#waitApplied(index, this.#deadlineIn(timeoutMs))
   }
 
+  /** What this node has. */
+  ownLog(): LogPosition {
+    const { lastTerm, lastIndex, commitIndex } = this.#parts.replica.status
+    return { lastTerm, lastIndex, commitIndex, appliedIndex: this.#parts.replica.appliedIndex }
+  }
+
+  /** What the member has; null when it does not say within ASK_LOG_MS. */
+  async logOf(member: NodeId): Promise<LogPosition | null> {
+    const { id, request, timers } = this.#parts
+    if (member === id) return this.ownLog()
+    return await new Promise((resolve) => {
+      const timer = timers.start(ASK_LOG_MS, () => resolve(null))
+      askLog(request, member, (position) => {
+        timer.cancel()
+        resolve(position)
+      })
+    })
+  }
+
   /** What reads of this node alone need too. @throws KeyValueStoreError UNAVAILABLE */
   checkOpen(): void {
     if (this.#isClosed) throw unavailableError(null, 'this node is closing')
@@ -146,6 +167,7 @@ export class Forwarder {
     if (request === null || !isOwnRequest(from, request)) send({ kind: 'rejected' })
     else if (request.kind === 'propose') this.#proposeFor(request, send)
     else if (request.kind === 'askDisk') send({ kind: 'disk', hasSpace: this.#parts.hasSpace() })
+    else if (request.kind === 'askLog') send({ kind: 'log', ...this.ownLog() })
     else this.#parts.replica.readIndex((outcome) => send({ kind: 'readAnswer', outcome }))
   }
 

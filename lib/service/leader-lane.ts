@@ -144,7 +144,7 @@ export class LeaderLane {
 
   /** `onAnswer` is called once: also when the leader never answers, a while after it should have. */
   #send(
-    request: Exclude<LeaderRequest, { readonly kind: 'askDisk' }>,
+    request: Extract<LeaderRequest, { readonly timeoutMs: number }>,
     onAnswer: (answer: LeaderAnswer | 'notSent' | 'lost') => void
   ): void {
     const { timers, leader } = this.#parts

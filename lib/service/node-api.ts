@@ -3,7 +3,7 @@
 
 import type { WriteCommand } from '../state-machine/command.ts'
 import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
-import type { Health, Members, NewTicket, Probe, Status, Tickets } from './documents.ts'
+import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
 
 export type Consistency = 'linearizable' | 'stale'
 
@@ -82,4 +82,6 @@ export interface NodeApi {
   revokeTicket(id: string, options?: RequestOptions): Promise<void>
   /** `stale`: of what this node has, without asking anybody. */
   backup(options?: ReadOptions): Promise<Backup>
+  /** Asks all members that are in reach what they have; works without quorum. */
+  survey(): Promise<Survey>
 }

@@ -3,7 +3,8 @@
 import { TicketError } from '../errors.ts'
 import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
 import type { ClusterView } from './cluster-view.ts'
-import type { Health, Members, NewTicket, Probe, Status, Tickets } from './documents.ts'
+import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
+import type { LogPosition } from './encoding.ts'
 import type { Forwarder } from './forwarding.ts'
 import { Backups } from './backups.ts'
 import type { BackupSource } from './backups.ts'
@@ -23,7 +24,7 @@ export interface NodeServiceParts {
   readonly tickets: Pick<TicketOffice, 'create' | 'list' | 'revoke'>
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
-  readonly forwarder: Pick<Forwarder, 'confirmRead' | 'checkOpen'>
+  readonly forwarder: Pick<Forwarder, 'confirmRead' | 'checkOpen' | 'logOf'>
 }
 
 export class NodeService implements NodeApi {
@@ -87,9 +88,32 @@ export class NodeService implements NodeApi {
     return this.#backups.make(options)
   }
 
+  async survey(): Promise<Survey> {
+    const confirmed = this.#forwarder.confirmRead(READY_WITHIN_MS).then(
+      () => true,
+      () => false
+    )
+    const rows = this.members().members.map(async ({ id, key, name, role, is_self }) => {
+      const position = await this.#forwarder.logOf(id)
+      return { id, key, name, role, is_self, log: position === null ? null : documentOf(position) }
+    })
+    const members = await Promise.all(rows)
+    return { cluster: this.status().cluster, has_quorum: await confirmed, members }
+  }
+
   /** From now on `readyz` says no. */
   drain(): void {
     this.#isDraining = true
+  }
+}
+
+function documentOf(position: LogPosition): NonNullable<Survey['members'][number]['log']> {
+  const { lastTerm, lastIndex, commitIndex, appliedIndex } = position
+  return {
+    last_term: lastTerm,
+    last_index: lastIndex,
+    commit_index: commitIndex,
+    applied_index: appliedIndex
   }
 }
 

@@ -27,6 +27,25 @@ const { revision, changes } = kvDocuments.WriteAnswer.properties
 
 const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [
+    shapes.survey,
+    documents.Survey,
+    {
+      cluster: { id: 'cd'.repeat(16) },
+      has_quorum: false,
+      members: [
+        {
+          id: 1,
+          key,
+          name: 'alder',
+          role: 'voter',
+          is_self: true,
+          log: { last_term: 2, last_index: 9, commit_index: 8, applied_index: 8 }
+        },
+        { id: 2, key, name: 'birch', role: 'voter', is_self: false, log: null }
+      ]
+    }
+  ],
+  [
     shapes.status,
     documents.Status,
     {

@@ -17,6 +17,7 @@ import type {
   NewTicket,
   Probe,
   Status,
+  Survey,
   TicketRow,
   Tickets
 } from '../../lib/service/documents.ts'
@@ -70,6 +71,17 @@ export class MemoryNode implements NodeApi {
       this.#held = null
       for (const go of held) go()
     }
+  }
+
+  survey(): Promise<Survey> {
+    const log = { last_term: 2, last_index: 10, commit_index: 10, applied_index: 10 }
+    const row = { id: 1, key: 'ab'.repeat(32), name: 'alder', role: 'voter' as const }
+    const members = [{ ...row, is_self: true, log }]
+    return this.#run(undefined, () => ({
+      cluster: { id: 'cd'.repeat(16) },
+      has_quorum: this.isOk,
+      members
+    }))
   }
 
   /** backups that were closed */

@@ -32,7 +32,8 @@ export const REQUESTS: Readonly<Record<string, LeaderRequest>> = {
   },
   'propose nothing': { kind: 'propose', timeoutMs: 0, proposals: [] },
   readIndex: { kind: 'readIndex', timeoutMs: 2_000 },
-  askDisk: { kind: 'askDisk' }
+  askDisk: { kind: 'askDisk' },
+  askLog: { kind: 'askLog' }
 }
 
 export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
@@ -93,7 +94,8 @@ export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
   'read refused': { kind: 'readAnswer', outcome: { kind: 'refused', reason: 'notLeader' } },
   rejected: { kind: 'rejected' },
   'disk with space': { kind: 'disk', hasSpace: true },
-  'disk without space': { kind: 'disk', hasSpace: false }
+  'disk without space': { kind: 'disk', hasSpace: false },
+  log: { kind: 'log', lastTerm: 3, lastIndex: 300, commitIndex: 299, appliedIndex: 7 }
 }
 
 /** The first key of a write. */
