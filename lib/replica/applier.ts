@@ -108,11 +108,16 @@ export class Applier {
     const before = log.base.index
     if (to <= before) return
     this.#isCompacting = true
-    log.compact(to, () => {
+    const onDone = (): void => {
       this.#isCompacting = false
       // a log keeps its last entry: what could not be cut now goes behind the next snapshot
       if (log.base.index > before) this.maybeCompact()
-    })
+    }
+    try {
+      log.compact(to, onDone)
+    } catch (error) {
+      this.#parts.onFailed(error)
+    }
   }
 
   end(): void {

@@ -181,6 +181,13 @@ function isSame(a: SnapshotName, b: SnapshotName): boolean {
   return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
 }
 
+/** The chunks in their order; null when one is missing or damaged. */
+export function wholeChunks(stored: StoredSnapshot): readonly Uint8Array[] | null {
+  const positions = [...Array(stored.info.chunkCount).keys()]
+  if (!positions.every((position) => isGood(stored, position))) return null
+  return positions.map((position) => present(stored.chunks.get(position), 'a chunk'))
+}
+
 function isGood({ manifest, chunks }: StoredSnapshot, position: number): boolean {
   const bytes = chunks.get(position)
   return bytes !== undefined && b4a.equals(hash(bytes), hashAt(manifest, position))

@@ -15,7 +15,7 @@ import type { DecodedEntry } from './apply-entry.ts'
 import type { ControlCommand, WriteCommand } from './command.ts'
 import { MemoryRows, NO_ROWS } from './memory-rows.ts'
 import type { LiveRow } from './memory-rows.ts'
-import { MemorySnapshots, keepSnapshot } from './memory-snapshots.ts'
+import { MemorySnapshots, keepSnapshot, wholeChunks } from './memory-snapshots.ts'
 import type { SnapshotShelf, StoredSnapshot } from './memory-snapshots.ts'
 import { decodeImage, encodeImage } from './memory-state-image.ts'
 import type { StateImage } from './memory-state-image.ts'
@@ -346,11 +346,12 @@ function imageAtGenesis(genesis: EntryId): StateImage {
 
 /** Of the newest snapshot at or above `base` that is whole. */
 function newestImage(disk: MemoryStateDisk, base: Index): StateImage {
-  for (const { info, chunks } of disk.snapshots) {
-    if (info.index < base) break
-    const inOrder = [...chunks].toSorted(([a], [b]) => a - b).map(([, bytes]) => bytes)
+  for (const stored of disk.snapshots) {
+    if (stored.info.index < base) break
+    const chunks = wholeChunks(stored)
+    if (chunks === null) continue
     try {
-      return decodeImage(inOrder)
+      return decodeImage(chunks)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
     }

@@ -23,6 +23,8 @@ class World {
   base = 0
   /** the log is cut below it only */
   keptIndex = Infinity
+  /** what a cut meets in the log */
+  damage: Error | null = null
   snapshots: SnapshotInfo[] = []
   readonly kinds = new Map<Index, number>()
   /** what was asked and told, in order */
@@ -42,7 +44,8 @@ class World {
         this.told.push(`applied ${present(entries.at(-1), 'an entry').index}`),
       onSnapshot: (info) => this.told.push(`snapshot ${info?.index ?? 'none'}`),
       onFailed: (error) => {
-        throw error
+        if (!(error instanceof Error) || error !== this.damage) throw error
+        this.told.push(`failed ${error.message}`)
       }
     })
   }
@@ -111,6 +114,7 @@ class World {
         return lastAt()
       },
       compact: (to, onDone) => {
+        if (this.damage !== null) throw this.damage
         this.told.push(`compact ${to}`)
         this.inProgress.push(() => {
           this.base = Math.min(to, this.keptIndex - 1)
@@ -216,6 +220,15 @@ test('a log that keeps its last entry is not asked for it again', (t) => {
   t.alike(world.take(), ['compact 100'], 'it may have been something else that was in its way')
   world.finish()
   t.alike(world.take(), [])
+})
+
+test('a damaged entry where the log would begin ends the node', (t) => {
+  const world = new World(0)
+  world.applied = 100
+  world.snapshots = [infoAt(100)]
+  world.damage = new Error('planted')
+  world.applier.maybeCompact()
+  t.alike(world.take(), ['failed planted'])
 })
 
 test('who holds waits for the batch in progress; nothing is applied before it is released', (t) => {

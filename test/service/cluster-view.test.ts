@@ -6,7 +6,7 @@ import { MAX_PROMOTION_LAG } from '../../lib/limits.ts'
 import type { NodeId } from '../../lib/node-id.ts'
 import type { Configuration, MemberRole } from '../../lib/raft/configuration.ts'
 import { EMPTY_CONFIGURATION } from '../../lib/raft/configuration.ts'
-import type { FollowerStatus, Role } from '../../lib/raft/effects.ts'
+import type { FollowerStatus, Role, Status } from '../../lib/raft/effects.ts'
 import { ClusterView } from '../../lib/service/cluster-view.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import type { SnapshotInfo } from '../../lib/state-machine/state-machine.ts'
@@ -75,6 +75,23 @@ const PROGRESS = new Map([
   [3, { ...REPLICATING, matchIndex: 500 }]
 ])
 
+function statusOf({ role, leader, configuration }: World): Status {
+  return {
+    role,
+    term: 4,
+    leader,
+    commitIndex: 500,
+    lastIndex: 500,
+    lastTerm: 4,
+    durableIndex: 500,
+    onDisk: { term: 4, lastIndex: 500 },
+    configuration,
+    configurationIndex: 1,
+    transferTarget: null,
+    progress: PROGRESS
+  }
+}
+
 function viewOf(overrides: Partial<World> = {}): ClusterView {
   const world: World = {
     id: 1,
@@ -89,7 +106,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     snapshots: [],
     ...overrides
   }
-  const { id, leader, role, appliedIndex } = world
+  const { id, leader, appliedIndex } = world
   return new ClusterView({
     id,
     publicKey: keyOf(id),
@@ -101,23 +118,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     api: () => ({ socket: '/data/aspen.sock', http: 'http://127.0.0.1:7070' }),
     clock: new VirtualTime(),
     startedMs: 0,
-    replica: {
-      appliedIndex,
-      status: {
-        role,
-        term: 4,
-        leader,
-        commitIndex: 500,
-        lastIndex: 500,
-        lastTerm: 4,
-        durableIndex: 500,
-        onDisk: { term: 4, lastIndex: 500 },
-        configuration: world.configuration,
-        configurationIndex: 1,
-        transferTarget: null,
-        progress: PROGRESS
-      }
-    },
+    replica: { appliedIndex, status: statusOf(world) },
     stateMachine: {
       applied: () => ({
         stateHash: new Uint8Array(32).fill(9),

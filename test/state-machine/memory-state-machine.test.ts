@@ -151,6 +151,26 @@ test('the state of another cluster is refused', async (t) => {
   t.is(open({ disk }).applied().index, 3)
 })
 
+test('a state that has to be made again is never made of a damaged snapshot, whatever is damaged', async (t) => {
+  const disk = new MemoryStateDisk()
+  const machine = open({ disk, shouldCheckpoint: () => false })
+  await applied(machine, logOf(20))
+  machine.snapshot({ onBegun: () => {}, onEnded: () => {} })
+  const chunk = present(disk.snapshots[0]?.chunks.get(0), 'a chunk')
+  const options = { genesis: GENESIS, disk, defer: (fn: () => void) => fn(), onFailed: rethrow }
+  for (let position = 0; position < chunk.length; position += 7) {
+    chunk[position] = (chunk[position] ?? 0) ^ 4
+    try {
+      MemoryStateMachine.restore(options, 10)
+      t.fail(`restored with byte ${position} damaged`)
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'CORRUPTED') throw error
+    }
+    chunk[position] = (chunk[position] ?? 0) ^ 4
+  }
+  t.alike(seen(MemoryStateMachine.restore(options, 10)), seen(machine))
+})
+
 /** Whether the result at this place is one of an earlier entry. */
 function isRepeated(result: ApplyResult, position: number): boolean {
   return result.kind === 'written' && result.revision !== position + 1
