@@ -244,7 +244,7 @@ export class Nemesis {
     this.#flipped.add(machine)
     world.note(`flip ${machine.name}`)
     world.coverage.count('bitFlips')
-    if (dice.chance(0.3) && flipSnapshot(machine, dice)) world.coverage.count('snapshotFlips')
+    if (dice.chance(0.5) && flipSnapshot(machine, dice)) world.coverage.count('snapshotFlips')
     else machine.logDisk.flip(dice.random)
   }
 
