@@ -115,6 +115,8 @@ export const CODES = {
   STORE_FULL: refused(507, EXIT.noSpace),
   OPEN_DATABASE: refused(500, EXIT.ioError),
   CORRUPTED: refused(500, EXIT.integrity),
+  /** the state machine is not what most members have: no read of it can be right */
+  STATE_DIVERGED: refused(500, EXIT.integrity),
   FORMAT_NEWER: refused(500, EXIT.failed),
   UNKNOWN_ENTRY_KIND: refused(500, EXIT.failed),
   LOG_DIVERGED: refused(500, EXIT.integrity),

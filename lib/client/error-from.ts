@@ -92,6 +92,7 @@ const FAMILIES: Readonly<Record<Exclude<ErrorCode, 'PROTOCOL'>, Family>> = {
   FORMAT_NEWER: StorageError,
   UNKNOWN_ENTRY_KIND: StorageError,
   LOG_DIVERGED: StorageError,
+  STATE_DIVERGED: StorageError,
   CONFIG_INVALID: ConfigError,
   DATA_DIR_UNUSABLE: ConfigError,
   DATA_DIR_TAKEN: ConfigError,

@@ -208,6 +208,7 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   const fail = (error: AspenError): void => {
     const { hint = null } = error.detail
     logger.fatal({ err: error, event: 'node.failed', hint }, 'the node ends')
+    if (error.code === 'STATE_DIVERGED') directory.markDiverged(error.message)
     opened?.fail()
     ending.fail(error)
   }

@@ -3,6 +3,7 @@
 
 import { FeatureLevel } from '../cluster/feature-level.ts'
 import { StorageDuties } from '../cluster/storage-duties.ts'
+import { StorageError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Entry, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
@@ -10,6 +11,8 @@ import type { VerdictSource } from '../replica/log-verdict.ts'
 import type { Outcome, Proposal } from '../replica/proposals.ts'
 import type { Replica } from '../replica/replica.ts'
 import { askOver } from '../replica/snapshot-ask.ts'
+import type { Ask } from '../replica/snapshot-ask.ts'
+import { StateCompare } from '../replica/state-compare.ts'
 import { SnapshotDesk } from '../replica/snapshot-desk.ts'
 import { SnapshotTransfer } from '../replica/snapshot-transfer.ts'
 import { FEATURE_LEVEL } from '../state-machine/command.ts'
@@ -34,6 +37,7 @@ export class SnapshotDuty {
   readonly #transfer: SnapshotTransfer<PreparedSnapshot>
   readonly #desk: SnapshotDesk
   readonly #duties: StorageDuties
+  readonly #compare: StateCompare
 
   constructor(parts: SnapshotDutyParts) {
     this.#parts = parts
@@ -59,10 +63,12 @@ export class SnapshotDuty {
       proposeSnapshot: (onEnd) => this.#propose(ENTRY_KIND.snapshot, EMPTY, onEnd),
       proposeCompaction: (revision, onEnd) => this.#proposeCompaction(revision, onEnd)
     })
+    const ask = askOver((to, payload, onAnswer) => transport.requestSnapshot(to, payload, onAnswer))
+    this.#compare = this.#newCompare(ask)
     this.#transfer = new SnapshotTransfer<PreparedSnapshot>({
       clock,
       timers,
-      ask: askOver((to, payload, onAnswer) => transport.requestSnapshot(to, payload, onAnswer)),
+      ask,
       snapshots,
       status: () => replica.status,
       logBase: () => log.base.index,
@@ -71,8 +77,24 @@ export class SnapshotDuty {
       onNoneHere: () => this.#duties.want()
     })
     const readIndex: VerdictSource['readIndex'] = (onOutcome) => replica.readIndex(onOutcome)
-    const running = { transfer: this.#transfer, verdicts: { core, readIndex } }
+    const list = () => snapshots.list()
+    const running = { transfer: this.#transfer, verdicts: { core, readIndex }, list }
     this.#desk = new SnapshotDesk({ log, running, onFailed })
+  }
+
+  #newCompare(ask: Ask): StateCompare {
+    const { timers, replica, id, events, onFailed } = this.#parts
+    return new StateCompare({
+      timers,
+      ask,
+      others: () =>
+        replica.status.configuration.members.map((member) => member.id).filter((one) => one !== id),
+      onDifference: ({ index, same, different, isOutvoted }) => {
+        const fields = { event: 'storage.states_differ', index, same, different }
+        events.warn(fields, 'members have different states, which must be the same')
+        if (isOutvoted) onFailed(outvoted(index, different))
+      }
+    })
   }
 
   /** Call when the status changed. */
@@ -92,6 +114,7 @@ export class SnapshotDuty {
   onSnapshot(snapshot: SnapshotInfo | null): void {
     if (snapshot === null) return
     const { index, byteCount } = snapshot
+    this.#compare.onSnapshot(snapshot)
     const fields = { event: 'storage.snapshot', index, bytes: byteCount }
     this.#parts.events.info(fields, 'made a snapshot')
   }
@@ -103,6 +126,7 @@ export class SnapshotDuty {
 
   close(): void {
     this.#transfer.close()
+    this.#compare.close()
   }
 
   #install(prepared: PreparedSnapshot): void {
@@ -135,5 +159,15 @@ export class SnapshotDuty {
 
 /** The feature level of snapshot entries and compactions. */
 const STORAGE_LEVEL = 1
+
+/** Deterministic programs on sound machines never come here. */
+function outvoted(index: Index, different: readonly NodeId[]): StorageError {
+  return new StorageError({
+    code: 'STATE_DIVERGED',
+    message: `the state at entry ${index} is not the one that most members have (${different.join(', ')})`,
+    hint: 'keep this folder for whoever looks into it, and join again as a new node from an empty one',
+    fields: { index }
+  })
+}
 
 const EMPTY = new Uint8Array(0)

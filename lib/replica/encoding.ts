@@ -6,6 +6,7 @@
 //   chunk     1 3 ‖ index uint ‖ contentHash ‖ position uint
 //   entry     1 4 ‖ index uint ‖ hash            (of an entry of the log)
 //   verdict   1 5 ‖ index uint ‖ hash            (likewise: whether it can have been committed)
+//   digest    1 6 ‖ index uint                   (of a snapshot of the asked one)
 //
 //   noted          1 16                          (an offer was read)
 //   notHere        1 17                          (or asked of the wrong one)
@@ -14,6 +15,7 @@
 //   chunk          1 20 ‖ bytes                  (at most SNAPSHOT_CHUNK_BYTES)
 //   entry          1 21 ‖ previousHash ‖ term uint ‖ kind u8 ‖ timeMs uint ‖ payload
 //   neverCommitted 1 22 ‖ term uint             (in which the sender leads)
+//   digest         1 23 ‖ contentHash
 //
 //   snapshot  index uint ‖ term uint ‖ chainHash ‖ contentHash ‖ byteCount uint ‖ chunkCount uint
 //
@@ -48,6 +50,7 @@ export type SnapshotRequest =
   | ({ readonly kind: 'chunk'; readonly position: number } & SnapshotName)
   | { readonly kind: 'entry'; readonly index: Index; readonly hash: Uint8Array }
   | { readonly kind: 'verdict'; readonly index: Index; readonly hash: Uint8Array }
+  | { readonly kind: 'digest'; readonly index: Index }
 
 export type SnapshotAnswer =
   | { readonly kind: 'noted' }
@@ -59,6 +62,7 @@ export type SnapshotAnswer =
   | { readonly kind: 'entry'; readonly entry: LinkedEntry }
   /** the leader of `term` says: no entry with this hash was committed at this index */
   | { readonly kind: 'neverCommitted'; readonly term: Term }
+  | { readonly kind: 'digest'; readonly contentHash: Uint8Array }
 
 const FORMAT = { what: 'format', byte: 1 }
 const hash = fixedBytes(HASH_BYTES)
@@ -101,7 +105,8 @@ export const snapshotRequest: Encoder<SnapshotRequest> = versioned(
     manifest: { byte: 2, body: record({ ...id, from: position }) },
     chunk: { byte: 3, body: record({ ...id, position }) },
     entry: { byte: 4, body: record({ index, hash }) },
-    verdict: { byte: 5, body: record({ index, hash }) }
+    verdict: { byte: 5, body: record({ index, hash }) },
+    digest: { byte: 6, body: record({ index }) }
   })
 )
 
@@ -115,6 +120,7 @@ export const snapshotAnswer: Encoder<SnapshotAnswer> = versioned(
     manifest: { byte: 19, body: record({ bytes: boundedView(MAX_MANIFEST_PAGE * HASH_BYTES) }) },
     chunk: { byte: 20, body: record({ bytes: boundedView(SNAPSHOT_CHUNK_BYTES) }) },
     entry: { byte: 21, body: record({ entry: linkedEntry }) },
-    neverCommitted: { byte: 22, body: record({ term }) }
+    neverCommitted: { byte: 22, body: record({ term }) },
+    digest: { byte: 23, body: record({ contentHash: hash }) }
   })
 )

@@ -6,6 +6,8 @@ import { decode, encode } from '../encoding.ts'
 import { AspenError, ProtocolError } from '../errors.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
+import type { Index } from '../raft/entry.ts'
+import type { SnapshotName } from '../state-machine/state-machine.ts'
 import type { SnapshotAnswer, SnapshotRequest } from './encoding.ts'
 import { snapshotAnswer, snapshotRequest } from './encoding.ts'
 import type { VerdictSource } from './log-verdict.ts'
@@ -18,6 +20,8 @@ export interface SnapshotDeskParts {
   readonly running: {
     readonly transfer: Pick<SnapshotTransfer<unknown>, 'onRequest'>
     readonly verdicts: VerdictSource
+    /** snapshots of this node */
+    readonly list: () => readonly SnapshotName[]
   } | null
   /** the own log turned out to be damaged, as nobody knew */
   readonly onFailed: (error: AspenError) => void
@@ -57,6 +61,9 @@ export class SnapshotDesk {
       case 'verdict':
         giveVerdict(running.verdicts, request, send)
         return
+      case 'digest':
+        send(digestOf(running.list(), request.index))
+        return
       default:
         unreachable(request)
     }
@@ -79,6 +86,12 @@ export class SnapshotDesk {
     }
     send(answer)
   }
+}
+
+function digestOf(snapshots: readonly SnapshotName[], index: Index): SnapshotAnswer {
+  const found = snapshots.find((each) => each.index === index)
+  if (found === undefined) return { kind: 'notHere' }
+  return { kind: 'digest', contentHash: found.contentHash }
 }
 
 /** Null for bytes that no member sends. */

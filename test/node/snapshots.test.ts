@@ -145,3 +145,28 @@ test('history is forgotten at the same revision everywhere', async (t) => {
   t.ok(await time.runUntil(() => isSame(cluster.nodes()), LONG_MS))
   await cluster.close()
 })
+
+test('a node whose state is not the one that the others have ends, and says at which entry', async (t) => {
+  const { cluster, time, put } = await threeVoters(7)
+  await put(30)
+  const [odd, ...others] = cluster.nodes().filter((node) => node !== cluster.leader())
+  const { machine, name } = present(odd, 'a follower')
+  cluster.crash(name)
+  // what a broken machine may do to its state, and no hash of its own notices
+  const [image] = machine.stateDisk.images.values()
+  const { applied } = present(image, 'a state')
+  machine.stateDisk.images.clear()
+  machine.stateDisk.images.set(present(machine.logDisk.base, 'a base').stateBase, {
+    ...present(image, 'a state'),
+    applied: { ...applied, liveBytes: applied.liveBytes + 1 }
+  })
+  const back = await time.settled(cluster.restart(name), LONG_MS)
+  await put(60)
+  t.ok(await time.runUntil(() => back.failure !== null, 200_000), 'it ends')
+  t.is(back.failure?.code, 'STATE_DIVERGED')
+  t.alike(
+    others.map((node) => node.failure),
+    others.map(() => null)
+  )
+  await put(5)
+})

@@ -87,7 +87,7 @@ export class Member {
     const transfer = { onRequest: () => {} }
     return new SnapshotDesk({
       log: this.log,
-      running: this.isRunning ? { transfer, verdicts } : null,
+      running: this.isRunning ? { transfer, verdicts, list: () => [] } : null,
       onFailed: (error) => this.failures.push(error)
     })
   }

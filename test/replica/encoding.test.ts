@@ -32,7 +32,8 @@ const REQUESTS: Readonly<Record<string, SnapshotRequest>> = {
   manifest: { kind: 'manifest', index: 70_000, contentHash: B, from: MAX_MANIFEST_PAGE },
   chunk: { kind: 'chunk', index: 70_000, contentHash: B, position: 300 },
   entry: { kind: 'entry', index: 5, hash: A },
-  verdict: { kind: 'verdict', index: 5, hash: A }
+  verdict: { kind: 'verdict', index: 5, hash: A },
+  digest: { kind: 'digest', index: 300 }
 }
 
 const ANSWERS: Readonly<Record<string, SnapshotAnswer>> = {
@@ -45,7 +46,8 @@ const ANSWERS: Readonly<Record<string, SnapshotAnswer>> = {
     kind: 'entry',
     entry: { previousHash: B, term: 3, kind: 2, timeMs: 1_767_225_600_000, payload: A }
   },
-  neverCommitted: { kind: 'neverCommitted', term: 300 }
+  neverCommitted: { kind: 'neverCommitted', term: 300 },
+  digestSaid: { kind: 'digest', contentHash: B }
 }
 
 /** Tests run from the root of the repository. */

@@ -64,7 +64,8 @@ function nodeOn(hub: MemoryHub, time: VirtualTime, id: NodeId) {
         core: { status: () => ({ role, term: 1 }), idAt: () => 'missing' },
         readIndex: (onOutcome) =>
           time.soon(() => onOutcome({ kind: 'refused', reason: 'notLeader' }))
-      }
+      },
+      list: () => machine.snapshots.list()
     },
     onFailed: (error) => {
       throw error

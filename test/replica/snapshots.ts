@@ -251,7 +251,7 @@ export class Post {
       const receiver = this.members.get(to)
       if (!this.#pending.has(lose) || receiver === undefined) return
       receiver.heard.push({ from, request })
-      assert(request.kind !== 'entry' && request.kind !== 'verdict', 'a question of snapshots')
+      assert(isOfTransfer(request), 'a question of a transfer')
       receiver.transfer.onRequest(from, request, (answer) => {
         const changed = this.change(to, answer)
         if (changed === 'lost') lose()
@@ -305,3 +305,9 @@ export function isWhole(prepared: Prepared | undefined, { chunks }: Stored): boo
 }
 
 const EMPTY = new Uint8Array(0)
+
+function isOfTransfer(
+  request: SnapshotRequest
+): request is Extract<SnapshotRequest, { kind: 'offer' | 'manifest' | 'chunk' }> {
+  return request.kind === 'offer' || request.kind === 'manifest' || request.kind === 'chunk'
+}
