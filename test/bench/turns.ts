@@ -32,7 +32,7 @@ const node = await AspenNode.open({
   port: null,
   httpPort: null,
   timing: 'default',
-    storage: null,
+  storage: null,
   logger: pino({ level: 'silent' }),
   onProgress: () => {}
 })
