@@ -23,6 +23,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const folder = mkdtempSync(join(scratch, 'copy-'))
   cpSync(template, folder, { recursive: true })
   damageFile(folder, damage)
+  // so that what is read comes from the log, and not from what was made of it before the damage
+  if (damage.file.startsWith('log/')) rmSync(join(folder, 'state'), { recursive: true })
   const result = await reopen(folder, promises)
   rmSync(folder, { recursive: true })
   process.stdout.write(`${JSON.stringify(result)}\n`)
