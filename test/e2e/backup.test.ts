@@ -1,13 +1,15 @@
 // Backup, verify and restore as people use them: real nodes, real files, and everything that may be wrong with
 // either.
 
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
 import { present } from '../../lib/assert.ts'
 import type { Client } from '../../lib/client/client.ts'
 import { bytesOf, hexOf, isRecord, textOf } from '../../lib/encoding.ts'
 import { decodeTicket, inviteKeysOf } from '../../tickets/tickets.ts'
+import { isSkipped } from '../skip.ts'
 import { Lab, waitFor } from './lab.ts'
 import { refused } from './refusal.ts'
 
@@ -189,6 +191,25 @@ test(
       await lab.cut(machine)
     }
     for (const client of clients) client.close()
+  }
+)
+
+test(
+  'a disk without room for the backup is said to be full, and nothing of it stays',
+  LIMIT,
+  async (t) => {
+    if (isSkipped(t, 'mounts')) return
+    for (let at = 0; at < 8; at++) await lab.put('alder', `big/${at}`, 'x'.repeat(200_000))
+    const folder = file('small')
+    mkdirSync(folder)
+    t.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', folder]).status, 0)
+    try {
+      const full = await refused('alder', ['backup', join(folder, 'x.bak')], { lab })
+      t.alike([full.exitCode, full.code], [75, 'NO_SPACE'])
+      t.alike(readdirSync(folder), [])
+    } finally {
+      spawnSync('umount', ['-l', folder])
+    }
   }
 )
 

@@ -1,0 +1,63 @@
+// What is said of a cluster that has lost its quorum: who has the most, and what may be lost.
+
+import test from 'brittle'
+import { prospectDocument, prospectOf } from '../../lib/cli/recover-lines.ts'
+import type { SurveyedMember } from '../../lib/cli/recover-lines.ts'
+
+/** A voter with a log that ends at (term, index); null: out of reach. */
+function voter(id: number, at: readonly [term: number, index: number] | null): SurveyedMember {
+  const log =
+    at === null
+      ? null
+      : { last_term: at[0], last_index: at[1], commit_index: at[1] - 2, applied_index: at[1] - 2 }
+  return { id, key: 'ab'.repeat(32), name: `n${id}`, role: 'voter', is_self: id === 1, log }
+}
+
+function prospect(members: readonly SurveyedMember[]) {
+  const cluster = { id: 'cd'.repeat(16) }
+  return prospectOf({ cluster, has_quorum: false, members: [...members] })
+}
+
+test('the most complete log is that of the latest term, then the longest; then this one', (t) => {
+  const best = (...logs: ([number, number] | null)[]): number | undefined =>
+    prospect(logs.map((log, at) => voter(at + 1, log))).best?.id
+  t.is(best([2, 10], [2, 10], null), 1)
+  t.is(best([2, 10], [2, 11], null), 2)
+  t.is(best([2, 10], [3, 4], [3, 5]), 3, 'a longer log of an older term has less')
+  t.is(best([3, 1], [2, 99], null), 1)
+  t.is(best([2, 10], null, null), 1)
+})
+
+test('nothing acknowledged is lost exactly where those in reach meet every majority', (t) => {
+  const mayLose = (inReach: number, count: number): boolean =>
+    prospect(Array.from({ length: count }, (_, at) => voter(at + 1, at < inReach ? [2, 9] : null)))
+      .mayLoseAcknowledged
+  t.alike(
+    [1].map((inReach) => mayLose(inReach, 1)),
+    [false]
+  )
+  t.alike(
+    [1, 2].map((inReach) => mayLose(inReach, 3)),
+    [true, false]
+  )
+  t.alike(
+    [1, 2, 3].map((inReach) => mayLose(inReach, 4)),
+    [true, false, false]
+  )
+  t.alike(
+    [1, 2, 3].map((inReach) => mayLose(inReach, 5)),
+    [true, true, false]
+  )
+  const learner = { ...voter(2, [2, 9]), role: 'learner' } as const
+  t.ok(prospect([voter(1, [2, 9]), learner, voter(3, null), voter(4, null)]).mayLoseAcknowledged)
+  const leaving = { ...voter(2, [2, 9]), role: 'none' } as const
+  t.ok(prospect([voter(1, [2, 9]), leaving]).mayLoseAcknowledged, 'while it changes nobody knows')
+})
+
+test('what is not known to be committed is named', (t) => {
+  const { uncertain, most_complete: best } = Object.fromEntries(
+    Object.entries(prospectDocument(prospect([voter(1, [2, 9]), voter(2, null), voter(3, null)])))
+  )
+  t.alike(uncertain, { from: 8, to: 9 })
+  t.is(best, 1)
+})
