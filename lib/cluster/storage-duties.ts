@@ -33,6 +33,8 @@ export class StorageDuties {
   #snapshotIndex: Index
   /** its stamp; of the first entry while there was none; null before that */
   #snapshotTimeMs: number | null
+  /** the last entry that may have written a row */
+  #changedIndex: Index
   #isAsking = false
   #isWanted = false
   #retryMs = 0
@@ -43,16 +45,17 @@ export class StorageDuties {
     this.#snapshotIndex = parts.newestSnapshot()?.index ?? 0
     const { index, timeMs } = parts.applied()
     this.#snapshotTimeMs = index === 0 ? null : timeMs
+    this.#changedIndex = index
   }
 
   /** Call with everything applied, in order. */
   onApplied(entries: readonly Entry[]): void {
     for (const { index, kind, timeMs, payload } of entries) {
       this.#marks.note(timeMs, index)
+      // a new cluster's log begins with its first entry, not with the epoch of the clock
       this.#snapshotTimeMs ??= timeMs
       this.#byteCount += payload.byteLength
-      // a new cluster's log begins with its first entry, not with the epoch of the clock
-      if (this.#snapshotTimeMs === 0) this.#snapshotTimeMs = timeMs
+      if (kind === ENTRY_KIND.write) this.#changedIndex = index
       if (kind === ENTRY_KIND.snapshot) this.#restart(index, timeMs)
     }
     this.look()
@@ -61,6 +64,7 @@ export class StorageDuties {
   /** A snapshot of another member took the place of what this node had applied. */
   onInstalled(): void {
     const { index, timeMs } = this.#parts.applied()
+    this.#changedIndex = index
     this.#restart(index, timeMs)
   }
 
@@ -105,7 +109,8 @@ export class StorageDuties {
     const { policy, applied } = this.#parts
     const { index: appliedIndex, timeMs, compactedRevision } = applied()
     const agedIndex = this.#marks.agedIndex(timeMs)
-    return compactionDue(policy, { appliedIndex, compactedRevision, agedIndex })
+    const changedIndex = this.#changedIndex
+    return compactionDue(policy, { appliedIndex, compactedRevision, agedIndex, changedIndex })
   }
 
   #ask(propose: (onEnd: (isDone: boolean) => void) => void): void {

@@ -65,13 +65,17 @@ export interface HistoryGrowth {
   readonly appliedIndex: Index
   /** below it nothing is kept any more */
   readonly compactedRevision: Revision
+  /** the last entry that may have written a row: behind it there is nothing to forget */
+  readonly changedIndex: Index
   /** the last index whose log time is at least keepRevisionsMs ago; 0 when none is known */
   readonly agedIndex: Index
 }
 
 /** The revision to compact to, or null while that is not worth an entry. */
 export function compactionDue(policy: StoragePolicy, growth: HistoryGrowth): Revision | null {
-  const { appliedIndex, compactedRevision, agedIndex } = growth
+  const { appliedIndex, compactedRevision, agedIndex, changedIndex } = growth
+  // a compaction is an entry too: it must not be the reason of the next one
+  if (compactedRevision >= changedIndex) return null
   const target = Math.min(appliedIndex - policy.keepRevisions, agedIndex)
   const worthwhile = Math.max(1, Math.floor(policy.keepRevisions / COMPACTION_STEPS))
   return target - compactedRevision >= worthwhile ? target : null

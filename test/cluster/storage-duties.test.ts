@@ -3,6 +3,7 @@
 import test from 'brittle'
 import { StorageDuties } from '../../lib/cluster/storage-duties.ts'
 import { STORAGE_POLICY } from '../../lib/cluster/storage-policy.ts'
+import type { StoragePolicy } from '../../lib/cluster/storage-policy.ts'
 import type { Role } from '../../lib/raft/effects.ts'
 import type { Entry } from '../../lib/raft/entry.ts'
 import { ENTRY_KIND } from '../../lib/raft/entry.ts'
@@ -16,7 +17,7 @@ const POLICY = {
   keepRevisionsMs: 60_000
 }
 
-function open(snapshotIndex = 0) {
+function open(snapshotIndex = 0, policy: StoragePolicy = POLICY) {
   const time = new VirtualTime()
   const world = {
     role: 'leader' as Role,
@@ -30,7 +31,7 @@ function open(snapshotIndex = 0) {
   }
   const duties = new StorageDuties({
     clock: time,
-    policy: POLICY,
+    policy,
     status: () => statusOf(configurationOf({ 1: 'voter' }), { role: world.role, term: 4 }),
     applied: () => world,
     newestSnapshot: () => (snapshotIndex === 0 ? null : { index: snapshotIndex, byteCount: 1 }),
@@ -174,4 +175,23 @@ test('whether a snapshot is supported is asked only when one is due: to ask may 
   t.alike(asked(), [])
   apply(1)
   t.alike(asked(), ['snapshot'])
+})
+
+test('compactions do not feed themselves, however little is kept', (t) => {
+  const { world, apply, asked } = open(0, {
+    ...STORAGE_POLICY,
+    keepRevisions: 0,
+    keepRevisionsMs: 0
+  })
+  apply(5)
+  t.is(asked().length, 1)
+  for (let round = 0; round < 10; round++) {
+    const last = world.asked.at(-1)
+    world.compactedRevision = Math.max(world.compactedRevision, world.index)
+    last?.end(true)
+    apply(1, ENTRY_KIND.control)
+  }
+  t.is(asked().length, 1)
+  apply(1)
+  t.is(asked().length, 2)
 })

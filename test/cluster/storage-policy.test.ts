@@ -40,7 +40,12 @@ test('with a large state the log grows by half of it before the next snapshot', 
 
 test('history is compacted to what both limits let go, and only when that is a tenth of what is kept', (t) => {
   const due = (appliedIndex: number, agedIndex: number, compactedRevision = 0) =>
-    compactionDue(STORAGE_POLICY, { appliedIndex, agedIndex, compactedRevision })
+    compactionDue(STORAGE_POLICY, {
+      appliedIndex,
+      agedIndex,
+      compactedRevision,
+      changedIndex: appliedIndex
+    })
   t.is(due(10_999, 9_000), null)
   t.is(due(11_000, 9_000), 1_000, 'by count')
   t.is(due(50_000, 999), null)
@@ -52,8 +57,12 @@ test('history is compacted to what both limits let go, and only when that is a t
 
 test('a policy that keeps nothing compacts to the last revision', (t) => {
   const policy = { ...STORAGE_POLICY, keepRevisions: 0, keepRevisionsMs: 0 }
-  t.is(compactionDue(policy, { appliedIndex: 7, agedIndex: 7, compactedRevision: 6 }), 7)
-  t.is(compactionDue(policy, { appliedIndex: 7, agedIndex: 7, compactedRevision: 7 }), null)
+  const dueAt = (compactedRevision: number, changedIndex = 7) =>
+    compactionDue(policy, { appliedIndex: 7, agedIndex: 7, compactedRevision, changedIndex })
+  t.is(dueAt(6), 7)
+  t.is(dueAt(7), null)
+  t.is(dueAt(5, 5), null, 'what was applied since is no change: compactions do not feed themselves')
+  t.is(dueAt(5, 6), 7)
 })
 
 test('marks name an index of at least the window ago, and at most a sixtieth more', (t) => {
