@@ -4,7 +4,7 @@
 
 import test from 'brittle'
 import type { Assert } from 'brittle'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { randomBelow } from '../../lib/random.ts'
@@ -39,6 +39,8 @@ test(
     for (const name of NAMES) setClock(lab, name, 0)
     await Promise.all(NAMES.map((name) => startNode(lab, name, clockOf(lab, name))))
     await lab.leader(NAMES)
+    const pids = NAMES.map((name) => lab.pid(name))
+    t.teardown(() => forgetClocks(pids), { force: true })
     const load = new Load({
       machines: NAMES,
       clientOf: (machine) => lab.client(machine),
@@ -111,5 +113,14 @@ function clockOf(lab: Lab, machine: string): Record<string, string> {
     FAKETIME_NO_CACHE: '1',
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
     DONT_FAKE_MONOTONIC: '1'
+  }
+}
+
+/** What libfaketime shares among a process and its children outlives those that are killed. */
+function forgetClocks(pids: readonly number[]): void {
+  for (const pid of pids) {
+    for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) {
+      rmSync(join('/dev/shm', name), { force: true })
+    }
   }
 }
