@@ -16,8 +16,8 @@ import {
   MAX_CLIENT_IN_FLIGHT,
   MAX_HTTP_ANSWER_BYTES
 } from '../limits.ts'
-import type { Answer, Failure, SystemError, Target } from './exchange.ts'
 import { kindOf, receive } from './exchange.ts'
+import type { Answer, Failure, SystemError, Target } from './outcome.ts'
 import { download } from './download.ts'
 import type { Download, Downloaded } from './download.ts'
 import { errorFrom } from './error-from.ts'

@@ -4,8 +4,8 @@
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { KeyValueStoreError } from '../errors.ts'
-import type { Answer, Failure, SystemError, Target } from './exchange.ts'
 import { kindOf, receive } from './exchange.ts'
+import type { Answer, Failure, SystemError, Target } from './outcome.ts'
 
 export interface Download {
   readonly path: string

@@ -3,33 +3,7 @@
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { MAX_HTTP_ANSWER_BYTES } from '../limits.ts'
-
-export interface Target {
-  readonly socketPath?: string
-  readonly host?: string
-  readonly port?: string
-  readonly headers: Readonly<Record<string, string>>
-}
-
-export interface Answer {
-  readonly kind: 'answer'
-  readonly status: number
-  readonly text: string
-}
-
-export interface Failure {
-  readonly kind: 'absent' | 'forbidden' | 'lost' | 'timeout' | 'tooLarge' | 'closed'
-  /** whether the node may have had the whole request */
-  readonly wasSent: boolean
-  /** whether it went over a kept connection */
-  readonly wasReused: boolean
-  readonly cause?: Error | undefined
-}
-
-export interface SystemError extends Error {
-  readonly code?: string
-  readonly syscall?: string
-}
+import type { Answer, Failure, SystemError } from './outcome.ts'
 
 export interface Ends {
   readonly finish: (answer: Answer) => void
