@@ -1,17 +1,15 @@
-// A node and the machine that it is on: where its folder is, what it binds, and what it does when the
-// disk is full or when it hangs.
+// A node and the machine that it is on: where its folder is, what it binds, and what it does when
+// it hangs.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
-import { ask } from './http.ts'
 import type { JsonObject } from './lab.ts'
-import { jsonOf, Lab, PROGRAM, waitFor } from './lab.ts'
+import { jsonOf, Lab, PROGRAM } from './lab.ts'
 import { outputOf } from './output.ts'
 import { refused } from './refusal.ts'
-import { isSkipped } from '../skip.ts'
 
 const LIMIT = { timeout: 240_000 }
 const ESCAPE = '\u001b['
@@ -95,37 +93,6 @@ test(
     await lab.run('alder', ['kv', 'put', 'k', 'v', '--timeout', '20s'])
   }
 )
-
-test('a node whose disk is full ends with 75, and has not lied', LIMIT, async (t) => {
-  if (isSkipped(t, 'mount-namespaces')) return
-  const dir = lab.dataDir('full')
-  mkdirSync(dir, { mode: 0o700 })
-  const script =
-    'mount -t tmpfs -o size=6m,mode=700 none "$1" && exec "$2" "$3" create --foreground --data-dir "$1" --json'
-  const env = { ...process.env, ASPEN_BOOTSTRAP: lab.bootstrap }
-  const args = ['-rm', 'sh', '-c', script, 'sh', dir, process.execPath, PROGRAM]
-  const child = spawn('unshare', args, { env })
-  t.teardown(() => child.kill('SIGKILL'))
-  const output = outputOf(child)
-  const ended = once(child, 'close')
-  await waitFor('the node', () => output.stdout().includes('\n') || child.exitCode !== null)
-  const { api } = JSON.parse(output.stdout())
-  const token = readFileSync(`/proc/${child.pid}/root${join(dir, 'api.token')}`, 'utf8').trim()
-  const port = Number(new URL(api.http).port)
-  const place = { host: '127.0.0.1', port, headers: { authorization: `Bearer ${token}` } }
-  let last = ''
-  for (let count = 0; count < 100 && child.exitCode === null; count++) {
-    const body = { command: { Set: { key: `k${count}`, value: 'x'.repeat(500_000) } } }
-    const answer = await ask(place, { path: '/kv/write', body }).catch(() => null)
-    if (answer === null || answer.status !== 200) {
-      last = answer?.text ?? 'the connection broke'
-      break
-    }
-  }
-  t.comment(last)
-  const [code] = await ended
-  t.is(code, 75, output.stderr())
-})
 
 test('everything ends', LIMIT, async (t) => {
   await lab.close()
