@@ -49,11 +49,12 @@ export function formatRelative(atMs: number, nowMs: number): string {
   return distanceMs >= 0 ? `in ${formatDuration(distanceMs)}` : `${formatDuration(-distanceMs)} ago`
 }
 
-/** `812 B`, `2.1 KiB`, `1.0 MiB`. */
+/** `812 B`, `2.1 KiB`, `1.0 MiB`, `4.0 GiB`. */
 export function formatSize(byteCount: number): string {
   if (byteCount < 1024) return `${byteCount} B`
   if (byteCount < 1024 * 1024) return `${(byteCount / 1024).toFixed(1)} KiB`
-  return `${(byteCount / 1024 / 1024).toFixed(1)} MiB`
+  if (byteCount < 1024 ** 3) return `${(byteCount / 1024 ** 2).toFixed(1)} MiB`
+  return `${(byteCount / 1024 ** 3).toFixed(1)} GiB`
 }
 
 /**

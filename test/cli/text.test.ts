@@ -8,6 +8,7 @@ import {
   formatDuration,
   formatRelative,
   formatSize,
+  parseSize,
   parseDuration,
   printable,
   spelledOut,
@@ -43,6 +44,11 @@ test('durations, distances and sizes are short', (t) => {
   t.is(formatSize(812), '812 B')
   t.is(formatSize(2_100), '2.1 KiB')
   t.is(formatSize(1_048_576), '1.0 MiB')
+  t.is(formatSize(4 * 1_024 ** 3), '4.0 GiB')
+  t.is(parseSize('64MiB'), 64 * 1_024 ** 2)
+  t.is(parseSize('1.5KiB'), 1_536)
+  t.is(parseSize('7'), 7)
+  for (const text of ['', 'MiB', '-1', '1 MiB', '1mb', '1e9']) t.is(parseSize(text), null, text)
 })
 
 test('nothing that a terminal would obey is left in printable text', (t) => {
