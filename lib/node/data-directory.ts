@@ -9,7 +9,6 @@
 //   state/         the state machine (SQLite): <index of the snapshot it was built from>.db; can be rebuilt
 //                  from a snapshot and the log
 //   snapshots/     snapshots, made here or fetched
-//   diverged       the state is not the one that the cluster has: it is never served again
 //   lost-…/        a node that `aspen recover` gave up; it never starts again (recovering.ts)
 //   lock.db        held by the running node; released by the kernel when it dies
 //   api.token      bearer token of the TCP API
@@ -147,17 +146,6 @@ export class DataDirectory {
       if (step === 'written' || step === 'renamed') this.#onBoundary?.(`file.${name}.${step}`)
     }
     replaceFile(join(this.path, name), { text: textOfJson(value), isDurable: false, onStep })
-  }
-
-  /** Whether this node's state was found to be another one than its cluster's. */
-  get isDiverged(): boolean {
-    return existsSync(join(this.path, 'diverged'))
-  }
-
-  /** For good: no later start may serve this state. */
-  markDiverged(why: string): void {
-    const replacement = { text: `${why}\n`, isDurable: true, onStep: () => {} }
-    replaceFile(join(this.path, 'diverged'), replacement)
   }
 
   removeRuntime(): void {

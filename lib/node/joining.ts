@@ -11,6 +11,7 @@ import type { Network } from '../transport/network.ts'
 import { inviteKeysOf } from '../../tickets/tickets.ts'
 import { VERSION } from '../version.ts'
 import type { Assembly } from './assembly.ts'
+import { newMembership } from './membership.ts'
 import type { Membership } from './membership.ts'
 import type { Progress } from './options.ts'
 import type { Plan } from './plan.ts'
@@ -28,7 +29,7 @@ export interface AdmissionInput {
 /** Asks the cluster of the ticket to let this node in. @throws TransportError, TicketError */
 export async function admit(input: AdmissionInput): Promise<Membership> {
   const { network, keyPair, plan, timeoutMs, clock, timers, onProgress } = input
-  const { ticket, name, bootstrap, timing, storage } = plan
+  const { ticket, name } = plan
   const welcome = await requestAdmission({
     network,
     ticket: { ...inviteKeysOf(ticket.secret), ...ticket },
@@ -40,18 +41,8 @@ export async function admit(input: AdmissionInput): Promise<Membership> {
     timers,
     onPhase: (phase, text) => onProgress({ phase, text })
   })
-  return {
-    state: 'member',
-    clusterId: ticket.clusterId,
-    id: welcome.id,
-    name,
-    bootstrap,
-    timing,
-    storage,
-    udpPort: null,
-    httpPort: null,
-    welcome
-  }
+  const { clusterId } = ticket
+  return newMembership(plan, { state: 'member', clusterId, id: welcome.id, welcome })
 }
 
 export interface CatchUpInput {

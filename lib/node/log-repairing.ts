@@ -7,6 +7,7 @@
 import { systemClock, systemTimers, until } from '../clock.ts'
 import { memberTopic, wantedPeers } from '../cluster/peers.ts'
 import { ClusterTrust } from '../cluster/trust.ts'
+import { encode } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
 import { StorageError } from '../errors.ts'
 import { LmdbDamagedLog } from '../log-store/lmdb-damaged-log.ts'
@@ -15,14 +16,16 @@ import { EMPTY_CONFIGURATION } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
 import { genesis } from '../raft/entry.ts'
 import { systemRandom } from '../random.ts'
+import { snapshotAnswer } from '../replica/encoding.ts'
 import { LogRepair } from '../replica/log-repair.ts'
 import type { RepairEnd } from '../replica/log-repair.ts'
 import { askOver } from '../replica/snapshot-ask.ts'
-import { SnapshotDesk } from '../replica/snapshot-desk.ts'
 import type { TrustState } from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
 import { VERSION } from '../version.ts'
 import { AddressBook } from './address-book.ts'
+import type { EventLog } from './assembly-parts.ts'
+import { endOfRefused } from './fenced.ts'
 import type { Premises } from './opening.ts'
 import { openStateMachine } from './opening.ts'
 import type { NodeOptions } from './options.ts'
@@ -56,31 +59,54 @@ export async function repairLog(
     const fields = { event: 'storage.damaged', entries: count, err: damage }
     options.logger.warn(fields, 'the log is damaged: asking other members for what cannot be read')
     options.onProgress({ phase: 'open', text: `asking other members for ${count} damaged entries` })
-    await new Promise<void>((resolve) => {
-      log.raiseBoot(resolve)
+    const hasFailed = (): boolean => failures.length > 0
+    await raisedBoot(log, hasFailed)
+    const repairing = new Repairing({
+      premises,
+      log,
+      configuration,
+      events: options.logger,
+      onFailed
     })
-    const repairing = new Repairing(premises, log, configuration)
-    const end = await repairing.run(() => failures.length > 0)
+    const end = hasFailed() ? null : await repairing.run(hasFailed)
     if (failures[0] !== undefined) throw failures[0]
-    if (end.kind === 'lost') throw lost(end.index, damage)
+    if (end?.kind === 'lost') throw lost(end.index, damage)
     options.logger.info({ event: 'storage.repaired', entries: count }, 'the log is whole again')
   } finally {
     await log.close()
   }
 }
 
+/** Before this process says anything to others; ends too when the disk fails, which then calls nothing back. */
+async function raisedBoot(log: LmdbDamagedLog, hasFailed: () => boolean): Promise<void> {
+  let isDone = false
+  log.raiseBoot(() => {
+    isDone = true
+  })
+  await until(SYSTEM, () => isDone || hasFailed(), { deadlineMs: Infinity, everyMs: LOOK_MS })
+}
+
+interface RepairingParts {
+  readonly premises: Premises
+  readonly log: LmdbDamagedLog
+  readonly configuration: Configuration
+  readonly events: EventLog
+  /** a member refuses this node for good */
+  readonly onFailed: (error: AspenError) => void
+}
+
 class Repairing {
+  readonly #parts: RepairingParts
   readonly #premises: Premises
   readonly #log: LmdbDamagedLog
-  readonly #configuration: Configuration
 
-  constructor(premises: Premises, log: LmdbDamagedLog, configuration: Configuration) {
-    this.#premises = premises
-    this.#log = log
-    this.#configuration = configuration
+  constructor(parts: RepairingParts) {
+    this.#parts = parts
+    this.#premises = parts.premises
+    this.#log = parts.log
   }
 
-  /** Resolves when the repair has ended; `hasFailed` says whether the disk has failed meanwhile. */
+  /** Resolves when the repair has ended, or has to end: a disk has failed, or a member refuses this node for good. */
   async run(hasFailed: () => boolean): Promise<RepairEnd> {
     const trustState = await this.#trustState()
     const trust = this.#trust(trustState)
@@ -151,7 +177,7 @@ class Repairing {
       lastTerm: last.term,
       durableIndex: last.index,
       onDisk: { term, lastIndex: last.index },
-      configuration: this.#configuration,
+      configuration: this.#parts.configuration,
       configurationIndex: 0,
       transferTarget: null,
       progress: new Map()
@@ -160,9 +186,7 @@ class Repairing {
 
   #links(trust: ClusterTrust): Links {
     const { network, keyPair } = this.#premises
-    // it asks, and gives nothing
-    const unreadable = { entries: () => [], idAt: (): 'missing' => 'missing' }
-    const desk = new SnapshotDesk({ log: unreadable, running: null, onFailed: () => {} })
+    const { events, onFailed } = this.#parts
     return new Links({
       network,
       keyPair,
@@ -172,12 +196,18 @@ class Repairing {
       handlers: {
         onMessage: () => {},
         onRequest: () => {},
-        onSnapshotRequest: (from, payload, answer) => desk.onRequest(from, payload, answer),
+        // it asks, and gives nothing
+        onSnapshotRequest: (_from, _payload, answer) =>
+          answer(encode(snapshotAnswer, { kind: 'notHere' })),
         onLinkUp: () => {},
         onLinkDown: () => {},
         onJoin: (_request, answer) => answer({ kind: 'busy' }),
         onWelcome: () => {},
-        onRefused: () => {}
+        onRefused: (_by, error) => {
+          events.warn({ event: 'link.refused', code: error.code }, error.message)
+          const end = endOfRefused(error)
+          if (end !== null) onFailed(end)
+        }
       }
     })
   }

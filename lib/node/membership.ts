@@ -39,7 +39,8 @@ const MembershipJson = Type.Object({
     Type.Literal('creating'),
     Type.Literal('member'),
     Type.Literal('restoring'),
-    Type.Literal('fenced')
+    Type.Literal('fenced'),
+    Type.Literal('diverged')
   ]),
   cluster_id: Hex,
   id: Type.Integer({ minimum: 1 }),
@@ -59,8 +60,11 @@ const MembershipJson = Type.Object({
 type MembershipJson = Static<typeof MembershipJson>
 
 export interface Membership {
-  /** `restoring`: nothing of it may be used yet; `fenced`: never again, a recovery has taken its place */
-  readonly state: 'creating' | 'member' | 'restoring' | 'fenced'
+  /**
+   * `restoring`: nothing of it may be used yet; `fenced`: never again, a recovery has taken its place;
+   * `diverged`: never again, its state is another one than its cluster has
+   */
+  readonly state: 'creating' | 'member' | 'restoring' | 'fenced' | 'diverged'
   readonly clusterId: Uint8Array
   readonly id: NodeId
   readonly name: string
@@ -78,6 +82,16 @@ export interface Membership {
 
 /** Of a node that was never given a profile. */
 export const DEFAULT_TIMING: TimingProfile = 'default'
+
+/** Of a machine that has not run in a cluster yet, with the settings that it was given. */
+export function newMembership(
+  { name, bootstrap, timing, storage }: Settings,
+  identity: Pick<Membership, 'state' | 'clusterId' | 'id' | 'welcome'>
+): Membership {
+  return { ...identity, name, bootstrap, timing, storage, udpPort: null, httpPort: null }
+}
+
+type Settings = Pick<Membership, 'name' | 'bootstrap' | 'timing' | 'storage'>
 
 const FORMAT = 1
 

@@ -37,7 +37,7 @@ import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
 import { isDamagedEntry, repairLog } from './log-repairing.ts'
 import type { Membership } from './membership.ts'
-import { readMembership, writeMembership } from './membership.ts'
+import { newMembership, readMembership, writeMembership } from './membership.ts'
 import type { NodeOptions, Opened } from './options.ts'
 import type { Premises, Running, StoreReporting } from './opening.ts'
 import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
@@ -178,22 +178,10 @@ async function membershipOf(
 }
 
 /** A new cluster id, durable before anything is made from it. */
-function beginCluster(
-  directory: DataDirectory,
-  { name, bootstrap, timing, storage }: Plan
-): Membership {
-  const membership: Membership = {
-    state: 'creating',
-    clusterId: randomBytes(systemRandom, CLUSTER_ID_BYTES),
-    id: FOUNDER_ID,
-    name,
-    bootstrap,
-    timing,
-    storage,
-    udpPort: null,
-    httpPort: null,
-    welcome: null
-  }
+function beginCluster(directory: DataDirectory, plan: Plan): Membership {
+  const clusterId = randomBytes(systemRandom, CLUSTER_ID_BYTES)
+  const identity = { state: 'creating', clusterId, id: FOUNDER_ID, welcome: null } as const
+  const membership = newMembership(plan, identity)
   writeMembership(directory, membership)
   return membership
 }
@@ -208,8 +196,8 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   const fail = (error: AspenError): void => {
     const { hint = null } = error.detail
     logger.fatal({ err: error, event: 'node.failed', hint }, 'the node ends')
-    if (error.code === 'STATE_DIVERGED') directory.markDiverged(error.message)
     opened?.fail()
+    if (error.code === 'STATE_DIVERGED') giveUp(options, found)
     ending.fail(error)
   }
   const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger }
@@ -237,6 +225,15 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
   logger.info(fields, 'the node runs')
   return { ...premises, membership: recorded, assembly, api }
+}
+
+/** No later start may serve the state of this directory. */
+function giveUp({ logger }: NodeOptions, { directory, membership }: Premises): void {
+  try {
+    writeMembership(directory, { ...membership, state: 'diverged' })
+  } catch (error) {
+    logger.error({ err: error, event: 'node.diverged' }, 'this could not be written down')
+  }
 }
 
 /** The log; one that is damaged is put together again first, over a network of its own. */

@@ -4,7 +4,6 @@ import type { OnBoundary } from '../boundary.ts'
 import { systemClock, systemTimers } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
-import { StorageError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
 import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
@@ -104,7 +103,6 @@ export async function openStateMachine(
   { base, stateBase }: Pick<LogStore, 'base' | 'stateBase'>,
   reporting: StoreReporting
 ): Promise<SqliteStateMachine> {
-  if (directory.isDiverged) throw divergedBefore()
   const { events } = reporting
   const { machine, rebuilt } = await restoreStateMachine({
     stateDir: directory.stateDir,
@@ -124,14 +122,6 @@ export async function openStateMachine(
     events.warn({ event: 'storage.rebuilt', index, reason }, 'the state machine was made again')
   }
   return machine
-}
-
-function divergedBefore(): StorageError {
-  return new StorageError({
-    code: 'STATE_DIVERGED',
-    message: 'the state in this data directory was found to be another one than its cluster has',
-    hint: 'remove this member from another one, and join again as a new node from an empty folder'
-  })
 }
 
 /** Everything on the disk besides the log, which is open. */

@@ -32,7 +32,7 @@ export type Plan = {
 
 type Wanted = Pick<NodeOptions, 'intent' | 'name' | 'bootstrap' | 'timing' | 'storage'>
 
-/** @throws ConfigError FENCED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
+/** @throws ConfigError FENCED, STATE_DIVERGED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
 export function planOf(
   options: Wanted,
   membership: Membership | null,
@@ -56,6 +56,7 @@ export function planOf(
     return { kind: 'join', name, bootstrap: known, timing, storage, ticket }
   }
   if (membership.state === 'fenced') throw fenced(dataDir)
+  if (membership.state === 'diverged') throw diverged(dataDir)
   if (membership.state === 'restoring') throw halfRestored(dataDir)
   if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
@@ -140,6 +141,14 @@ function fenced(dataDir: string): ConfigError {
     code: 'FENCED',
     message: `the node in ${dataDir} was given up by 'aspen recover': a new cluster has taken its place`,
     hint: "it never starts again; if that was interrupted, 'aspen recover --accept-loss' goes on with it"
+  })
+}
+
+function diverged(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'STATE_DIVERGED',
+    message: `the state in ${dataDir} was found to be another one than its cluster has`,
+    hint: 'keep it for whoever looks into it; join again as a new node from an empty folder'
   })
 }
 

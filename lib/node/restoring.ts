@@ -21,7 +21,7 @@ import { newBaseId, Rebasing } from '../state-machine/stream-rebase.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import type { Membership } from './membership.ts'
-import { readMembership, writeMembership } from './membership.ts'
+import { newMembership, readMembership, writeMembership } from './membership.ts'
 import type { NodeOptions, Progress } from './options.ts'
 import { planOf } from './plan.ts'
 
@@ -87,19 +87,8 @@ export async function restore(directory: DataDirectory, options: RestoreOptions)
 function membershipOf(directory: DataDirectory, { settings }: RestoreOptions): Membership {
   const intent = { kind: 'create' } as const
   const plan = planOf({ intent, ...settings }, null, directory)
-  const { name, bootstrap, timing, storage } = plan
-  return {
-    state: 'restoring',
-    clusterId: randomBytes(systemRandom, CLUSTER_ID_BYTES),
-    id: FOUNDER_ID,
-    name,
-    bootstrap,
-    timing,
-    storage,
-    udpPort: null,
-    httpPort: null,
-    welcome: null
-  }
+  const clusterId = randomBytes(systemRandom, CLUSTER_ID_BYTES)
+  return newMembership(plan, { state: 'restoring', clusterId, id: FOUNDER_ID, welcome: null })
 }
 
 /** What an earlier attempt has left. */

@@ -77,9 +77,8 @@ export class SnapshotDuty {
       onNoneHere: () => this.#duties.want()
     })
     const readIndex: VerdictSource['readIndex'] = (onOutcome) => replica.readIndex(onOutcome)
-    const list = () => snapshots.list()
-    const running = { transfer: this.#transfer, verdicts: { core, readIndex }, list }
-    this.#desk = new SnapshotDesk({ log, running, onFailed })
+    const verdicts = { core, readIndex }
+    this.#desk = new SnapshotDesk({ log, transfer: this.#transfer, verdicts, snapshots, onFailed })
   }
 
   #newCompare(ask: Ask): StateCompare {

@@ -1,5 +1,4 @@
-// Takes what comes over `aspen/snapshot` to whom it is for. A node that is not running yet, because its
-// log is being repaired, can give others what it has; all else is not here.
+// Takes what comes over `aspen/snapshot` to whom it is for.
 
 import { unreachable } from '../assert.ts'
 import { decode, encode } from '../encoding.ts'
@@ -16,13 +15,10 @@ import type { SnapshotTransfer } from './snapshot-transfer.ts'
 
 export interface SnapshotDeskParts {
   readonly log: Pick<LogStore, 'entries' | 'idAt'>
-  /** null: this node does not run yet */
-  readonly running: {
-    readonly transfer: Pick<SnapshotTransfer<unknown>, 'onRequest'>
-    readonly verdicts: VerdictSource
-    /** snapshots of this node */
-    readonly list: () => readonly SnapshotName[]
-  } | null
+  readonly transfer: Pick<SnapshotTransfer<unknown>, 'onRequest'>
+  readonly verdicts: VerdictSource
+  /** of this node */
+  readonly snapshots: { list(): readonly SnapshotName[] }
   /** the own log turned out to be damaged, as nobody knew */
   readonly onFailed: (error: AspenError) => void
 }
@@ -43,26 +39,21 @@ export class SnapshotDesk {
   }
 
   #handle(from: NodeId, request: SnapshotRequest, send: (answer: SnapshotAnswer) => void): void {
-    const { running } = this.#parts
-    if (request.kind === 'entry') {
-      this.#sendEntry(request, send)
-      return
-    }
-    if (running === null) {
-      send({ kind: 'notHere' })
-      return
-    }
+    const { transfer, verdicts, snapshots } = this.#parts
     switch (request.kind) {
       case 'offer':
       case 'manifest':
       case 'chunk':
-        running.transfer.onRequest(from, request, send)
+        transfer.onRequest(from, request, send)
+        return
+      case 'entry':
+        this.#sendEntry(request, send)
         return
       case 'verdict':
-        giveVerdict(running.verdicts, request, send)
+        giveVerdict(verdicts, request, send)
         return
       case 'digest':
-        send(digestOf(running.list(), request.index))
+        send(digestOf(snapshots.list(), request.index))
         return
       default:
         unreachable(request)
@@ -73,15 +64,13 @@ export class SnapshotDesk {
     request: Extract<SnapshotRequest, { kind: 'entry' }>,
     send: (answer: SnapshotAnswer) => void
   ): void {
-    const { log, running, onFailed } = this.#parts
+    const { log, onFailed } = this.#parts
     let answer: SnapshotAnswer
     try {
       answer = entryAnswer(log, request)
     } catch (error) {
       if (!(error instanceof AspenError)) throw error
-      // of a log that is being repaired it is known
-      if (running === null) send({ kind: 'notHere' })
-      else onFailed(error)
+      onFailed(error)
       return
     }
     send(answer)

@@ -6,6 +6,7 @@ import { assert, present } from '../assert.ts'
 import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { DiskProbe } from '../cluster/disk-watch.ts'
+import { votersWhenGrown } from '../cluster/growth.ts'
 import { DEFAULT_TARGET_VOTERS } from '../limits.ts'
 import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
@@ -62,6 +63,22 @@ export class MemoryCluster {
   /** The first node of a new cluster; resolves when it leads. Let time pass meanwhile (`time.settled`). */
   async create(name: string): Promise<Process> {
     return await this.#newMachine(name).create()
+  }
+
+  /**
+   * A cluster of nodes of these names, all joined and as many of them voters as the growth rule makes, in
+   * as much time as that takes. Returns the ticket.
+   */
+  async form(names: readonly string[]): Promise<string> {
+    const [first = 'a', ...others] = names
+    const { assembly } = await this.time.settled(this.create(first), FORM_MS)
+    const { ticket } = await this.time.settled(assembly.service.createTicket(), FORM_MS)
+    for (const name of others) await this.time.settled(this.join(name, ticket), FORM_MS)
+    const voterCount = votersWhenGrown(names.length, this.#options.targetVoters)
+    const isGrown = (): boolean =>
+      this.nodes().every((node) => node.assembly.service.status().voters.length === voterCount)
+    assert(await this.time.runUntil(isGrown, FORM_MS), 'the cluster grows')
+    return ticket
   }
 
   /** A new node, let in with a ticket's text; resolves when it is caught up. */
@@ -157,5 +174,7 @@ export class MemoryCluster {
   }
 }
 
+/** What each step of forming a cluster may take. */
+const FORM_MS = 60_000
 /** What closing a node may take. */
 const CLOSE_MS = 10_000

@@ -18,14 +18,8 @@ const SEEDS = Array.from({ length: 10 }, (_, at) => at + 1)
 
 async function threeVoters(seed: number): Promise<MemoryCluster> {
   const cluster = new MemoryCluster({ seed })
-  const { time } = cluster
-  const a = await time.settled(cluster.create('a'), LONG_MS)
-  const { ticket } = await time.settled(a.assembly.service.createTicket(), LONG_MS)
-  for (const name of ['b', 'c']) await time.settled(cluster.join(name, ticket), LONG_MS)
-  const isGrown = (): boolean =>
-    cluster.nodes().every((node) => node.assembly.service.status().voters.length === 3)
-  await time.runUntil(isGrown, LONG_MS)
-  await put(cluster, a)
+  await cluster.form(['a', 'b', 'c'])
+  await put(cluster, cluster.node('a'))
   return cluster
 }
 

@@ -24,17 +24,8 @@ class Disks {
   }
 
   async grow(names: readonly string[]): Promise<void> {
-    const { cluster } = this
-    const { time } = cluster
-    const [first = 'a', ...others] = names
-    const a = await time.settled(cluster.create(first), LONG_MS)
-    const { ticket } = await time.settled(a.assembly.service.createTicket(), LONG_MS)
-    for (const name of others) await time.settled(cluster.join(name, ticket), LONG_MS)
-    const count = names.length < 3 ? 1 : 3
-    const isGrown = (): boolean =>
-      cluster.nodes().every((node) => node.assembly.service.status().voters.length === count)
-    await time.runUntil(isGrown, LONG_MS)
-    await time.run(1_000)
+    await this.cluster.form(names)
+    await this.cluster.time.run(1_000)
   }
 
   leader(): Process {

@@ -164,3 +164,21 @@ test('what is no ticket is said before anything else', (t) => {
   t.ok(outcomeOf(optionsOf(bad), 'empty').includes('TICKET'))
   t.ok(outcomeOf(optionsOf(bad), 'member').includes('TICKET'))
 })
+
+test('a node that was given up, or whose state is not its cluster’s, never starts again', (t) => {
+  const directory = { path: '/data', hasKey: true, hasLog: true }
+  for (const [state, code] of [
+    ['fenced', 'FENCED'],
+    ['diverged', 'STATE_DIVERGED']
+  ] as const) {
+    for (const intent of [INTENTS.create, INTENTS.join, INTENTS.start]) {
+      const membership: Membership = { ...MEMBER, state }
+      try {
+        planOf(optionsOf(intent), membership, directory)
+        t.fail(`${intent.kind} of a ${state} node`)
+      } catch (error) {
+        t.is(error instanceof AspenError && error.code, code, `${intent.kind}, ${state}`)
+      }
+    }
+  }
+})

@@ -15,12 +15,7 @@ const POLICY = { ...STORAGE_POLICY, snapshotEntries: 20, keepEntries: 5 }
 async function threeVoters(seed: number) {
   const cluster = new MemoryCluster({ seed, storagePolicy: POLICY })
   const { time } = cluster
-  const a = await time.settled(cluster.create('a'), LONG_MS)
-  const { ticket } = await time.settled(a.assembly.service.createTicket(), LONG_MS)
-  for (const name of ['b', 'c']) await time.settled(cluster.join(name, ticket), LONG_MS)
-  const isGrown = (): boolean =>
-    cluster.nodes().every((node) => node.assembly.service.status().voters.length === 3)
-  await time.runUntil(isGrown, LONG_MS)
+  const ticket = await cluster.form(['a', 'b', 'c'])
   const put = async (count: number, node = present(cluster.leader(), 'a leader')) => {
     for (let n = 0; n < count; n++) {
       await time.settled(putTo(node, `k${n % 7}`, `${n}`), LONG_MS)

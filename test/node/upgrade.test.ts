@@ -13,12 +13,7 @@ const LONG_MS = 60_000
 async function threeVoters(options: Partial<ConstructorParameters<typeof MemoryCluster>[0]> = {}) {
   const cluster = new MemoryCluster({ seed: 3, ...options })
   const { time } = cluster
-  const a = await time.settled(cluster.create('a'), LONG_MS)
-  const { ticket } = await time.settled(a.assembly.service.createTicket(), LONG_MS)
-  for (const name of ['b', 'c']) await time.settled(cluster.join(name, ticket), LONG_MS)
-  const isGrown = (): boolean =>
-    cluster.nodes().every((node) => node.assembly.service.status().voters.length === 3)
-  await time.runUntil(isGrown, LONG_MS)
+  await cluster.form(['a', 'b', 'c'])
   await time.run(1_000)
   return cluster
 }

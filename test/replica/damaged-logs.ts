@@ -62,7 +62,6 @@ export class Member {
   core: TableLog
   /** whether it can confirm that it leads */
   isConfirmed = true
-  isRunning = true
   readonly asked: SnapshotRequest[] = []
   readonly failures: AspenError[] = []
 
@@ -87,7 +86,9 @@ export class Member {
     const transfer = { onRequest: () => {} }
     return new SnapshotDesk({
       log: this.log,
-      running: this.isRunning ? { transfer, verdicts, list: () => [] } : null,
+      transfer,
+      verdicts,
+      snapshots: { list: () => [] },
       onFailed: (error) => this.failures.push(error)
     })
   }

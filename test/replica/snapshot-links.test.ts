@@ -58,14 +58,11 @@ function nodeOn(hub: MemoryHub, time: VirtualTime, id: NodeId) {
   })
   const desk = new SnapshotDesk({
     log: { entries: () => [], idAt: () => 'missing' },
-    running: {
-      transfer,
-      verdicts: {
-        core: { status: () => ({ role, term: 1 }), idAt: () => 'missing' },
-        readIndex: (onOutcome) =>
-          time.soon(() => onOutcome({ kind: 'refused', reason: 'notLeader' }))
-      },
-      list: () => machine.snapshots.list()
+    transfer,
+    snapshots: machine.snapshots,
+    verdicts: {
+      core: { status: () => ({ role, term: 1 }), idAt: () => 'missing' },
+      readIndex: (onOutcome) => time.soon(() => onOutcome({ kind: 'refused', reason: 'notLeader' }))
     },
     onFailed: (error) => {
       throw error
