@@ -242,7 +242,10 @@ const BACKUP_COMMANDS: readonly CommandSpec[] = [
       'while a majority is in reach.',
     flags: [
       { spec: '--accept-loss', about: 'do it' },
-      { spec: '--force', about: 'also where another member in reach has more' },
+      {
+        spec: '--force',
+        about: 'also where another member has more, or a majority in reach has no leader'
+      },
       LOG_LEVEL_FLAG,
       { ...TIMEOUT_FLAG, about: 'how long to look for members (default: 10s), and to wait' }
     ],

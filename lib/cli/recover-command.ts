@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AspenError, asAspenError, ConfigError, EXIT, systemReason } from '../errors.ts'
+import { asAspenError, AspenError, ConfigError, EXIT, systemReason } from '../errors.ts'
 import { DataDirectory, isLocked } from '../node/data-directory.ts'
 import { createLogger } from '../node/log.ts'
 import { readMembership } from '../node/membership.ts'
@@ -19,8 +19,7 @@ import { noNodeDetail, withNode } from './connect.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath, TIMEOUT_RANGE, targetOf } from './invocation.ts'
 import { launchOf } from './launch.ts'
-import { prospectOf, prospectDocument, prospectLines } from './recover-lines.ts'
-import type { Prospect } from './recover-lines.ts'
+import { prospectDocument, prospectLines, prospectOf, refusalOf } from './recover-lines.ts'
 import { withProgress } from './restore-command.ts'
 import { launchNode } from './start-commands.ts'
 import type { Style } from './style.ts'
@@ -46,7 +45,9 @@ export async function recoverHere(invocation: Invocation): Promise<number> {
   )
   const prospect = prospectOf(survey)
   if (flags.isSet('acceptLoss')) {
-    refuse(invocation, prospect, isRunning)
+    const { selector } = target
+    const refusal = refusalOf(prospect, { selector, isRunning, isForced: flags.isSet('force') })
+    if (refusal !== null) throw refusal
     return accept(invocation)
   }
   output.result({
@@ -77,6 +78,7 @@ async function look(
     httpPort: null,
     timing: null,
     storage: null,
+    openLimitMs: timeoutMs,
     logger: createLogger({ level: 'silent', destination: 'ndjson' }),
     onProgress: () => {}
   })
@@ -94,33 +96,6 @@ async function pollSurvey(timeoutMs: number, ask: () => Promise<Survey>): Promis
     if (survey.has_quorum || performance.now() >= deadlineMs) return survey
     await sleep(POLL_MS)
   }
-}
-
-/** @throws AspenError QUORUM_REACHABLE, LOCKED, CONFIG_INVALID */
-function refuse(invocation: Invocation, prospect: Prospect, isRunning: boolean): void {
-  const { selector } = targetOf(invocation)
-  const { survey, best, self } = prospect
-  if (survey.has_quorum) {
-    const how = isRunning ? 'nothing is to be done' : `'aspen start${selector}' is all it needs`
-    throw new AspenError({
-      code: 'QUORUM_REACHABLE',
-      message: 'a majority of the voters is in reach: the cluster is not lost',
-      hint: how
-    })
-  }
-  if (isRunning) {
-    throw new AspenError({
-      code: 'LOCKED',
-      message: 'the node runs: a recovery takes the place of one that does not',
-      hint: `'aspen stop${selector}' first`
-    })
-  }
-  if (best === null || best.id === self?.id || invocation.flags.isSet('force')) return
-  throw new ConfigError({
-    code: 'CONFIG_INVALID',
-    message: `node ${best.id} has more of the log than this one`,
-    hint: 'recover there, or add --force to lose what only it has'
-  })
 }
 
 async function accept(invocation: Invocation): Promise<number> {

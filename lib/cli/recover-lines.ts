@@ -3,6 +3,7 @@
 // What was acknowledged is on a majority of the voters. So where those in reach share a member with every
 // majority, the one with the last entry (by term, then index) has all of it; where they do not, nobody knows.
 
+import { AspenError, ConfigError } from '../errors.ts'
 import type { Survey } from '../service/documents.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
@@ -17,6 +18,8 @@ export interface Prospect {
   readonly best: SurveyedMember | null
   readonly voterCount: number
   readonly voterCountInReach: number
+  /** so many that they elect a leader, sooner or later, unless something is wrong with them */
+  readonly isMajorityInReach: boolean
   /** whether something that was acknowledged may be with nobody in reach */
   readonly mayLoseAcknowledged: boolean
 }
@@ -34,6 +37,7 @@ export function prospectOf(survey: Survey): Prospect {
     best: members.reduce((best, member) => (hasMore(member, best) ? member : best), self),
     voterCount: voters.length,
     voterCountInReach: inReach,
+    isMajorityInReach: inReach >= majority,
     mayLoseAcknowledged: isChanging || inReach + majority <= voters.length
   }
 }
@@ -44,6 +48,50 @@ function hasMore(member: SurveyedMember, than: SurveyedMember | null): boolean {
   if (other === null) return true
   const { last_term: term, last_index: index } = member.log
   return term > other.last_term || (term === other.last_term && index > other.last_index)
+}
+
+export interface RefusalOptions {
+  readonly selector: string
+  readonly isRunning: boolean
+  readonly isForced: boolean
+}
+
+/** Why nothing is recovered from this node; null: it may be. */
+export function refusalOf(prospect: Prospect, options: RefusalOptions): AspenError | null {
+  const { survey, best, self, isMajorityInReach } = prospect
+  const { selector, isRunning, isForced } = options
+  if (survey.has_quorum || (isMajorityInReach && !isForced)) return reachable(prospect, options)
+  if (isRunning) {
+    return new AspenError({
+      code: 'LOCKED',
+      message: 'the node runs: a recovery takes the place of one that does not',
+      hint: `'aspen stop${selector}' first`
+    })
+  }
+  if (best === null || best.id === self?.id || isForced) return null
+  return new ConfigError({
+    code: 'CONFIG_INVALID',
+    message: `node ${best.id} has more of the log than this one`,
+    hint: 'recover there, or add --force to lose what only it has'
+  })
+}
+
+/** Also where they have no leader: an election on a slow network takes longer than a look. */
+function reachable({ survey }: Prospect, { selector, isRunning }: RefusalOptions): AspenError {
+  const code = 'QUORUM_REACHABLE'
+  const start = `'aspen start${selector}'`
+  if (!survey.has_quorum) {
+    return new AspenError({
+      code,
+      message: 'a majority of the voters is in reach, though nobody leads them yet',
+      hint: `${isRunning ? '' : `${start} and `}wait; --force splits the cluster if it is only slow`
+    })
+  }
+  return new AspenError({
+    code,
+    message: 'a majority of the voters is in reach: the cluster is not lost',
+    hint: isRunning ? 'nothing is to be done' : `${start} is all it needs`
+  })
 }
 
 export interface LinesOptions {
@@ -89,7 +137,14 @@ function cells(member: SurveyedMember, { best }: Prospect, style: Style): string
 }
 
 function adviceLines(prospect: Prospect, { selector, isRunning }: LinesOptions): string[] {
-  const { best, self, mayLoseAcknowledged } = prospect
+  const { best, self, mayLoseAcknowledged, isMajorityInReach } = prospect
+  if (isMajorityInReach) {
+    const start = isRunning ? '' : `'aspen start${selector}', and `
+    return [
+      '',
+      `  They are a majority, and will have a leader soon: ${start}ask again in a minute.`
+    ]
+  }
   const away = prospect.survey.members.filter((member) => member.log === null)
   const names = away.map(({ id, name }) => `${id} ${printable(name)}`.trim()).join(', ')
   const log = self?.log ?? null

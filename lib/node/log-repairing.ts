@@ -40,7 +40,7 @@ export async function repairLog(
   premises: Premises,
   damage: StorageError
 ): Promise<void> {
-  const { membership, directory } = premises
+  const { membership, directory, ending } = premises
   const begin = genesis(membership.clusterId)
   const failures: AspenError[] = []
   const onFailed = (error: AspenError): void => {
@@ -59,7 +59,8 @@ export async function repairLog(
     const fields = { event: 'storage.damaged', entries: count, err: damage }
     options.logger.warn(fields, 'the log is damaged: asking other members for what cannot be read')
     options.onProgress({ phase: 'open', text: `asking other members for ${count} damaged entries` })
-    const hasFailed = (): boolean => failures.length > 0
+    const failure = (): AspenError | null => failures[0] ?? ending.failure
+    const hasFailed = (): boolean => failure() !== null
     await raisedBoot(log, hasFailed)
     const repairing = new Repairing({
       premises,
@@ -69,7 +70,8 @@ export async function repairLog(
       onFailed
     })
     const end = hasFailed() ? null : await repairing.run(hasFailed)
-    if (failures[0] !== undefined) throw failures[0]
+    const failed = failure()
+    if (failed !== null) throw failed
     if (end?.kind === 'lost') throw lost(end.index, damage)
     options.logger.info({ event: 'storage.repaired', entries: count }, 'the log is whole again')
   } finally {

@@ -8,6 +8,7 @@
 //
 // Only 4 and 9 wait for anything but this machine.
 
+import { TransportError } from '../errors.ts'
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { LogStore, OpenedLog } from '../log-store/log-store.ts'
@@ -65,6 +66,11 @@ export class AspenNode implements NodeApi {
     const ending = new Ending((error) => {
       options.logger.error({ err: error, event: 'node.close' }, 'a part could not be closed')
     })
+    const { openLimitMs = null } = options
+    const limit =
+      openLimitMs === null
+        ? null
+        : systemTimers.start(openLimitMs, () => ending.fail(tooLong(openLimitMs)))
     try {
       // a store that fails answers nobody any more: whoever waits for it would do so for ever
       return await Promise.race([AspenNode.#open(options, ending), failureOf(ending)])
@@ -72,6 +78,8 @@ export class AspenNode implements NodeApi {
       await ending.end()
       // what a failed store brought about is not what happened
       throw ending.failure ?? error
+    } finally {
+      limit?.cancel()
     }
   }
 
@@ -139,6 +147,14 @@ export class AspenNode implements NodeApi {
   get #service(): NodeApi {
     return this.#running.assembly.service
   }
+}
+
+function tooLong(limitMs: number): AspenError {
+  return new TransportError({
+    code: 'UNAVAILABLE',
+    message: `the node could not be opened within ${limitMs / 1000} s`,
+    hint: 'its log is damaged, and no member in reach has what is missing'
+  })
 }
 
 /** Rejects when the node has ended by a failure. */
@@ -246,7 +262,10 @@ async function openWholeLog(
     return { premises, log: await openLog(premises, reporting) }
   } catch (error) {
     if (!isDamagedEntry(error)) throw error
-    await repairLog(options, premises, error)
+    const repaired = repairLog(options, premises, error)
+    // where the node has to end meanwhile, the log is closed before the directory is given up
+    premises.ending.add(() => repaired.catch(() => {}))
+    await repaired
   }
   const { plan, keyPair, ending } = premises
   const network = await openNetwork(options, plan, keyPair)

@@ -1,7 +1,7 @@
 // What is said of a cluster that has lost its quorum: who has the most, and what may be lost.
 
 import test from 'brittle'
-import { prospectDocument, prospectOf } from '../../lib/cli/recover-lines.ts'
+import { prospectDocument, prospectOf, refusalOf } from '../../lib/cli/recover-lines.ts'
 import type { SurveyedMember } from '../../lib/cli/recover-lines.ts'
 
 /** A voter with a log that ends at (term, index); null: out of reach. */
@@ -60,4 +60,27 @@ test('what is not known to be committed is named', (t) => {
   )
   t.alike(uncertain, { from: 8, to: 9 })
   t.is(best, 1)
+})
+
+test('a majority in reach is not split, even while nobody leads it; only --force does', (t) => {
+  const refusal = (
+    logs: readonly (readonly [number, number] | null)[],
+    { isRunning = false, isForced = false } = {}
+  ): string | null => {
+    const found = prospect(logs.map((log, at) => voter(at + 1, log)))
+    return refusalOf(found, { selector: '', isRunning, isForced })?.code ?? null
+  }
+  t.is(refusal([[2, 10], [2, 10], null]), 'QUORUM_REACHABLE')
+  t.is(refusal([[2, 10], [2, 10], null], { isRunning: true }), 'QUORUM_REACHABLE')
+  t.is(refusal([[2, 10], [2, 10], null], { isForced: true }), null)
+  t.is(refusal([[2, 10], [2, 10], null, null]), null, 'half of them is no majority')
+  t.is(refusal([[2, 10], null, null]), null)
+  t.is(refusal([[2, 10], null, null], { isRunning: true }), 'LOCKED')
+  t.is(refusal([[2, 10], null, null], { isRunning: true, isForced: true }), 'LOCKED')
+  t.is(refusal([[2, 10], [2, 11], null, null]), 'CONFIG_INVALID', 'another one has more')
+  t.is(refusal([[2, 10], [2, 11], null, null], { isForced: true }), null)
+  const works = prospect([voter(1, [2, 9])])
+  const forced = { selector: '', isRunning: false, isForced: true }
+  const working = { ...works, survey: { ...works.survey, has_quorum: true } }
+  t.is(refusalOf(working, forced)?.code, 'QUORUM_REACHABLE', 'one that works never is')
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import test from 'brittle'
 import { EXIT } from '../../lib/errors.ts'
 import { Lab, waitFor } from './lab.ts'
+import { refused } from './refusal.ts'
 
 const LIMIT = { timeout: 240_000 }
 const lab = await Lab.open()
@@ -66,6 +67,21 @@ test(
     await lab.put('birch', 'after', 'all')
     t.is(await lab.run('cedar', ['kv', 'get', 'after', '--timeout', '30s']), 'all')
     await lab.run('alder', ['start'])
+  }
+)
+
+test(
+  'a recovery that would look from a damaged log, with nobody to repair it, says so in time',
+  LIMIT,
+  async (t) => {
+    await Promise.all(['alder', 'birch', 'cedar'].map((name) => lab.run(name, ['stop'])))
+    t.ok(harm('birch', 'precious-8-value') > 0)
+    const refusal = await refused('birch', ['recover', '--timeout', '3s'], { lab })
+    t.alike([refusal.exitCode, refusal.code], [EXIT.unavailable, 'UNAVAILABLE'])
+    t.ok(refusal.line.includes('its log is damaged'), refusal.line)
+    t.ok(refusal.tookMs < 20_000, `${Math.round(refusal.tookMs)} ms`)
+    await Promise.all(['alder', 'birch', 'cedar'].map((name) => lab.run(name, ['start'])))
+    await agree(['alder', 'birch', 'cedar'])
   }
 )
 
