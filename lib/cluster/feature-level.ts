@@ -3,7 +3,8 @@
 // by an entry, once every member's hello says that its program supports it; from then on older programs
 // refuse to go on at that entry, and nothing is ever lowered.
 //
-// A member without a link supports nothing as far as anybody knows. Nothing is raised before it is needed.
+// A member without a link supports nothing as far as anybody knows: as long as one is away, or admitted and
+// never seen, nothing is raised, and somebody should be told. Nothing is raised before it is needed.
 
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
@@ -20,11 +21,14 @@ export interface FeatureLevelParts {
   readonly admitted: () => readonly { readonly id: NodeId }[]
   /** `onEnd` once, when it is settled either way */
   readonly propose: (level: number, onEnd: () => void) => void
+  /** once for each level that a leader needs: these do not say that they support it */
+  readonly onHeldBack: (level: number, by: readonly NodeId[]) => void
 }
 
 export class FeatureLevel {
   readonly #parts: FeatureLevelParts
   #isAsking = false
+  readonly #heldBack = new Set<number>()
 
   constructor(parts: FeatureLevelParts) {
     this.#parts = parts
@@ -39,7 +43,12 @@ export class FeatureLevel {
     const { featureLevel, term } = applied()
     if (featureLevel >= level) return true
     const isLeading = status().role === 'leader' && status().term === term
-    if (!isLeading || this.#isAsking || !this.#isSupportedByAll(level)) return false
+    if (!isLeading || this.#isAsking) return false
+    const lacking = this.#lacking(level)
+    if (lacking.length > 0) {
+      this.#tell(level, lacking)
+      return false
+    }
     this.#isAsking = true
     propose(level, () => {
       this.#isAsking = false
@@ -47,11 +56,18 @@ export class FeatureLevel {
     return false
   }
 
-  #isSupportedByAll(level: number): boolean {
+  #tell(level: number, lacking: readonly NodeId[]): void {
+    if (this.#heldBack.has(level)) return
+    this.#heldBack.add(level)
+    this.#parts.onHeldBack(level, lacking)
+  }
+
+  /** Who does not say that it supports the level, in ascending order. */
+  #lacking(level: number): readonly NodeId[] {
     const { id: ownId, ownLevel, status, links, admitted } = this.#parts
     const levels = new Map(links().map(({ id, featureLevel }) => [id, featureLevel]))
     levels.set(ownId, ownLevel)
-    const { members } = status().configuration
-    return [...members, ...admitted()].every(({ id }) => (levels.get(id) ?? 0) >= level)
+    const ids = new Set([...status().configuration.members, ...admitted()].map(({ id }) => id))
+    return [...ids].filter((id) => (levels.get(id) ?? 0) < level).toSorted((a, b) => a - b)
   }
 }

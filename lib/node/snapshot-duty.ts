@@ -42,7 +42,7 @@ export class SnapshotDuty {
   constructor(parts: SnapshotDutyParts) {
     this.#parts = parts
     const { clock, timers, storagePolicy: policy, log, stateMachine, onFailed } = parts
-    const { id, replica, core, transport } = parts
+    const { id, replica, core, transport, events } = parts
     const { snapshots } = stateMachine
     const level = new FeatureLevel({
       id,
@@ -51,7 +51,12 @@ export class SnapshotDuty {
       applied: () => stateMachine.applied(),
       links: () => transport.links(),
       admitted: () => stateMachine.trust().nodes,
-      propose: (raised, onEnd) => this.#proposeLevel(raised, onEnd)
+      propose: (raised, onEnd) => this.#proposeLevel(raised, onEnd),
+      onHeldBack: (needed, by) => {
+        const fields = { event: 'cluster.level_held_back', level: needed, by }
+        const what = 'what is due needs a feature level that not all members say they have'
+        events.warn(fields, what)
+      }
     })
     this.#duties = new StorageDuties({
       clock,

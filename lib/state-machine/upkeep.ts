@@ -13,7 +13,8 @@ export interface Upkeep {
 
 export type UpkeepCommand = Extract<ControlCommand, { kind: 'compact' | 'raiseFeatureLevel' }>
 
-export const UPKEEP_AT_FIRST: Upkeep = { compactedRevision: 0, featureLevel: 0 }
+/** The same in every version: every published program knows snapshot entries and compactions, which are level 1. */
+export const UPKEEP_AT_FIRST: Upkeep = { compactedRevision: 0, featureLevel: 1 }
 
 export interface UpkeepStep {
   readonly state: Upkeep

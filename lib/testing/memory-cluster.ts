@@ -83,6 +83,11 @@ export class MemoryCluster {
 
   /** A new node, let in with a ticket's text; resolves when it is caught up. */
   async join(name: string, ticketText: string): Promise<Process> {
+    return await (await this.admit(name, ticketText)).startJoined()
+  }
+
+  /** The first half of `join`: the cluster knows the machine, on which no process has run yet. */
+  async admit(name: string, ticketText: string): Promise<Machine> {
     const machine = this.#newMachine(name)
     try {
       await machine.requestAdmission(ticketText)
@@ -90,7 +95,7 @@ export class MemoryCluster {
       this.#machines.delete(name)
       throw error
     }
-    return await machine.startJoined()
+    return machine
   }
 
   /** The process of that name, which runs. */

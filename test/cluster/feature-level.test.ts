@@ -8,6 +8,7 @@ import { configurationOf, statusOf } from './fixtures.ts'
 const CONFIGURATION = configurationOf({ 1: 'voter', 2: 'voter', 3: 'learner' })
 
 function open() {
+  const heldBack: (readonly [number, readonly NodeId[]])[] = []
   const proposed: { level: number; onEnd: () => void }[] = []
   const world = {
     status: statusOf(CONFIGURATION),
@@ -23,9 +24,10 @@ function open() {
     links: () =>
       Object.entries(world.levels).map(([id, featureLevel]) => ({ id: Number(id), featureLevel })),
     admitted: () => world.admitted.map((id) => ({ id })),
-    propose: (raised, onEnd) => void proposed.push({ level: raised, onEnd })
+    propose: (raised, onEnd) => void proposed.push({ level: raised, onEnd }),
+    onHeldBack: (needed, by) => void heldBack.push([needed, by])
   })
-  return { level, world, proposed }
+  return { level, world, proposed, heldBack }
 }
 
 test('what is reached needs no proposal, whoever asks', (t) => {
@@ -68,5 +70,21 @@ test('an older member, one that is away, one just admitted, or another leader: n
   }
   const { level, proposed } = open()
   t.absent(level.isReached(3), 'a level that this program does not know itself')
+  t.is(proposed.length, 0)
+})
+
+test('who holds a level back is told once, by the leader alone', (t) => {
+  const { level, world, proposed, heldBack } = open()
+  world.status = statusOf(CONFIGURATION, { role: 'follower' })
+  world.levels = { 2: 1 }
+  world.admitted.push(7)
+  level.isReached(2)
+  t.alike(heldBack, [])
+  world.status = statusOf(CONFIGURATION)
+  level.isReached(2)
+  level.isReached(2)
+  t.alike(heldBack, [[2, [2, 3, 7]]])
+  level.isReached(3)
+  t.alike(heldBack[1], [3, [1, 2, 3, 7]], 'another level is news')
   t.is(proposed.length, 0)
 })

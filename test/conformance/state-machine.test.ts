@@ -43,7 +43,7 @@ check('a new state machine is at the genesis and holds nothing', async (t, machi
     liveCount: 0,
     liveBytes: 0,
     compactedRevision: 0,
-    featureLevel: 0
+    featureLevel: 1
   })
   t.alike(machine.trust(), { epoch: 0, nextNodeId: 1, nodes: [], invites: [] })
   t.is(machine.get(asBytes('a')), null)
@@ -164,7 +164,7 @@ check('applied tells the last entry, log time and configuration', async (t, mach
     liveCount: 1,
     liveBytes: 4,
     compactedRevision: 0,
-    featureLevel: 0
+    featureLevel: 1
   })
 })
 

@@ -5,6 +5,7 @@ import { STORAGE_POLICY } from '../../lib/cluster/storage-policy.ts'
 import { bytesOf } from '../../lib/encoding.ts'
 import { ENTRY_KIND } from '../../lib/raft/entry.ts'
 import { encodeControl } from '../../lib/state-machine/encoding.ts'
+import type { StateMachine } from '../../lib/state-machine/state-machine.ts'
 import type { Process } from '../../lib/testing/machine.ts'
 import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
 
@@ -70,7 +71,23 @@ test('UPG-05 a feature level above the own one stops each node likewise', async 
   await cluster.close()
 })
 
-test('the level is raised when the first snapshot is due, not before, and not while a member is away', async (t) => {
+/** Lets a node find a state of level 0, which no program makes any more: its own level is one to be raised to. */
+function beginAtLevel0({ stateMachine }: Process): void {
+  const applied = stateMachine.applied.bind(stateMachine)
+  const apply = stateMachine.apply.bind(stateMachine)
+  let featureLevel = 0
+  const older: Pick<StateMachine, 'applied' | 'apply'> = {
+    applied: () => ({ ...applied(), featureLevel }),
+    apply: (entries, onApplied) =>
+      apply(entries, (results) => {
+        if (results.some(({ kind }) => kind === 'levelRaised')) featureLevel = 1
+        onApplied(results)
+      })
+  }
+  Object.assign(stateMachine, older)
+}
+
+test('the level is raised when what needs it is due, not before, and not while a member is away', async (t) => {
   const cluster = await threeVoters({
     storagePolicy: { ...STORAGE_POLICY, snapshotEntries: 40, keepEntries: 5 }
   })
@@ -89,16 +106,38 @@ test('the level is raised when the first snapshot is due, not before, and not wh
     await time.run(2_000)
   }
   const levels = () => cluster.nodes().map((node) => node.stateMachine.applied().featureLevel)
+  t.alike(levels(), [1, 1, 1], 'that of the first published program')
+  for (const node of cluster.nodes()) beginAtLevel0(node)
   t.alike(levels(), [0, 0, 0])
   cluster.crash('c')
   await time.run(5_000)
   await write(60)
   t.alike(levels(), [0, 0], 'one member does not say what it supports')
   t.is(cluster.node('a').log.base.index, 0, 'so nothing is compacted')
-  await time.settled(cluster.restart('c'), LONG_MS)
+  beginAtLevel0(await time.settled(cluster.restart('c'), LONG_MS))
   await time.run(5_000)
   await write(10)
   t.alike(levels(), [1, 1, 1])
   t.ok(cluster.node('a').log.base.index > 0, 'and then it is')
+  await cluster.close()
+})
+
+test('an admitted node that never came does not keep the cluster from snapshots', async (t) => {
+  const cluster = await threeVoters({
+    storagePolicy: { ...STORAGE_POLICY, snapshotEntries: 40, keepEntries: 5 }
+  })
+  const { time } = cluster
+  const { service } = cluster.node('a').assembly
+  const { ticket } = await time.settled(service.createTicket(), LONG_MS)
+  await time.settled(cluster.admit('gone', ticket), LONG_MS)
+  for (let at = 0; at < 60; at++) {
+    const [key, value] = [bytesOf(`${at}`), bytesOf('v')]
+    const changes = [{ kind: 'put', key, value, condition: null } as const]
+    await time.settled(service.kv.write({ changes }), LONG_MS)
+  }
+  await time.run(2_000)
+  t.is(cluster.nodes().length, 3)
+  t.is(cluster.node('a').stateMachine.trust().nodes.length, 4)
+  for (const node of cluster.nodes()) t.ok(node.log.base.index > 0, node.name)
   await cluster.close()
 })
