@@ -15,7 +15,6 @@ import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { Replica } from '../replica/replica.ts'
-import { askDisk } from '../service/ask-disk.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
 import { KeyValueStore } from '../service/key-value-store.ts'
@@ -26,8 +25,9 @@ import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
-import { DiskDuty, roomOf } from './disk-duty.ts'
+import { roomOf } from './disk-duty.ts'
 import { endOfRefused } from './fenced.ts'
+import { Fitness } from './fitness.ts'
 import { handOver } from './hand-over.ts'
 import { Peering } from './peering.ts'
 import { SnapshotDuty } from './snapshot-duty.ts'
@@ -47,13 +47,14 @@ export class Assembly {
   readonly #description: SelfDescription
   readonly #statusLog: StatusLog
   readonly #peering: Peering
-  readonly #disk: DiskDuty | null
+  readonly #fitness: Fitness
   readonly #snapshots: SnapshotDuty
   readonly #guard: GuardKeeper
   #api = { socket: '', http: '' }
   #hasFailed = false
   #isHalted = false
   #closing: Promise<void> | null = null
+  #handingOver: Promise<void> = Promise.resolve()
 
   constructor(parts: AssemblyParts) {
     const { id, clock, timers, random, stateMachine } = parts
@@ -69,8 +70,9 @@ export class Assembly {
     const { replica } = this
     const transport = this.#transport
     const request = transport.request.bind(transport)
-    this.#disk = this.#makeDisk(request)
-    const { gate, hasSpace } = roomOf(this.#disk, parts)
+    const giveTo = (mayTake: (other: NodeId) => boolean): Promise<void> => this.handOver(mayTake)
+    this.#fitness = new Fitness({ ...parts, status, request, handOver: giveTo })
+    const { gate, hasSpace } = roomOf(this.#fitness.disk, parts)
     const ways = { request, gate, hasSpace }
     const forwarder = new Forwarder({ id, clock, timers, random, replica, ...ways })
     this.#forwarder = forwarder
@@ -101,7 +103,7 @@ export class Assembly {
     this.#refreshPeers()
     this.replica.start()
     this.#description.start()
-    this.#disk?.start()
+    this.#fitness.start()
   }
 
   /** Leads, and has applied the first entry of its term: all that earlier leaders committed. */
@@ -134,14 +136,17 @@ export class Assembly {
     return index !== null && this.service.status().role !== 'none'
   }
 
-  /** If this node leads and another voter is in reach, hands leadership over; takes a second at most. */
-  async handOver(mayTake: (id: NodeId) => boolean = () => true): Promise<void> {
+  /** If this node leads and another voter is in reach, hands leadership over; each call takes a second at most. */
+  handOver(mayTake: (id: NodeId) => boolean = () => true): Promise<void> {
     const { clock, timers, events } = this.#parts
     const { replica } = this
     const links = () => this.#transport.links()
     const onBegin = (target: NodeId): void =>
       events.info({ event: 'raft.transfer', target }, 'handing leadership over')
-    await handOver({ replica, links, clock, timers, onBegin, mayTake })
+    const once = () => handOver({ replica, links, clock, timers, onBegin, mayTake })
+    // one after the other: whoever ended the first would let the second one's proposals in
+    this.#handingOver = this.#handingOver.then(once, once)
+    return this.#handingOver
   }
 
   /** Whether this node has ended, by `close` or by a failure. */
@@ -175,7 +180,7 @@ export class Assembly {
     if (this.#isHalted) return
     this.#isHalted = true
     this.#description.close()
-    this.#disk?.close()
+    this.#fitness.close()
     this.#snapshots.close()
     this.#duties.close()
     this.#leaderLink.close()
@@ -298,21 +303,6 @@ export class Assembly {
     })
   }
 
-  #makeDisk(request: Transport['request']): DiskDuty | null {
-    const { id, clock, timers, diskProbe: probe, events } = this.#parts
-    if (probe === null) return null
-    return new DiskDuty({
-      id,
-      clock,
-      timers,
-      probe,
-      events,
-      status: () => this.replica.status,
-      ask: (to, onAnswer) => askDisk(request, to, onAnswer),
-      handOver: (mayTake) => this.handOver(mayTake)
-    })
-  }
-
   #makeView(): ClusterView {
     const { id, keyPair, clusterId, name, version, dataDir, pid, clock } = this.#parts
     const { stateMachine, log } = this.#parts
@@ -334,7 +324,7 @@ export class Assembly {
       configuration: () => this.#trust.configuration(),
       isInTouch: () => this.isInTouch(),
       hasFailed: () => this.#hasFailed,
-      disk: () => this.#disk?.state ?? null
+      disk: () => this.#fitness.disk?.state ?? null
     })
   }
 

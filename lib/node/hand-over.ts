@@ -43,15 +43,19 @@ export async function handOver(parts: HandOverParts): Promise<void> {
   replica.pauseProposals(false)
 }
 
-/** The voter that may take over and holds most of the log; null when there is none. */
+/** The voter that may take over and holds most of the log, one with a wrong clock last; null when there is none. */
 function targetOf(
-  { progress, configuration }: Status,
+  { progress, configuration, wrongClocks }: Status,
   mayTake: (id: NodeId) => boolean
 ): NodeId | null {
   const candidates = votersOf(configuration)
     .filter((id) => progress.has(id) && mayTake(id))
-    .map((id) => ({ id, matchIndex: progress.get(id)?.matchIndex ?? 0 }))
-    .toSorted((a, b) => b.matchIndex - a.matchIndex)
+    .map((id) => ({
+      id,
+      matchIndex: progress.get(id)?.matchIndex ?? 0,
+      wrongCount: wrongClocks.includes(id) ? 1 : 0
+    }))
+    .toSorted((a, b) => a.wrongCount - b.wrongCount || b.matchIndex - a.matchIndex)
   return candidates[0]?.id ?? null
 }
 

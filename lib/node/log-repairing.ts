@@ -182,6 +182,7 @@ class Repairing {
       configuration: this.#parts.configuration,
       configurationIndex: 0,
       transferTarget: null,
+      wrongClocks: [],
       progress: new Map()
     }
   }

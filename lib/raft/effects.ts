@@ -166,6 +166,8 @@ export interface Status {
   readonly configuration: Configuration
   readonly configurationIndex: Index
   readonly transferTarget: NodeId | null
+  /** leader only: voters, maybe itself, whose clocks are wrong by what a majority says ('clockOff') */
+  readonly wrongClocks: readonly NodeId[]
   /** leader only */
   readonly progress: ReadonlyMap<NodeId, FollowerStatus>
 }

@@ -36,16 +36,24 @@ export class LogClock {
    * disagree without a majority nobody can say who is wrong, and nothing is refused.
    */
   isOff(voters: readonly NodeId[], now: Now): boolean {
+    return this.wrong(voters, now).includes(this.#id)
+  }
+
+  /** The voters whose clocks are that far from what a majority agrees on, as far as clocks are known. */
+  wrong(voters: readonly NodeId[], now: Now): readonly NodeId[] {
+    const quorum = majorityOf(voters.length)
     const clocks = this.#clocks(voters, now)
-    const median = medianOf(clocks, majorityOf(voters.length))
-    if (median === null || isNear(now.wallMs, median)) return false
-    return clocks.filter((clock) => isNear(clock, median)).length >= majorityOf(voters.length)
+    const times = clocks.map(({ wallMs }) => wallMs)
+    const median = medianOf(times, quorum)
+    if (median === null) return []
+    const far = clocks.filter(({ wallMs }) => !isNear(wallMs, median))
+    return clocks.length - far.length >= quorum ? far.map(({ id }) => id) : []
   }
 
   /** The time for the next entry: whole milliseconds since the epoch. */
   stamp(voters: readonly NodeId[], now: Now): number {
-    const clocks = this.#clocks(voters, now)
-    const median = medianOf(clocks, majorityOf(voters.length)) ?? this.#lastMs
+    const times = this.#clocks(voters, now).map(({ wallMs }) => wallMs)
+    const median = medianOf(times, majorityOf(voters.length)) ?? this.#lastMs
     const stamp = Math.max(this.#lastMs, Math.floor(median))
     assert(Number.isSafeInteger(stamp) && stamp >= this.#lastMs, 'stamps never fall')
     this.#lastMs = stamp
@@ -53,21 +61,24 @@ export class LogClock {
   }
 
   /** What the clocks of `voters` show now, as far as they are known. */
-  #clocks(voters: readonly NodeId[], now: Now): readonly number[] {
-    const clocks: number[] = []
+  #clocks(
+    voters: readonly NodeId[],
+    now: Now
+  ): readonly { readonly id: NodeId; readonly wallMs: number }[] {
+    const clocks: { readonly id: NodeId; readonly wallMs: number }[] = []
     for (const id of voters) {
       const offset = id === this.#id ? now.wallMs - now.nowMs : this.#offsets.get(id)
-      if (offset !== undefined) clocks.push(now.nowMs + offset)
+      if (offset !== undefined) clocks.push({ id, wallMs: now.nowMs + offset })
     }
     return clocks
   }
 }
 
 /** The middle clock, the earlier of two; null while fewer than `quorum` are known. */
-function medianOf(clocks: readonly number[], quorum: number): number | null {
+function medianOf(times: readonly number[], quorum: number): number | null {
   assert(quorum > 0, 'somebody votes')
-  if (clocks.length < quorum) return null
-  const sorted = clocks.toSorted((a, b) => a - b)
+  if (times.length < quorum) return null
+  const sorted = times.toSorted((a, b) => a - b)
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? null
 }
 

@@ -83,6 +83,10 @@ export class Raft {
       onDisk: durability.onDisk,
       configuration: configurations.current,
       configurationIndex: configurations.index,
+      wrongClocks:
+        role.kind === 'leader'
+          ? role.clock.wrong(configurations.voters.incoming, this.#core.now)
+          : [],
       transferTarget: role.kind === 'leader' ? (role.transfer?.target ?? null) : null,
       progress
     }

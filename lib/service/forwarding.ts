@@ -29,7 +29,7 @@ import {
 } from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
 import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
-import { askLog } from './ask-log.ts'
+import { askLog } from './ask-member.ts'
 import { RequestIds } from './request-ids.ts'
 import { mayPropose } from './sender.ts'
 import { Submission } from './submission.ts'

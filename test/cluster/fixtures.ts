@@ -78,6 +78,7 @@ export function statusOf(configuration: Configuration, more: Partial<Status> = {
     configuration,
     configurationIndex: 1,
     transferTarget: null,
+    wrongClocks: [],
     progress: new Map(),
     ...more
   }

@@ -88,6 +88,7 @@ function statusOf({ role, leader, configuration }: World): Status {
     configuration,
     configurationIndex: 1,
     transferTarget: null,
+    wrongClocks: [],
     progress: PROGRESS
   }
 }

@@ -88,6 +88,7 @@ const NOBODY_LEADS: Status = {
   configuration: { members: [], outgoing: [] },
   configurationIndex: 0,
   transferTarget: null,
+  wrongClocks: [],
   progress: new Map()
 }
 

@@ -1,0 +1,68 @@
+// Whether this node is fit to lead: its disk has space (disk-duty.ts), and its clock is not one that a majority
+// of the voters contradicts. A leader with a wrong clock takes no writes (raft/log-time.ts), so it hands leadership
+// over to a voter whose clock is right; where none can be reached it stays and refuses.
+
+import type { NodeId } from '../node-id.ts'
+import type { Timer } from '../clock.ts'
+import { CLOCK_LOOK_MS, HAND_OVER_RETRY_MS } from '../limits.ts'
+import type { Status } from '../raft/effects.ts'
+import { askDisk } from '../service/ask-member.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { AssemblyParts } from './assembly-parts.ts'
+import { DiskDuty } from './disk-duty.ts'
+
+export interface FitnessParts extends Pick<
+  AssemblyParts,
+  'id' | 'clock' | 'timers' | 'diskProbe' | 'events'
+> {
+  readonly status: () => Status
+  readonly request: Transport['request']
+  /** tries to give the leadership to one of these; resolves when it is tried, never rejects */
+  readonly handOver: (mayTake: (id: NodeId) => boolean) => Promise<void>
+}
+
+export class Fitness {
+  /** null where nobody knows how full the disk is */
+  readonly disk: DiskDuty | null
+  readonly #parts: FitnessParts
+  #timer: Timer | null = null
+  #isClosed = false
+  #wasWrong = false
+  #triedMs = -Infinity
+
+  constructor(parts: FitnessParts) {
+    this.#parts = parts
+    const { diskProbe: probe, request } = parts
+    const ask = (to: NodeId, onAnswer: (hasSpace: boolean | null) => void): void =>
+      askDisk(request, to, onAnswer)
+    this.disk = probe === null ? null : new DiskDuty({ ...parts, probe, ask })
+  }
+
+  start(): void {
+    this.disk?.start()
+    this.#lookAtClock()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.disk?.close()
+    this.#timer?.cancel()
+  }
+
+  #lookAtClock(): void {
+    if (this.#isClosed) return
+    const { id, clock, timers, status, events, handOver } = this.#parts
+    const { wrongClocks } = status()
+    const isWrong = wrongClocks.includes(id)
+    if (isWrong && !this.#wasWrong) {
+      const fields = { event: 'clock.wrong' }
+      events.warn(fields, 'most voters say that the clock of this machine is wrong: set it')
+    }
+    this.#wasWrong = isWrong
+    if (isWrong && clock.nowMs() - this.#triedMs >= HAND_OVER_RETRY_MS) {
+      this.#triedMs = clock.nowMs()
+      void handOver((other) => !wrongClocks.includes(other)) // it never rejects
+    }
+    this.#timer = timers.start(CLOCK_LOOK_MS, () => this.#lookAtClock())
+  }
+}
