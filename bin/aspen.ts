@@ -2,7 +2,7 @@
 // The program `aspen`: hands the arguments to lib/cli and exits with what it says.
 
 import { main } from '../lib/cli/cli.ts'
-import { EXIT, systemReason } from '../lib/errors.ts'
+import { diskCodeOf, EXIT, systemReason } from '../lib/errors.ts'
 
 /** Of a result that could not be written; a reader that has seen enough (`| head`) is no failure. */
 let outputFailure: number | null = null
@@ -12,7 +12,7 @@ const stdoutLost = new Promise<void>((resolve) => {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     resolve()
     if (error.code === 'EPIPE' || outputFailure !== null) return
-    outputFailure = error.code === 'ENOSPC' ? EXIT.noSpace : EXIT.ioError
+    outputFailure = diskCodeOf(error) === 'NO_SPACE' ? EXIT.noSpace : EXIT.ioError
     process.exitCode = outputFailure
     process.stderr.write(`the output cannot be written: ${systemReason(error)}\n`)
   })

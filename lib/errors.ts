@@ -216,6 +216,13 @@ export function systemReason(error: unknown): string {
   return words ?? (error instanceof Error ? error.message : String(error))
 }
 
+/** What a disk says of itself through the operating system; null when the error is about something else. */
+export function diskCodeOf(error: unknown): 'NO_SPACE' | 'IO_ERROR' | null {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'NO_SPACE'
+  return code === 'EIO' || code === 'EROFS' ? 'IO_ERROR' : null
+}
+
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',

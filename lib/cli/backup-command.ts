@@ -1,22 +1,15 @@
 // `aspen backup FILE`: takes a backup from the running node, verifies it on its way, and gives the file its name
 // when all of it is on the disk: under that name there is a whole backup or none.
 
-import { existsSync, linkSync, renameSync, rmSync, statSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
 import * as paths from 'node:path'
 import { present } from '../assert.ts'
 import type { Client, Downloaded } from '../client/client.ts'
-import {
-  asAspenError,
-  AspenError,
-  ConfigError,
-  EXIT,
-  StorageError,
-  systemReason
-} from '../errors.ts'
+import { AspenError, ConfigError, EXIT, StorageError } from '../errors.ts'
 import { BackupCheck } from '../state-machine/backup-check.ts'
 import type { BackupHeader } from '../state-machine/backup-encoding.ts'
+import { exists, fileSink } from './backup-file.ts'
+import type { Sink } from './backup-file.ts'
 import { backupDocument, backupLines } from './backup-lines.ts'
 import { withNode } from './connect.ts'
 import type { Host, Invocation } from './invocation.ts'
@@ -24,15 +17,6 @@ import { requestTimeoutMs, shortPath } from './invocation.ts'
 import { StopSignals } from './signals.ts'
 import type { OutputStream } from './style.ts'
 import { formatSize } from './text.ts'
-
-/** Where the bytes go. */
-interface Sink {
-  write(piece: Uint8Array): Promise<void>
-  /** All of it is written and whole: keeps it. */
-  finish(): Promise<void>
-  /** Takes back what was written. */
-  discard(): Promise<void>
-}
 
 export async function backup(invocation: Invocation): Promise<number> {
   const { args, flags, host, output } = invocation
@@ -72,30 +56,21 @@ export async function backup(invocation: Invocation): Promise<number> {
 
 /** @throws StorageError CORRUPTED when what came is damaged; AspenError INTERRUPTED */
 async function take(
-  { pieces, byteCount }: Downloaded,
+  downloaded: Downloaded,
   sink: Sink,
   onTaken: (byteCount: number) => void
 ): Promise<BackupHeader> {
   const signals = new StopSignals()
-  let isInterrupted = false
-  void signals.first.then(() => (isInterrupted = true))
-  const check = new BackupCheck()
-  let taken = 0
+  // also while nothing comes, or nothing is taken
+  const interrupted = signals.first.then((): never => {
+    throw new AspenError({ code: 'INTERRUPTED', message: 'interrupted' })
+  })
   try {
-    for await (const piece of pieces) {
-      if (isInterrupted) throw new AspenError({ code: 'INTERRUPTED', message: 'interrupted' })
-      check.push(piece)
-      await sink.write(piece)
-      taken += piece.byteLength
-      onTaken(piece.byteLength)
-    }
-    const { header, faults } = check.end()
-    const [fault] = faults
-    if (fault !== undefined || header === null || taken !== byteCount)
-      throw damaged(fault?.what ?? 'it ends too early')
+    const header = await Promise.race([takeAll(downloaded, sink, onTaken), interrupted])
     await sink.finish()
     return header
   } catch (error) {
+    downloaded.cancel()
     await sink.discard()
     throw error
   } finally {
@@ -103,44 +78,29 @@ async function take(
   }
 }
 
+async function takeAll(
+  { pieces, byteCount }: Downloaded,
+  sink: Sink,
+  onTaken: (byteCount: number) => void
+): Promise<BackupHeader> {
+  const check = new BackupCheck()
+  let taken = 0
+  for await (const piece of pieces) {
+    check.push(piece)
+    await sink.write(piece)
+    taken += piece.byteLength
+    onTaken(piece.byteLength)
+  }
+  const { header, faults } = check.end()
+  const [fault] = faults
+  if (fault !== undefined || header === null || taken !== byteCount)
+    throw damaged(fault?.what ?? 'it ends too early')
+  return header
+}
+
 function progressText({ byteCount, total }: { byteCount: number; total: number }): string {
   if (total === 0) return 'the node writes its state down'
   return `taking the backup  ${formatSize(byteCount)} of ${formatSize(total)}`
-}
-
-async function fileSink(path: string, isForced: boolean): Promise<Sink> {
-  const temporary = `${path}.${process.pid}.tmp`
-  const file = await opened(temporary)
-  const discard = async (): Promise<void> => {
-    await file.close().catch(() => {}) // what comes next says what is wrong
-    rmSync(temporary, { force: true })
-  }
-  return {
-    write: (piece) => writing(path, () => writeAll(file, piece)),
-    finish: () =>
-      writing(path, async () => {
-        await file.sync()
-        await file.close()
-        if (isForced) renameSync(temporary, path)
-        else linkSync(temporary, path) // unlike a rename, it takes no other file's place
-        rmSync(temporary, { force: true })
-        const folder = await open(paths.dirname(path), 'r')
-        try {
-          await folder.sync()
-        } finally {
-          await folder.close()
-        }
-      }),
-    discard
-  }
-}
-
-async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
-  let at = 0
-  while (at < piece.byteLength) {
-    const { bytesWritten } = await file.write(piece, at, piece.byteLength - at, null)
-    at += bytesWritten
-  }
 }
 
 function stdoutSink({ stdout, stdoutLost }: Host): Sink {
@@ -174,14 +134,6 @@ function checkTarget(path: string, isForced: boolean): void {
   if (!isForced) throw exists(path)
 }
 
-function exists(path: string): ConfigError {
-  return new ConfigError({
-    code: 'CONFIG_INVALID',
-    message: `${shortPath(path)} exists already`,
-    hint: '--force replaces it'
-  })
-}
-
 function jsonNeedsFile(): ConfigError {
   const message = '--json describes a file; with - the backup itself goes to stdout'
   return new ConfigError({ code: 'CONFIG_INVALID', message })
@@ -193,27 +145,4 @@ function damaged(what: string): StorageError {
     message: `the backup came damaged, and was not kept: ${what}`,
     hint: 'try again, or take it from another node'
   })
-}
-
-async function opened(path: string): Promise<FileHandle> {
-  return await writing(path, () => open(path, 'wx', 0o600))
-}
-
-/** @throws StorageError NO_SPACE, IO_ERROR; ConfigError */
-async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null
-    if (error instanceof AspenError) throw asAspenError(error)
-    if (code === 'EEXIST') throw exists(path)
-    const message = `cannot write ${shortPath(path)}: ${systemReason(error)}`
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      const hint = 'free some space on that disk, or name a file on another one'
-      throw new StorageError({ code: 'NO_SPACE', message, hint }, { cause: error })
-    }
-    if (code === 'EIO' || code === 'EROFS')
-      throw new StorageError({ code: 'IO_ERROR', message }, { cause: error })
-    throw new ConfigError({ code: 'CONFIG_INVALID', message }, { cause: error })
-  }
 }

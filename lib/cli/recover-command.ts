@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { asAspenError, AspenError, ConfigError, EXIT, systemReason } from '../errors.ts'
+import { ConfigError, EXIT } from '../errors.ts'
 import { DataDirectory, isLocked } from '../node/data-directory.ts'
 import { createLogger } from '../node/log.ts'
 import { readMembership } from '../node/membership.ts'
@@ -20,7 +20,7 @@ import type { Invocation } from './invocation.ts'
 import { shortPath, TIMEOUT_RANGE, targetOf } from './invocation.ts'
 import { launchOf } from './launch.ts'
 import { prospectDocument, prospectLines, prospectOf, refusalOf } from './recover-lines.ts'
-import { withProgress } from './restore-command.ts'
+import { asSystemFailure, withProgress } from './restore-command.ts'
 import { launchNode } from './start-commands.ts'
 import type { Style } from './style.ts'
 
@@ -105,7 +105,7 @@ async function accept(invocation: Invocation): Promise<number> {
     try {
       return await recover(directory, onProgress)
     } catch (error) {
-      throw asRecoveryError(error)
+      throw asSystemFailure(error, 'the recovery could not be made')
     } finally {
       directory.close()
     }
@@ -146,12 +146,4 @@ function isFenced(dataDir: string): boolean {
   } finally {
     directory.close()
   }
-}
-
-function asRecoveryError(error: unknown): AspenError {
-  const isSystem = error instanceof Error && 'syscall' in error && 'code' in error
-  if (!isSystem) return asAspenError(error)
-  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT'
-  const message = `the recovery could not be made: ${systemReason(error)}`
-  return new AspenError({ code: isFull ? 'NO_SPACE' : 'IO_ERROR', message }, { cause: error })
 }

@@ -4,7 +4,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { present } from '../assert.ts'
-import { asAspenError, AspenError, ConfigError, systemReason } from '../errors.ts'
+import { asAspenError, AspenError, ConfigError, diskCodeOf, systemReason } from '../errors.ts'
 import { DataDirectory } from '../node/data-directory.ts'
 import type { Progress } from '../node/options.ts'
 import { restore, verifiedBackup } from '../node/restoring.ts'
@@ -54,10 +54,7 @@ async function prepare(launch: Launch, { path, onProgress }: Preparation): Promi
     }
     return header
   } catch (error) {
-    if (error instanceof AspenError || !(error instanceof Error && 'syscall' in error)) {
-      throw asAspenError(error)
-    }
-    throw systemFailure(error)
+    throw asSystemFailure(error, 'the backup could not be restored')
   }
 }
 
@@ -88,10 +85,11 @@ function noFile(path: string, why: string): ConfigError {
   return new ConfigError({ code: 'CONFIG_INVALID', message })
 }
 
-function systemFailure(error: Error): AspenError {
-  const code = 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-  const message = `the backup could not be restored: ${systemReason(error)}`
-  return new AspenError({ code: code ? 'NO_SPACE' : 'IO_ERROR', message }, { cause: error })
+/** What the operating system refused, said with `what` it came to; anything else as it is. */
+export function asSystemFailure(error: unknown, what: string): AspenError {
+  if (!(error instanceof Error && 'syscall' in error)) return asAspenError(error)
+  const message = `${what}: ${systemReason(error)}`
+  return new AspenError({ code: diskCodeOf(error) ?? 'IO_ERROR', message }, { cause: error })
 }
 
 function taken({ target }: Launch): ConfigError {

@@ -35,7 +35,7 @@ import type { OnBoundary } from '../boundary.ts'
 import type { KeyPair } from '../crypto.ts'
 import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
-import { ConfigError, StorageError, systemReason } from '../errors.ts'
+import { ConfigError, diskCodeOf, StorageError, systemReason } from '../errors.ts'
 import { LOCK_WAIT_MS } from '../limits.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
@@ -180,7 +180,7 @@ function makePrivate(path: string): void {
   } catch (error) {
     if (error instanceof ConfigError) throw error
     // a disk that is full, read-only or broken, whatever the folder is
-    if (storageCodeOf(error) !== null) throw writeFailed(path, error)
+    if (diskCodeOf(error) !== null) throw writeFailed(path, error)
     throw unusable(
       `${path} cannot be used: ${systemReason(error)}`,
       'name another folder with --data-dir',
@@ -267,18 +267,11 @@ function withFile(path: string, flags: 'r' | 'w', use: (file: number) => void): 
 }
 
 function writeFailed(path: string, error: unknown): StorageError {
-  const code = storageCodeOf(error) ?? 'IO_ERROR'
+  const code = diskCodeOf(error) ?? 'IO_ERROR'
   const message = `cannot write ${path}: ${systemReason(error)}`
   const hint =
     code === 'NO_SPACE'
       ? 'free some space on that disk, then try again'
       : "look at the system's log for faults of that disk"
   return new StorageError({ code, message, hint }, { cause: error })
-}
-
-/** What the disk says of itself; null when the error is about the path. */
-function storageCodeOf(error: unknown): 'NO_SPACE' | 'IO_ERROR' | null {
-  const code = error instanceof Error && 'code' in error ? error.code : null
-  if (code === 'ENOSPC' || code === 'EDQUOT') return 'NO_SPACE'
-  return code === 'EIO' || code === 'EROFS' ? 'IO_ERROR' : null
 }

@@ -1,7 +1,7 @@
 // The one place where errors of SQLite become errors of Aspen.
 
 import Database from 'better-sqlite3'
-import { AspenError, StorageError } from '../errors.ts'
+import { AspenError, diskCodeOf, StorageError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 
 /** Whether the storage failed, rather than the program. */
@@ -54,7 +54,7 @@ const EXPLANATIONS: {
 
 function codeOf(error: unknown): ErrorCode {
   const code = error instanceof Database.SqliteError || isSystemError(error) ? error.code : ''
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code.startsWith('SQLITE_FULL')) return 'NO_SPACE'
+  if (diskCodeOf(error) === 'NO_SPACE' || code.startsWith('SQLITE_FULL')) return 'NO_SPACE'
   // the index of the write-ahead log could not grow
   if (code === 'SQLITE_IOERR_SHMSIZE') return 'NO_SPACE'
   if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) return 'CORRUPTED'

@@ -3,9 +3,12 @@
 
 import test from 'brittle'
 import type { Assert } from 'brittle'
-import { request } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { once } from 'node:events'
 import { Client } from '../../lib/client/client.ts'
+import { download } from '../../lib/client/download.ts'
 import { asAspenError, KeyValueStoreError } from '../../lib/errors.ts'
 import { openServer, send, TOKEN } from '../http/open-server.ts'
 import { waitFor } from '../e2e/lab.ts'
@@ -70,4 +73,51 @@ test('whoever goes away in the middle of it leaves nothing open', async (t) => {
   asking.destroy()
   await waitFor('the end of the backup', () => node.closedBackups === 1)
   t.pass()
+})
+
+/** A server that sends ten bytes of a thousand, and then nothing; what it has been asked, in order. */
+async function openStalled(t: Assert) {
+  const socketPath = join(await t.tmp(), 'aspen.sock')
+  const asked: ServerResponse[] = []
+  const server = createServer((_request, response) => {
+    asked.push(response)
+    response.writeHead(200, { 'content-length': 1_000 })
+    response.write(Buffer.alloc(10))
+  }).listen(socketPath)
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const begin = async (stallMs: number) => {
+    const options = { path: '/', timeoutMs: 2_000, stallMs }
+    const outcome = await download({ socketPath, headers: {} }, options)
+    if (outcome.kind !== 'begun') throw new Error('it begins')
+    const pieces = outcome.downloaded.pieces[Symbol.asyncIterator]()
+    await pieces.next()
+    return { pieces, cancel: () => outcome.downloaded.cancel() }
+  }
+  return { asked, begin }
+}
+
+test('a backup of which nothing more comes ends with an error, in time', async (t) => {
+  const { begin } = await openStalled(t)
+  const { pieces } = await begin(300)
+  const startedMs = performance.now()
+  const error = await pieces.next().then(
+    () => null,
+    (reason: unknown) => asAspenError(reason)
+  )
+  t.is(error?.code, 'UNAVAILABLE')
+  t.ok(error?.message.includes('nothing came from the node for 0.3 s'), error?.message)
+  t.ok(performance.now() - startedMs < 5_000)
+})
+
+test('whoever cancels it has nothing to wait for, and the node hears it', async (t) => {
+  const { asked, begin } = await openStalled(t)
+  const { pieces, cancel } = await begin(60_000)
+  const next = codeOf(pieces.next())
+  cancel()
+  t.is(await next, 'UNAVAILABLE')
+  await waitFor('the end of the connection', () => asked[0]?.destroyed === true)
 })

@@ -2,7 +2,9 @@
 // either.
 
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import test from 'brittle'
 import { present } from '../../lib/assert.ts'
@@ -210,6 +212,28 @@ test(
     } finally {
       spawnSync('umount', ['-l', folder])
     }
+  }
+)
+
+test(
+  'Ctrl-C ends a backup of which nothing comes, with 130 and no partial file',
+  LIMIT,
+  async (t) => {
+    const dataDir = lab.dataDir('stalled')
+    mkdirSync(dataDir)
+    const node = createServer((_request, response) => {
+      response.writeHead(200, { 'content-length': 1_000 }).flushHeaders()
+    }).listen(join(dataDir, 'aspen.sock'))
+    const folder = join(dataDir, 'backups')
+    mkdirSync(folder)
+    const command = lab.start('stalled', ['backup', join(folder, 'file')])
+    const ended = once(command, 'exit')
+    await waitFor('its beginning', () => readdirSync(folder).length === 1)
+    command.kill('SIGINT')
+    t.alike(await ended, [130, null])
+    t.alike(readdirSync(folder), [])
+    node.closeAllConnections()
+    node.close()
   }
 )
 
