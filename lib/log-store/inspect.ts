@@ -8,6 +8,7 @@ import type { AspenError } from '../errors.ts'
 import { StorageError } from '../errors.ts'
 import type { EntryId, Index } from '../raft/entry.ts'
 import { LOG_DATA_FILE, openEnvironment, recordsOf } from './lmdb-environment.ts'
+import { pageFault } from './lmdb-mend.ts'
 import { chooseState } from './restore.ts'
 import type { FoundEntry, LogRecords } from './restore.ts'
 import { validateLog } from './validation.ts'
@@ -40,6 +41,11 @@ export interface InspectOptions {
 export function inspectLog({ directory, genesis, nowMs }: InspectOptions): InspectedLog {
   if (!existsSync(join(directory, LOG_DATA_FILE))) {
     throw new StorageError({ code: 'IDENTITY_WITHOUT_LOG', message: 'there is no log' })
+  }
+  const fault = pageFault(directory)
+  if (fault !== null) {
+    const faults = [corrupted(`in the file of the log, ${fault}`)]
+    return { report: null, bounds: null, idAt: () => null, faults, close: async () => {} }
   }
   const environment = openEnvironment(directory)
   const records = recordsOf(environment)

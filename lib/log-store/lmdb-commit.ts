@@ -17,8 +17,8 @@ export interface Change {
 
 export interface Transaction {
   readonly changes: readonly Change[]
-  /** both copies of it are written; null to leave them */
-  readonly state: LogState | null
+  /** both copies of it are written, each time: by that the newest is known where pages are damaged (lmdb-salvage.ts) */
+  readonly state: LogState
   /** whether both copies of the configuration at its base are written too */
   readonly hasNewBase: boolean
 }
@@ -28,8 +28,8 @@ export async function commit(
   { root, entries, states }: LogEnvironment,
   { changes, state, hasNewBase }: Transaction
 ): Promise<void> {
-  const stateRecord = state && encodeState(state)
-  const hasConfiguration = hasNewBase && state !== null && state.base.id.index > 0
+  const stateRecord = encodeState(state)
+  const hasConfiguration = hasNewBase && state.base.id.index > 0
   const configurationRecord = hasConfiguration ? encodeBaseConfiguration(state.base) : null
   const isDone = await root.batch(() => {
     // the promises of single changes end with the batch's
@@ -37,7 +37,7 @@ export async function commit(
       void (record === null ? entries.remove(key) : entries.put(key, record))
     }
     for (const copy of states) {
-      if (stateRecord !== null) void copy.put(STATE_KEY, stateRecord)
+      void copy.put(STATE_KEY, stateRecord)
       if (configurationRecord !== null) void copy.put(BASE_CONFIGURATION_KEY, configurationRecord)
     }
   })

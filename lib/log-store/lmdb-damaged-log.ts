@@ -10,9 +10,10 @@ import { commit, reasonOf } from './lmdb-commit.ts'
 import type { Transaction } from './lmdb-commit.ts'
 import type { LogEnvironment } from './lmdb-environment.ts'
 import { openEnvironment, recordsOf } from './lmdb-environment.ts'
+import { mendPages, remake } from './lmdb-mend.ts'
 import type { DamagedEntry, DamagedLog, DamagedLogOptions } from './log-damage.ts'
 import { LogDamage } from './log-damage.ts'
-import { identityWithoutLog, storedState } from './restore.ts'
+import { identityWithoutLog, isDamagedEntry, storedState } from './restore.ts'
 
 export interface LmdbDamagedLogOptions extends DamagedLogOptions {
   readonly directory: string
@@ -35,12 +36,32 @@ export class LmdbDamagedLog implements DamagedLog {
   }
 
   /**
-   * Nothing is changed by opening.
+   * Nothing is changed by opening, but that the file is made anew where that helps.
    * @throws StorageError CORRUPTED when there is nothing to begin with (no copy of the state), FORMAT_NEWER,
    * DATA_DIR_TAKEN, IDENTITY_WITHOUT_LOG, OPEN_DATABASE, IO_ERROR
    */
   static async open(options: LmdbDamagedLogOptions): Promise<LmdbDamagedLog> {
-    if (!existsSync(options.directory)) throw identityWithoutLog()
+    const { directory } = options
+    if (!existsSync(directory)) throw identityWithoutLog()
+    await mendPages({ directory, mayHaveHoles: true })
+    const missingCount = await LmdbDamagedLog.#missingCount(options)
+    if (missingCount > 0) await remake(directory, missingCount)
+    return await LmdbDamagedLog.#open(options)
+  }
+
+  /** Infinity where lmdb has what cannot be part of the log. */
+  static async #missingCount(options: LmdbDamagedLogOptions): Promise<number> {
+    try {
+      const log = await LmdbDamagedLog.#open(options)
+      await log.close()
+      return log.damaged.length
+    } catch (error) {
+      if (isDamagedEntry(error)) return Infinity
+      throw error
+    }
+  }
+
+  static async #open(options: LmdbDamagedLogOptions): Promise<LmdbDamagedLog> {
     const environment = openEnvironment(options.directory)
     try {
       return new LmdbDamagedLog(environment, options)
@@ -87,7 +108,7 @@ export class LmdbDamagedLog implements DamagedLog {
   repair(entry: Entry, previousHash: Uint8Array, onDone: () => void): boolean {
     if (!this.#damage.fits({ entry, previousHash })) return false
     const change = { key: indexKey(entry.index), record: encodeEntry(entry, previousHash) }
-    this.#write({ changes: [change], state: null, hasNewBase: false }, () => {
+    this.#write({ changes: [change], state: this.#damage.state, hasNewBase: false }, () => {
       this.#damage.onRepaired({ entry, previousHash })
       onDone()
     })

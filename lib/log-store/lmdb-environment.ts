@@ -12,22 +12,15 @@
 // in two to let them in), `flushed` (never settles after a failure), overlapping sync (acknowledges
 // writes that a failed sync has lost).
 
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-  truncateSync
-} from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync, truncateSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { open } from 'lmdb'
 import { AspenError, StorageError } from '../errors.ts'
-import { MAX_LOG_FILE_BYTES } from '../limits.ts'
+import { MAX_INDEX, MAX_LOG_FILE_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
-import { decodeBaseConfiguration, decodeState, indexKey } from './encoding.ts'
+import { decodeBaseConfiguration, decodeState, indexKey, indexOfKey } from './encoding.ts'
+import { LmdbFile } from './lmdb-file.ts'
 import type { LogRecords } from './restore.ts'
 import { foundRecord } from './restore.ts'
 
@@ -113,6 +106,18 @@ export function entryKeys(
     throw storageErrorOf(error)
   }
 }
+
+/** Whether a whole entry lies behind the last one: then the state is not the newest, and nothing is certain. @throws StorageError */
+export function hasEntriesAfter(environment: LogEnvironment, last: Index): boolean {
+  const range = { from: last + 1, to: MAX_INDEX + 1 }
+  const { entryAt } = recordsOf(environment)
+  return entryKeys(environment, range, MAX_STRAY_KEYS).some(
+    (key) => entryAt(indexOfKey(key)).kind === 'good'
+  )
+}
+
+/** Keys that are looked at; damage leaves a few. */
+const MAX_STRAY_KEYS = 1_000
 
 /** A copy of the bytes under `key`. @throws StorageError */
 export function readBytes(records: Records, key: Uint8Array): Uint8Array | undefined {
@@ -208,9 +213,8 @@ function entryCountOf(entries: Records, from: Index): number {
 /**
  * Reading a mapped page that lies beyond the end of the file kills the process (SIGBUS). lmdb's meta
  * pages name the highest page; a shorter file is extended with zeros to there before it is mapped.
- * That is harmless where lmdb never wrote its last pages (it may skip pages that were freed in the
- * transaction that made them), and where the file was cut, verification finds zeros instead of
- * records and says so.
+ * That is harmless: lmdb may skip last pages that were freed in the transaction that made them, and where
+ * any other is missing the file is made anew before it comes to this (lmdb-mend.ts).
  */
 function padDataFile(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
@@ -226,37 +230,11 @@ function padDataFile(path: string): void {
   if (size < needed && needed <= MAX_LOG_FILE_BYTES) truncateSync(path, needed)
 }
 
-// lmdb's file, as lmdb-js 3.5 builds it (liblmdb/mdb.c, MDB_page_header, MDB_meta): two meta pages,
-// each a 24-byte page header, then magic u32 at 0, version u32 at 4, page size u32 at 24, last page
-// u64 at 120, transaction u64 at 128; in the machine's byte order, which is little-endian on every
-// platform that lmdb-js is built for.
-const PAGE_HEADER_BYTES = 24
-const META_BYTES = PAGE_HEADER_BYTES + 144
-const MAGIC = 0xbeef_c0de
-const PAGE_SIZES: ReadonlySet<number> = new Set([4_096, 8_192, 16_384, 32_768, 65_536])
-
 /** Bytes that the file has when all its pages are there; null when it is no lmdb file. */
 function neededBytes(path: string): number | null {
-  const descriptor = openSync(path, 'r')
-  try {
-    const first = metaAt(descriptor, 0)
-    if (first === null) return null
-    const second = metaAt(descriptor, first.pageBytes)
-    if (second === null) return null
-    return (Math.max(first.lastPage, second.lastPage) + 1) * first.pageBytes
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-function metaAt(
-  descriptor: number,
-  position: number
-): { pageBytes: number; lastPage: number } | null {
-  const bytes = new Uint8Array(META_BYTES)
-  if (readSync(descriptor, bytes, 0, META_BYTES, position) !== META_BYTES) return null
-  const view = new DataView(bytes.buffer, PAGE_HEADER_BYTES)
-  const pageBytes = view.getUint32(24, true)
-  if (view.getUint32(0, true) !== MAGIC || !PAGE_SIZES.has(pageBytes)) return null
-  return { pageBytes, lastPage: Number(view.getBigUint64(120, true)) }
+  const file = new LmdbFile(path)
+  const [first, second] = file.metas
+  file.close()
+  if (first === null || second === null) return null
+  return (Math.max(first.lastPage, second.lastPage) + 1) * first.pageBytes
 }

@@ -29,10 +29,17 @@ import {
   recordsOf,
   syncDirectory
 } from './lmdb-environment.ts'
+import { mendPages, remake } from './lmdb-mend.ts'
 import type { LogStore, OpenedLog, RestoredLog } from './log-store.ts'
 import type { LogWrite, PendingWrite } from './log-tail.ts'
 import { LogTail } from './log-tail.ts'
-import { chooseState, identityWithoutLog, otherCluster, readRecord } from './restore.ts'
+import {
+  chooseState,
+  identityWithoutLog,
+  isDamagedEntry,
+  otherCluster,
+  readRecord
+} from './restore.ts'
 import { validateLog } from './validation.ts'
 
 export interface LmdbLogStoreOptions {
@@ -44,6 +51,8 @@ export interface LmdbLogStoreOptions {
   readonly mustExist?: boolean
   /** a write failed; called once, after which the store calls nothing any more */
   readonly onFailed: (error: AspenError) => void
+  /** its file was damaged, and was made anew without any loss; with what was wrong */
+  readonly onMended?: (fault: string) => void
   /** for the storage epoch of a new log */
   readonly random: Random
   /** for tests of crashes */
@@ -88,8 +97,23 @@ export class LmdbLogStore implements LogStore {
    * IDENTITY_WITHOUT_LOG, OPEN_DATABASE, IO_ERROR, NO_SPACE
    */
   static async open(options: LmdbLogStoreOptions): Promise<OpenedLog<LmdbLogStore>> {
-    const { directory, mustExist = false, onBoundary } = options
+    const { directory, mustExist = false } = options
     if (mustExist && !existsSync(directory)) throw identityWithoutLog()
+    const fault = await mendPages({ directory, mayHaveHoles: false })
+    if (fault !== null) options.onMended?.(fault)
+    try {
+      return await LmdbLogStore.#open(options)
+    } catch (error) {
+      const isWholeNow = isDamagedEntry(error) && (await remake(directory, 1))
+      if (!isWholeNow) throw error
+      options.onMended?.(error.message)
+    }
+    return await LmdbLogStore.#open(options)
+  }
+
+  /** Of a file whose pages are right. */
+  static async #open(options: LmdbLogStoreOptions): Promise<OpenedLog<LmdbLogStore>> {
+    const { directory, mustExist = false, onBoundary } = options
     const environment = openEnvironment(directory)
     try {
       const records = recordsOf(environment)
@@ -233,9 +257,8 @@ export class LmdbLogStore implements LogStore {
       const sweep = this.#nextSweep()
       if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.begin')
       const changes = [...written, ...sweep.changes]
-      const state = group.length === 0 ? null : this.#state
       if (group.length + changes.length > 0) {
-        await commit(this.#environment, { changes, state, hasNewBase })
+        await commit(this.#environment, { changes, state: this.#state, hasNewBase })
       } else {
         // this never ends before its caller has noted that it has begun
         await nextTurn()

@@ -115,6 +115,12 @@ export function corrupted(
   return new StorageError({ code: 'CORRUPTED', hint: REJOIN_HINT, ...detail }, { cause })
 }
 
+/** An error that names an entry: others may be able to give it back. */
+export function isDamagedEntry(error: unknown): error is StorageError {
+  if (!(error instanceof StorageError) || error.code !== 'CORRUPTED') return false
+  return error.detail.fields?.['index'] !== undefined
+}
+
 const REJOIN_HINT = 'remove this member from another one and let the machine join again'
 
 function duplicateIndex(index: Index, duplicate: Index): StorageError {

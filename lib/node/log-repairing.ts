@@ -235,12 +235,6 @@ function configurationOf(log: LmdbDamagedLog, { membership }: Premises): Configu
   return newest ?? membership.welcome?.configuration ?? EMPTY_CONFIGURATION
 }
 
-/** Whether other members may be able to help. */
-export function isDamagedEntry(error: unknown): error is StorageError {
-  if (!(error instanceof StorageError) || error.code !== 'CORRUPTED') return false
-  return error.detail.fields?.['index'] !== undefined
-}
-
 function lost(index: number, cause: StorageError): StorageError {
   return new StorageError(
     {

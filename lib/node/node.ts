@@ -12,6 +12,7 @@ import { TransportError } from '../errors.ts'
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { LogStore, OpenedLog } from '../log-store/log-store.ts'
+import { isDamagedEntry } from '../log-store/restore.ts'
 import type {
   Health,
   Members,
@@ -36,7 +37,7 @@ import type { Assembly } from './assembly.ts'
 import { Ending } from './ending.ts'
 import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
-import { isDamagedEntry, repairLog } from './log-repairing.ts'
+import { repairLog } from './log-repairing.ts'
 import type { Membership } from './membership.ts'
 import { newMembership, readMembership, writeMembership } from './membership.ts'
 import type { NodeOptions, Opened } from './options.ts'

@@ -91,6 +91,11 @@ export async function openLog(
     genesis: genesis(membership.clusterId),
     mustExist: plan.kind === 'run' && membership.state === 'member',
     random: systemRandom,
+    onMended: (fault) =>
+      reporting.events.warn(
+        { event: 'storage.mended', fault },
+        'the file of the log was made anew'
+      ),
     ...reporting
   })
   ending.add(() => opened.store.close())

@@ -12,26 +12,36 @@ import type { Reopened } from './reopen.ts'
 import { outputOf } from '../e2e/output.ts'
 
 /** What came of an opened copy; `died`: of a signal, or of what nobody caught; `stuck`: it never answered. */
-export type Opened =
-  Reopened | { readonly kind: 'died'; readonly message: string } | { readonly kind: 'stuck' }
+export type Opened<End = Reopened> =
+  End | { readonly kind: 'died'; readonly message: string } | { readonly kind: 'stuck' }
 
-const RECORDED = fileURLToPath(new URL('./recorded-process.js', import.meta.url))
-const WORKER = fileURLToPath(new URL('./damage-process.js', import.meta.url))
+/** The programs, compiled, beside this file. */
+export interface BenchPrograms {
+  /** makes what is damaged: is given its folder, and a file for notes */
+  readonly maker: string
+  /** damages copies and opens them: is given both, and a folder for copies */
+  readonly worker: string
+}
+
+const NODE: BenchPrograms = { maker: 'recorded-process.js', worker: 'damage-process.js' }
 const STUCK_MS = 30_000
 /** A disk that is none: copies live for milliseconds. */
 export const SCRATCH = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-export class DamageBench {
+/** Takes orders as JSON, and says what came of each. */
+export class DamageBench<Order = Damage, End = Reopened> {
   readonly #folder: string
-  #worker: Worker | null = null
+  readonly #programs: BenchPrograms
+  #worker: Worker<End> | null = null
 
   /** Makes the node whose copies will be damaged. */
-  constructor() {
+  constructor(programs: BenchPrograms = NODE) {
+    this.#programs = programs
     this.#folder = mkdtempSync(join(SCRATCH, 'aspen-damage-'))
     mkdirSync(this.#copies)
-    const args = ['--enable-source-maps', RECORDED, this.template, this.#notes]
+    const args = ['--enable-source-maps', programOf(programs.maker), this.template, this.#notes]
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
-    if (status !== 0) throw new Error(`the node ended with ${status}:\n${stderr}`)
+    if (status !== 0) throw new Error(`the maker ended with ${status}:\n${stderr}`)
   }
 
   /** The data directory of the whole node. */
@@ -48,10 +58,11 @@ export class DamageBench {
   }
 
   /** Opens a copy with this damage. */
-  async open(damage: Damage): Promise<Opened> {
-    this.#worker ??= new Worker([this.template, this.#notes, this.#copies])
-    const opened = await this.#worker.ask(JSON.stringify(damage))
-    if (opened.kind === 'died' || opened.kind === 'stuck') this.#worker = null
+  async open(order: Order): Promise<Opened<End>> {
+    const args = [programOf(this.#programs.worker), this.template, this.#notes, this.#copies]
+    this.#worker ??= new Worker<End>(args)
+    const { hasEnded, opened } = await this.#worker.ask(JSON.stringify(order))
+    if (hasEnded) this.#worker = null
     return opened
   }
 
@@ -61,13 +72,23 @@ export class DamageBench {
   }
 }
 
-class Worker {
+function programOf(name: string): string {
+  return fileURLToPath(new URL(`./${name}`, import.meta.url))
+}
+
+interface Asked<End> {
+  readonly opened: Opened<End>
+  /** there is no process any more */
+  readonly hasEnded: boolean
+}
+
+class Worker<End> {
   readonly #child: ChildProcess
   readonly #stderr: () => string
   #onLine: (line: string) => void = () => {}
 
   constructor(args: readonly string[]) {
-    const child = spawn(process.execPath, ['--enable-source-maps', WORKER, ...args])
+    const child = spawn(process.execPath, ['--enable-source-maps', ...args])
     this.#child = child
     this.#stderr = outputOf(child).stderr
     createInterface({ input: child.stdout }).on('line', (line) => this.#onLine(line))
@@ -75,22 +96,23 @@ class Worker {
     child.stdin.on('error', () => {})
   }
 
-  ask(order: string): Promise<Opened> {
+  ask(order: string): Promise<Asked<End>> {
     const child = this.#child
     return new Promise((resolve) => {
       const limit = setTimeout(() => {
         child.kill('SIGKILL')
-        resolve({ kind: 'stuck' })
+        resolve({ opened: { kind: 'stuck' }, hasEnded: true })
       }, STUCK_MS)
       const onClose = (code: number | null, signal: NodeJS.Signals | null): void => {
         clearTimeout(limit)
-        resolve({ kind: 'died', message: `${signal ?? code}: ${this.#stderr().slice(0, 1_000)}` })
+        const message = `${signal ?? code}: ${this.#stderr().slice(0, 1_000)}`
+        resolve({ opened: { kind: 'died', message }, hasEnded: true })
       }
       child.once('close', onClose)
       this.#onLine = (line) => {
         clearTimeout(limit)
         child.off('close', onClose)
-        resolve(JSON.parse(line))
+        resolve({ opened: JSON.parse(line), hasEnded: false })
       }
       child.stdin?.write(`${order}\n`)
     })

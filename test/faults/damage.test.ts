@@ -1,6 +1,5 @@
 // Damage to each file of a data directory, and the next start: it repairs, or refuses with the reason,
-// and whatever it serves is right. Some damage to pages ends the process inside lmdb, which answers
-// nobody then. STO-07 and STO-09 damage the log, STO-16 the state machine, the
+// and whatever it serves is right; it never dies of it. Far more cases of the log alone: pages.test.ts. STO-07 and STO-09 damage the log, STO-16 the state machine, the
 // identity and the other small files have a test of their own.
 
 import test from 'brittle'
@@ -24,11 +23,11 @@ interface Plan {
 }
 
 test('STO-07: a flipped bit or a zeroed sector in the log is never served', LIMIT, (t) =>
-  check(t, { kinds: ['flip', 'zeros'], files: ['log/data.mdb'], mayBe: ['refused', 'died'] })
+  check(t, { kinds: ['flip', 'zeros'], files: ['log/data.mdb'], mayBe: ['refused'] })
 )
 
 test('STO-09: a log that is cut short is never served', LIMIT, (t) =>
-  check(t, { kinds: ['cut'], files: ['log/data.mdb'], mayBe: ['refused', 'died'] })
+  check(t, { kinds: ['cut'], files: ['log/data.mdb'], mayBe: ['refused'] })
 )
 
 test('STO-16: a state machine that is damaged, cut or gone is never served', LIMIT, (t) =>
