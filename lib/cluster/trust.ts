@@ -14,7 +14,7 @@ import type { Configuration } from '../raft/configuration.ts'
 import { memberOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
 import { FEATURE_LEVEL } from '../state-machine/command.ts'
-import type { Invite, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
+import type { ApplyResult, Invite, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
 import type { OwnHello, Standing, Trust, Welcome } from '../transport/transport.ts'
 import type { GuardKeeper } from './guard-keeper.ts'
 
@@ -192,3 +192,15 @@ const CLOSED: Record<'usedUp' | 'revoked' | 'expired', { code: ErrorCode; messag
   revoked: { code: 'TICKET_REVOKED', message: 'this ticket was revoked' },
   expired: { code: 'TICKET_EXPIRED', message: 'this ticket has expired' }
 }
+
+/** Whether after this somebody may come in who could not before. */
+export function mayLetIn({ kind }: ApplyResult): boolean {
+  return LETTING_IN.has(kind)
+}
+
+const LETTING_IN: ReadonlySet<ApplyResult['kind']> = new Set([
+  'inviteCreated',
+  'inviteRevoked',
+  'admitted',
+  'described'
+])

@@ -8,12 +8,13 @@ import { GuardKeeper } from '../cluster/guard-keeper.ts'
 import { LeaderDuties } from '../cluster/leader-duties.ts'
 import { LeaderLink } from '../cluster/leader-link.ts'
 import { SelfDescription } from '../cluster/self-description.ts'
-import { ClusterTrust } from '../cluster/trust.ts'
+import { ClusterTrust, mayLetIn } from '../cluster/trust.ts'
 import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
+import { checkBacked } from '../replica/divergence.ts'
 import { Replica } from '../replica/replica.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
@@ -337,7 +338,7 @@ export class Assembly {
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
     this.#guard.collect()
-    const changesTrust = results.some((result) => TRUST_RESULTS.has(result.kind))
+    const changesTrust = results.some(mayLetIn)
     this.#snapshots.onApplied(entries)
     if (changesTrust || entries.some((entry) => entry.payload.byteLength === 0)) {
       this.#onTrustChanged()
@@ -377,14 +378,8 @@ export class Assembly {
 function makeCore(parts: AssemblyParts): ConsensusCore {
   const { id, log, restored, stateMachine, timing, random } = parts
   const options = { id, boot: log.boot, timing, random, log }
-  const found = { ...restored, appliedIndex: stateMachine.applied().index }
+  const applied = stateMachine.applied()
+  checkBacked(log, applied)
+  const found = { ...restored, appliedIndex: applied.index }
   return parts.makeCore?.(options, found) ?? new Raft(options, found)
 }
-
-/** Results after which somebody may come in who could not before. */
-const TRUST_RESULTS: ReadonlySet<ApplyResult['kind']> = new Set([
-  'inviteCreated',
-  'inviteRevoked',
-  'admitted',
-  'described'
-])

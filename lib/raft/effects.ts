@@ -4,7 +4,8 @@
 //   1. `write` goes to the log store at once, in token order; several may be outstanding.
 //   2. `messages` leave now. `gated` messages leave when `durable(token)` has come back for their
 //      token (or a later one); at that moment and not before.
-//   3. `commitIndex`: entries up to it may be applied, in order.
+//   3. `commitIndex`: entries up to it may be applied, in order, as far as they are durable here: what a crash
+//      leaves of the log never ends before what has been applied, and never is another branch.
 //   4. `reads`: each may be answered from a state machine that has applied its index.
 //   5. `deadlineMs`: the driver steps with `tick` at or after it.
 //   6. After any failed write the core is never stepped again (B64).

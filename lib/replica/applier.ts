@@ -22,12 +22,13 @@ export interface ApplierParts {
     applied(): { readonly index: Index }
     readonly snapshots: { list(): readonly SnapshotInfo[] }
   }
-  readonly log: Pick<LogStore, 'base' | 'last' | 'compact'>
+  readonly log: Pick<LogStore, 'base' | 'compact'>
   /** entries that stay in the log behind a snapshot */
   readonly keepEntries: Index
   /** committed entries of [from, to), at least the first */
   readonly entries: (from: Index, to: Index, maxBytes: number) => readonly Entry[]
-  readonly commitIndex: () => Index
+  /** what is committed, and durable in the log: a state machine is never ahead of what a crash leaves of it */
+  readonly readyIndex: () => Index
   /** after the transaction that holds them */
   readonly onApplied: (entries: readonly Entry[], results: readonly ApplyResult[]) => void
   /** a snapshot of this node is durable; null: it could not be made */
@@ -58,11 +59,11 @@ export class Applier {
   }
 
   maybeApply(): void {
-    const { commitIndex, stateMachine, entries } = this.#parts
+    const { readyIndex, stateMachine, entries } = this.#parts
     const applied = this.appliedIndex
-    if (this.#busy !== null || this.#isEnded || applied >= commitIndex()) return
+    if (this.#busy !== null || this.#isEnded || applied >= readyIndex()) return
     this.#busy = 'applying'
-    const to = Math.min(commitIndex(), applied + MAX_BATCH_SIZE) + 1
+    const to = Math.min(readyIndex(), applied + MAX_BATCH_SIZE) + 1
     try {
       const batch = upToSnapshot(entries(applied + 1, to, MAX_APPLY_BYTES))
       assert(batch[0]?.index === applied + 1, 'committed entries are there to be applied')
@@ -102,9 +103,8 @@ export class Applier {
     if (newest === undefined || this.#isCompacting || this.#isEnded) return
     // the one before bounds what is kept in bytes: a snapshot is due by those too
     const unkept = Math.max(newest.index - keepEntries, older?.index ?? 0)
-    // the state machine may be ahead of the log: others committed what is not durable here yet; or behind
-    // its own snapshot, after a start, and then what it has not applied again is still needed
-    const to = Math.min(unkept, log.last.index, this.appliedIndex)
+    // after a start it may be behind its own snapshot: what it has not applied again is still needed
+    const to = Math.min(unkept, this.appliedIndex)
     const before = log.base.index
     if (to <= before) return
     this.#isCompacting = true

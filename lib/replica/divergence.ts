@@ -1,9 +1,12 @@
-// The end that a divergence means: two nodes hold different entries at one index and term.
+// The ends that a divergence means: two nodes hold different entries at one index and term; or the log of
+// this one does not hold what its state was made from.
 
+import { equalSecret } from '../crypto.ts'
 import { StorageError } from '../errors.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Effects } from '../raft/effects.ts'
+import type { EntryId } from '../raft/entry.ts'
 
 type Diverged = NonNullable<Effects['diverged']>
 
@@ -17,5 +20,24 @@ export function failDiverged(id: NodeId, log: LogStore, { leader, index }: Diver
     code: 'LOG_DIVERGED',
     message: `entry ${index} of node ${id} and of leader ${leader} have one term and two contents`,
     fields: { index, node: id, leader }
+  })
+}
+
+/**
+ * Entries are durable in the log before they are applied, so a log without the one that was applied last is
+ * not the log that this node had: it has lost promises. To be asked before the node says anything.
+ * @throws StorageError DATA_LOST
+ */
+export function checkBacked(log: Pick<LogStore, 'last' | 'idAt'>, applied: EntryId): void {
+  const { index, term, hash } = applied
+  const found = log.idAt(index)
+  if (typeof found === 'object' && found.term === term && equalSecret(found.hash, hash)) return
+  const lack =
+    index > log.last.index ? `ends at entry ${log.last.index}` : `has another entry ${index}`
+  throw new StorageError({
+    code: 'DATA_LOST',
+    message: `the log has lost what this node had promised: it ${lack}, and the state was made from entry ${index}`,
+    hint: 'put back the newest copy of the folder "log", if it was moved or restored; else keep this folder away and join as a new node from an empty one',
+    fields: { index, lastLogIndex: log.last.index }
   })
 }

@@ -103,7 +103,7 @@ export class Replica {
       log,
       keepEntries,
       entries: (from, to, maxBytes) => core.entries(from, to, maxBytes),
-      commitIndex: () => this.#status.commitIndex,
+      readyIndex: () => Math.min(this.#status.commitIndex, this.#status.durableIndex),
       onApplied: (entries, results) => this.#onApplied(entries, results),
       onSnapshot,
       onFailed: (error) => this.#fail(error)

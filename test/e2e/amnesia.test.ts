@@ -53,8 +53,8 @@ test(
     const local = await lab.aspen('cedar', ['start', '--foreground'])
     t.is(local.code, EXIT.fenced, 'its own folder says so')
     // as if nobody had told it that it was a member
-    for (const name of ['node.json', 'state.db', 'guard.json']) {
-      rmSync(join(folder, name), { force: true })
+    for (const name of ['node.json', 'state', 'snapshots', 'guard.json']) {
+      rmSync(join(folder, name), { force: true, recursive: true })
     }
     const joined = await lab.aspen('cedar', ['join', ticket, '--name', 'cedar', '--foreground'])
     t.is(joined.code, EXIT.fenced, joined.stderr)
@@ -136,5 +136,30 @@ test(
     t.is(await copy.end, EXIT.fenced, copy.stderr())
     t.ok(/another process has this node's key/.test(copy.stderr()), copy.stderr())
     await lab.put('cedar', 'after', 'v')
+  }
+)
+
+test(
+  'MEM-06 an older log under a newer state is refused with 78, by the node itself; the newer one put back, nothing is lost',
+  { timeout: LIMIT_MS },
+  async (t) => {
+    const lab = await Lab.open()
+    t.teardown(() => lab.close(), { force: true })
+    await lab.run('alder', ['create', '--name', 'alder', '--quiet'])
+    await lab.run('alder', ['stop'])
+    const log = join(lab.dataDir('alder'), 'log')
+    cpSync(log, `${log}-old`, { recursive: true })
+    await lab.run('alder', ['start'])
+    await lab.put('alder', 'k', 'v')
+    await lab.run('alder', ['stop'])
+    renameSync(log, `${log}-new`)
+    renameSync(`${log}-old`, log)
+    const ended = await lab.aspen('alder', ['start', '--foreground'])
+    t.is(ended.code, EXIT.fenced, ended.stderr)
+    t.ok(/has lost what this node had promised/.test(ended.stderr), ended.stderr)
+    rmSync(log, { recursive: true })
+    renameSync(`${log}-new`, log)
+    await lab.run('alder', ['start'])
+    t.is((await lab.run('alder', ['kv', 'get', 'k'])).trim(), 'v')
   }
 )

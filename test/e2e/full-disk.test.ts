@@ -11,7 +11,7 @@ import test from 'brittle'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bytesOf } from '../../lib/encoding.ts'
 import { asAspenError, EXIT } from '../../lib/errors.ts'
-import { DISK_FULL_PERCENT } from '../../lib/limits.ts'
+import { DISK_CHECK_MS } from '../../lib/limits.ts'
 import { isSkipped } from '../skip.ts'
 import { Lab, waitFor } from './lab.ts'
 
@@ -100,9 +100,10 @@ async function putUntilFull(lab: Lab, machine: string) {
       continue
     }
     refusals.add(end)
+    // by then it has looked twice, and counts nothing that may be on its way
+    await sleep(3 * DISK_CHECK_MS)
     const { disk } = await lab.status(machine)
-    isFull = disk !== null && disk.is_full && disk.percent > DISK_FULL_PERCENT
-    if (!isFull) await sleep(200)
+    isFull = disk?.is_full === true
   }
   return { acknowledged, refusals: [...refusals] }
 }

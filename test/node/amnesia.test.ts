@@ -44,6 +44,12 @@ function copyOf({ logDisk }: Machine): Content {
   return { ...content, entries: [...content.entries] }
 }
 
+/** As it was when it was copied: the log, and of the state nothing that came later. */
+function putBack({ logDisk, stateDisk }: Machine, content: Content): void {
+  logDisk.content = content
+  stateDisk.images.clear()
+}
+
 /** A disk of its own with what is on the machine's now. */
 function copiedDisk(machine: Machine): MemoryLogDisk {
   const disk = new MemoryLogDisk()
@@ -110,7 +116,7 @@ test('MEM-08 a disk put back as it was some starts ago is refused', async (t) =>
   cluster.crash('c')
   // until its links have ended, the one that was killed may still be running
   await cluster.time.run(5_000)
-  machine.logDisk.content = backup
+  putBack(machine, backup)
   const c = await cluster.time.settled(cluster.restart('c'), LONG_MS)
   t.is(await endOf(cluster, c), 'DATA_LOST')
   await cluster.close()
@@ -125,7 +131,7 @@ test('MEM-08 a disk put back as it was in the same start is refused by whom it a
   const backup = copyOf(follower.machine)
   await growLog(cluster)
   cluster.crash(follower.name)
-  follower.machine.logDisk.content = backup
+  putBack(follower.machine, backup)
   const again = await cluster.time.settled(cluster.restart(follower.name), LONG_MS)
   t.is(await endOf(cluster, again), 'DATA_LOST')
   t.ok(again.failure?.message.includes('entries, and now says'))
@@ -145,7 +151,7 @@ test('MEM-08 who led when it was acknowledged remembers it also when another one
   await cluster.time.run(5_000)
   await cluster.time.settled(leader.assembly.handOver(), LONG_MS)
   t.ok(await cluster.time.runUntil(() => cluster.leader() !== leader, LONG_MS))
-  follower.machine.logDisk.content = backup
+  putBack(follower.machine, backup)
   const again = await cluster.time.settled(cluster.restart(follower.name), LONG_MS)
   t.is(await endOf(cluster, again), 'DATA_LOST')
   t.ok(again.failure?.message.includes('entries, and now says'), again.failure?.message)

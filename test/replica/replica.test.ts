@@ -205,6 +205,28 @@ test('what a cut-off leader had, and the next one kept, is done', async (t) => {
   t.alike(kindsOf(outcomes), ['done'])
 })
 
+test('what others have committed is applied when it is durable here', async (t) => {
+  const net = new Replicas([1, 2, 3])
+  const leader = await net.elect()
+  const [quick, slow] = net.others(leader)
+  const follower = present(slow, 'a follower')
+  const before = follower.replica.appliedIndex
+  for (const machine of [leader, follower]) machine.isWriting = false
+  const outcomes = propose(leader, 'k')
+  await net.time.run(20)
+  leader.letWriteOne()
+  await net.time.run(20)
+  propose(leader, 'the next append says what is committed')
+  await net.time.run(300)
+  t.is(follower.replica.status.commitIndex, before + 1, 'it knows that a majority holds it')
+  t.is(quick?.replica.appliedIndex, before + 1)
+  t.is(follower.replica.appliedIndex, before, 'but what a crash leaves of its own log does not')
+  t.alike(kindsOf(outcomes), ['done'])
+  for (const machine of [leader, follower]) machine.letWrite()
+  await net.time.run(300)
+  t.is(follower.replica.appliedIndex, before + 2)
+})
+
 test('a read is ready only when its index is applied; one for another node when it is confirmed', async (t) => {
   const { net, machine } = await alone()
   machine.isApplying = false
