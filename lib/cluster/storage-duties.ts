@@ -38,6 +38,8 @@ export class StorageDuties {
   #isAsking = false
   #isWanted = false
   #retryMs = 0
+  /** when the last snapshot entry was applied, or a snapshot installed, by this process */
+  #restartedMs = -Infinity
 
   constructor(parts: StorageDutiesParts) {
     this.#parts = parts
@@ -68,8 +70,12 @@ export class StorageDuties {
     this.#restart(index, timeMs)
   }
 
-  /** A member needs a snapshot and there is none, or somebody asks for one: due at once. */
+  /**
+   * A member needs a snapshot and there is none: due at once, unless one was just asked of everybody, and may be
+   * in the making. Say it again while it is so.
+   */
   want(): void {
+    if (this.#parts.clock.nowMs() - this.#restartedMs < SNAPSHOT_MAKING_MS) return
     this.#isWanted = true
     this.look()
   }
@@ -127,8 +133,12 @@ export class StorageDuties {
     this.#snapshotIndex = index
     this.#snapshotTimeMs = timeMs
     this.#isWanted = false
+    this.#restartedMs = this.#parts.clock.nowMs()
   }
 }
+
+/** What a snapshot may take to be made: so long after an entry for one nobody's need is a reason for another. */
+const SNAPSHOT_MAKING_MS = 60_000
 
 /** After a proposal that was refused or is unknown. */
 const RETRY_MS = 1_000

@@ -147,6 +147,22 @@ test('a snapshot that somebody needs is due at once, if anything is new', (t) =>
   t.is(asked().length, 1, 'the wish is fulfilled')
 })
 
+test('while a snapshot may be in the making, nobody who waits for it causes another', async (t) => {
+  const { duties, apply, asked, world, time } = open(0, STORAGE_POLICY)
+  apply(1)
+  duties.want()
+  world.asked[0]?.end(true)
+  apply(1, ENTRY_KIND.snapshot, 0)
+  for (let second = 0; second < 60; second++) {
+    apply(1)
+    duties.want()
+    await time.run(1_000)
+  }
+  t.alike(asked(), ['snapshot'])
+  duties.want()
+  t.alike(asked(), ['snapshot', 'snapshot'], 'then it may be lost')
+})
+
 test('an installed snapshot begins the count anew', (t) => {
   const { duties, apply, asked } = open()
   apply(9)
