@@ -100,7 +100,9 @@ class CommandTree {
       })
     }
     const { width } = outputFor([], host).style
-    host.stdout.write(wrapHelp(this.root.help(...names), width))
+    const { footer } = COMMANDS.find(({ path }) => path.join(' ') === names.join(' ')) ?? {}
+    const text = `${this.root.help(...names)}${footer === undefined ? '' : `\n${footer}\n`}`
+    host.stdout.write(wrapHelp(text, width))
     return EXIT.ok
   }
 

@@ -11,7 +11,7 @@ import {
   TIMING_FLAG
 } from './flags.ts'
 import type { Invocation } from './invocation.ts'
-import { STORAGE_FLAG } from './storage-flag.ts'
+import { STORAGE_FLAG, STORAGE_HELP } from './storage-flag.ts'
 
 /** On the commands that start a node. */
 const START_FLAGS: readonly FlagSpec[] = [...NODE_FLAGS, STORAGE_FLAG]
@@ -25,6 +25,8 @@ export interface CommandSpec {
   readonly operands?: readonly (readonly [spec: string, about: string])[]
   /** of this command alone; `flagsOf` has all of them */
   readonly flags?: readonly FlagSpec[]
+  /** at the end of its help */
+  readonly footer?: string
   /** whether it is about a node of this machine, and takes the flags that say which; true when left out */
   readonly isAboutNode?: boolean
   /** left out on a command that only has subcommands */
@@ -51,6 +53,7 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
     path: ['create'],
     summary: 'make a new cluster of one and print a ticket for the next machine',
     flags: START_FLAGS,
+    footer: STORAGE_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).create(invocation)
   },
   {
@@ -64,12 +67,14 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
       { spec: '--ticket-file <path>', about: 'a file that holds the ticket' },
       ...START_FLAGS
     ],
+    footer: STORAGE_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).join(invocation)
   },
   {
     path: ['start'],
     summary: 'start the node of this machine in the background',
     flags: START_FLAGS,
+    footer: STORAGE_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).start(invocation)
   },
   {
@@ -230,7 +235,8 @@ const BACKUP_COMMANDS: readonly CommandSpec[] = [
       'The backup is verified first. Keys keep their values and revisions; new revisions go on above them. The\n' +
       'cluster has an id, keys and tickets of its own: nobody of the old one is a member, and the old one may go on.',
     operands: [['<file>', 'the backup']],
-    flags: NODE_FLAGS,
+    flags: START_FLAGS,
+    footer: STORAGE_HELP,
     run: async (invocation) => (await import('./restore-command.ts')).restoreFrom(invocation)
   },
   {

@@ -3,7 +3,12 @@
 
 import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import type { StoragePolicy } from '../cluster/storage-policy.ts'
-import { DEFAULT_MAX_STATE_BYTES, DEFAULT_MAX_STATE_ENTRIES } from '../limits.ts'
+import {
+  DEFAULT_MAX_STATE_BYTES,
+  DEFAULT_MAX_STATE_ENTRIES,
+  DEFAULT_SNAPSHOT_BYTES,
+  DEFAULT_SNAPSHOT_ENTRIES
+} from '../limits.ts'
 
 /** All settings, with values. */
 export interface StorageSettings extends StoragePolicy {
@@ -19,60 +24,70 @@ interface StorageSetting {
   readonly name: string
   readonly unit: 'count' | 'bytes' | 'ms'
   readonly min: number
+  readonly max: number
   /** what it is for; one line for people */
   readonly about: string
 }
 
-/** Highest value of any setting. */
-export const MAX_STORAGE_SETTING = 2 ** 42
+/** Of settings that nothing else bounds. */
+const ANY = 2 ** 42
 
 export const STORAGE_SETTINGS: Readonly<Record<StorageSettingName, StorageSetting>> = {
   snapshotEntries: {
     name: 'snapshot-entries',
     unit: 'count',
     min: 1,
+    max: ANY,
     about: 'entries in the log after which a snapshot is due'
   },
   snapshotBytes: {
     name: 'snapshot-bytes',
     unit: 'bytes',
     min: 1,
+    max: ANY,
     about: 'bytes of entries after which one is due'
   },
   snapshotAgeMs: {
     name: 'snapshot-age',
     unit: 'ms',
     min: 1_000,
+    max: ANY,
     about: 'time after which any change makes one due'
   },
   keepEntries: {
     name: 'keep-entries',
     unit: 'count',
     min: 0,
+    max: ANY,
     about: 'entries that stay in the log behind a snapshot'
   },
   keepRevisions: {
     name: 'keep-revisions',
     unit: 'count',
     min: 0,
+    max: ANY,
     about: 'revisions of which history is kept'
   },
   keepRevisionsMs: {
     name: 'keep-history',
     unit: 'ms',
     min: 0,
+    max: ANY,
     about: 'time for which history is kept'
   },
   maxEntries: {
     name: 'max-keys',
     unit: 'count',
     min: 1,
+    max: DEFAULT_SNAPSHOT_ENTRIES,
     about: 'keys that the cluster takes'
   },
   maxBytes: {
     name: 'max-bytes',
     unit: 'bytes',
     min: 1,
+    // of what has more no snapshot is made, and the log would grow for ever
+    max: DEFAULT_SNAPSHOT_BYTES,
     about: 'bytes of keys and values that the cluster takes'
   }
 }

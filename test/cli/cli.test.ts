@@ -4,6 +4,7 @@ import test from 'brittle'
 import { markOperands, unmark } from '../../lib/cli/argv.ts'
 import { COMMANDS, flagsOf } from '../../lib/cli/command-specs.ts'
 import { VERSION } from '../../lib/version.ts'
+import { STORAGE_SETTINGS } from '../../lib/node/storage-settings.ts'
 import { runCli } from './run-cli.ts'
 
 const RUNNABLE = COMMANDS.filter((spec) => spec.run !== undefined)
@@ -201,4 +202,14 @@ test('operands after -- and empty ones reach the command as they were typed', (t
   t.alike(markOperands(typed).map(unmark), ['kv', 'put', '--json', '-k', '', '--', 'x'])
   t.alike(markOperands(['kv', 'put', 'k', '']).map(unmark), ['kv', 'put', 'k', ''])
   t.ok(markOperands(['--', '-k']).every((text) => !text.startsWith('-')))
+})
+
+test('every setting of --storage is in the help of the commands that take it', async (t) => {
+  for (const command of ['create', 'join', 'start', 'restore']) {
+    const { stdout } = await runCli([command, '--help'])
+    for (const { name, about } of Object.values(STORAGE_SETTINGS)) {
+      t.ok(new RegExp(`^ {2}${name} +${about} \\(default: .+\\)$`, 'm').test(stdout), name)
+    }
+  }
+  t.absent((await runCli(['stop', '--help'])).stdout.includes('max-keys'))
 })
