@@ -30,10 +30,12 @@ const SLOW_PARTS: ReadonlyMap<string, Part> = new Map([
 export const LONG_FILES: readonly string[] = [
   'faults/failpoints',
   'e2e/bad-input',
+  'e2e/amnesia',
   'e2e/join',
   'e2e/commands',
+  'e2e/recover',
   'e2e/bad-tickets',
-  'e2e/kill',
+  'e2e/backup',
   'runner',
   'transport/hyperswarm-network',
   'http/turns',
