@@ -202,6 +202,10 @@ export class ConfigError extends AspenError {
   override readonly name = 'ConfigError'
 }
 
+/** What to do about a member whose data cannot be trusted any more. */
+export const REJOIN_HINT =
+  'keep this folder away, and join again as a new node from an empty folder'
+
 /** The value as an AspenError: itself, or wrapped as FAILED. */
 export function asAspenError(error: unknown): AspenError {
   if (error instanceof AspenError) return error

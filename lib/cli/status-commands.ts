@@ -117,6 +117,7 @@ function statusLines(document: Status, others: readonly MemberRow[], style: Styl
     ],
     ['log', `committed ${document.commit_index}, applied ${document.applied_index}`],
     ['store', storeText(document.storage)],
+    ...fetchRows(document.storage),
     ['discovery', discoveryText(document)],
     ['addresses', document.addresses.join(', ') || 'none'],
     ['api', `${api.http} (unix: ${shortPath(api.socket)})`],
@@ -132,6 +133,15 @@ function storeText({ keys, bytes, log_base, log_last, snapshot }: Status['storag
   const log = `${log_last - log_base} entries in the log`
   if (snapshot === null) return `${kept}; ${log}`
   return `${kept}; ${log}, snapshot ${snapshot.index} (${formatSize(snapshot.bytes)})`
+}
+
+/** Only while it is so: the log goes on after it, so the node may look as if it stood still. */
+function fetchRows({ fetching }: Status['storage']): [string, string][] {
+  if (fetching === null) return []
+  const { index, bytes, percent } = fetching
+  return [
+    ['fetching', `snapshot ${index} from other members: ${percent} % of ${formatSize(bytes)}`]
+  ]
 }
 
 /** Only where somebody must do something. */

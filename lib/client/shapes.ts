@@ -148,6 +148,13 @@ const status = shape<Status>({
     log_last: whole,
     snapshot: nullable(
       object<NonNullable<Status['storage']['snapshot']>>({ index: whole, bytes: whole })
+    ),
+    fetching: nullable(
+      object<NonNullable<Status['storage']['fetching']>>({
+        index: whole,
+        bytes: whole,
+        percent: number
+      })
     )
   }),
   disk: nullable(

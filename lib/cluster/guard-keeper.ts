@@ -18,8 +18,8 @@ export type Memories = ReadonlyMap<string, Memory>
 export interface MemoryStore {
   /** what was saved last; nothing where it cannot be read */
   readonly found: Memories
-  /** Calls back when it is durable or given up, never synchronously; one at a time. */
-  save(memories: Memories, onEnd: () => void): void
+  /** Calls back whether it is durable, never synchronously; one at a time. */
+  save(memories: Memories, onEnd: (isSaved: boolean) => void): void
 }
 
 export interface GuardKeeperParts {
@@ -80,7 +80,7 @@ export class GuardKeeper {
     }
   }
 
-  /** Resolves when what is known is saved. May be called twice. */
+  /** Resolves when what is known is saved, or cannot be. May be called twice. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -110,8 +110,9 @@ export class GuardKeeper {
   #save(): void {
     this.#isSaving = true
     this.#isDirty = false
-    this.#parts.store.save(new Map(this.#memories), () => {
+    this.#parts.store.save(new Map(this.#memories), (isSaved) => {
       this.#isSaving = false
+      this.#isDirty ||= !isSaved
       this.#onIdle()
       if (this.#isDirty) this.#saveLater()
     })

@@ -5,7 +5,7 @@
 
 import { unreachable } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
-import { StorageError } from '../errors.ts'
+import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
 import type { EntryId, Index } from '../raft/entry.ts'
 import type { FoundBaseConfiguration, FoundState, LogState, VerifiedEntry } from './encoding.ts'
@@ -121,8 +121,6 @@ export function isDamagedEntry(error: unknown): error is StorageError {
   return error.detail.fields?.['index'] !== undefined
 }
 
-const REJOIN_HINT = 'remove this member from another one and let the machine join again'
-
 function duplicateIndex(index: Index, duplicate: Index): StorageError {
   return corrupted({
     message: `duplicate log index ${duplicate}: it lies in the place of entry ${index}`,
@@ -151,6 +149,6 @@ export function identityWithoutLog(): StorageError {
   return new StorageError({
     code: 'IDENTITY_WITHOUT_LOG',
     message: "this data directory has a member's key but no log",
-    hint: 'put the log back; or keep this folder away and join as a new node from an empty one'
+    hint: `put the log back; else ${REJOIN_HINT}`
   })
 }

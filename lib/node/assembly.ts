@@ -325,7 +325,8 @@ export class Assembly {
       configuration: () => this.#trust.configuration(),
       isInTouch: () => this.isInTouch(),
       hasFailed: () => this.#hasFailed,
-      disk: () => this.#fitness.disk?.state ?? null
+      disk: () => this.#fitness.disk?.state ?? null,
+      fetching: () => this.#snapshots.fetching
     })
   }
 

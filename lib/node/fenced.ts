@@ -2,7 +2,7 @@
 // the refusal of one member is enough.
 
 import type { ErrorDetail } from '../errors.ts'
-import { StorageError } from '../errors.ts'
+import { REJOIN_HINT, StorageError } from '../errors.ts'
 
 /** How the node ends that was told this by a member; null when it may go on and try again. */
 export function endOfRefused({ code, message }: ErrorDetail): StorageError | null {
@@ -15,8 +15,7 @@ export function endOfRefused({ code, message }: ErrorDetail): StorageError | nul
 }
 
 const HINTS = {
-  DATA_LOST:
-    'keep this folder away and do not start it again; join as a new node from an empty folder',
+  DATA_LOST: `do not start it again: ${REJOIN_HINT}`,
   FENCED:
     'one data directory runs once: find the other process with this key, keep one of the two, and never start a copy'
 } as const

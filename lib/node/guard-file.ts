@@ -36,10 +36,13 @@ export class GuardFile implements MemoryStore {
     this.found = readMemories(this.#path)
   }
 
-  save(memories: Memories, onEnd: () => void): void {
+  save(memories: Memories, onEnd: (isSaved: boolean) => void): void {
     const text = `${JSON.stringify(Object.fromEntries(memories), null, 2)}\n`
     // a disk that does not take it will say so to the log
-    replaceFile(this.#path, text).then(onEnd, onEnd)
+    replaceFile(this.#path, text).then(
+      () => onEnd(true),
+      () => onEnd(false)
+    )
   }
 }
 

@@ -11,7 +11,7 @@ import { Value } from '@sinclair/typebox/value'
 import type { Address } from '../address.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, REJOIN_HINT } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { TimingProfile } from '../raft/timing.ts'
@@ -111,7 +111,7 @@ export function readMembership(directory: DataDirectory): Membership | null {
     throw new ConfigError({
       code: 'DATA_DIR_UNUSABLE',
       message: `node.json in ${directory.path} is damaged`,
-      hint: 'restore the directory, or join as a new node from an empty one'
+      hint: `restore the file from where you keep a copy; else ${REJOIN_HINT}`
     })
   }
   return fromJson(json)

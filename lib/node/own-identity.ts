@@ -2,7 +2,7 @@
 // that took itself for another one would vote a second time in that one's name.
 
 import { equalSecret } from '../crypto.ts'
-import { StorageError } from '../errors.ts'
+import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { RestoredLog } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 
@@ -25,7 +25,7 @@ export function checkOwnIdentity({ id, publicKey }: OwnIdentity, restored: Resto
       message: isOwnKey
         ? `node.json is damaged: it says node ${id}, and the log knows the key as node ${member.id}`
         : `node.key is damaged: the log knows another key of node ${id}`,
-      hint: 'put the file back from a copy; or remove this member from another one and join again'
+      hint: `put the file back from a copy; else ${REJOIN_HINT}`
     })
   }
 }

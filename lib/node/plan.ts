@@ -4,7 +4,7 @@
 import { hostname } from 'node:os'
 import type { Address } from '../address.ts'
 import { equalSecret } from '../crypto.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, REJOIN_HINT } from '../errors.ts'
 import { MAX_NAME_SIZE } from '../limits.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Ticket } from '../../tickets/tickets.ts'
@@ -124,7 +124,7 @@ function keyLost(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'DATA_DIR_UNUSABLE',
     message: `${dataDir} belongs to a node whose key (node.key) is lost`,
-    hint: 'restore it from where you kept it, or join as a new node from an empty folder'
+    hint: `restore it from where you kept it; else ${REJOIN_HINT}`
   })
 }
 
@@ -148,7 +148,7 @@ function diverged(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'STATE_DIVERGED',
     message: `the state in ${dataDir} was found to be another one than its cluster has`,
-    hint: 'keep it for whoever looks into it; join again as a new node from an empty folder'
+    hint: REJOIN_HINT
   })
 }
 

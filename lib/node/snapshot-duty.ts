@@ -3,7 +3,7 @@
 
 import { FeatureLevel } from '../cluster/feature-level.ts'
 import { StorageDuties } from '../cluster/storage-duties.ts'
-import { StorageError } from '../errors.ts'
+import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Entry, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
@@ -15,6 +15,7 @@ import type { Ask } from '../replica/snapshot-ask.ts'
 import { StateCompare } from '../replica/state-compare.ts'
 import { SnapshotDesk } from '../replica/snapshot-desk.ts'
 import { SnapshotTransfer } from '../replica/snapshot-transfer.ts'
+import type { FetchProgress } from '../replica/snapshot-transfer.ts'
 import { FEATURE_LEVEL } from '../state-machine/command.ts'
 import { encodeControl } from '../state-machine/encoding.ts'
 import type { PreparedSnapshot, SnapshotInfo } from '../state-machine/state-machine.ts'
@@ -101,6 +102,11 @@ export class SnapshotDuty {
     })
   }
 
+  /** Of the snapshot that is on its way here; null for none. */
+  get fetching(): FetchProgress | null {
+    return this.#transfer.progress
+  }
+
   /** Call when the status changed. */
   look(): void {
     this.#duties.look()
@@ -169,7 +175,7 @@ function outvoted(index: Index, different: readonly NodeId[]): StorageError {
   return new StorageError({
     code: 'STATE_DIVERGED',
     message: `the state at entry ${index} is not the one that most members have (${different.join(', ')})`,
-    hint: 'keep this folder for whoever looks into it, and join again as a new node from an empty one',
+    hint: REJOIN_HINT,
     fields: { index }
   })
 }

@@ -2,7 +2,7 @@
 // first. Nothing is repaired: most of it a start repairs by itself, and the rest is for people.
 
 import { equalSecret } from '../crypto.ts'
-import { ConfigError, StorageError } from '../errors.ts'
+import { ConfigError, REJOIN_HINT, StorageError } from '../errors.ts'
 import { inspectLog } from '../log-store/inspect.ts'
 import type { InspectedLog } from '../log-store/inspect.ts'
 import type { ValidationReport } from '../log-store/validation.ts'
@@ -70,15 +70,11 @@ export async function verifyNode(
 
 type Tell = (part: NodeFault['part']) => (what: string) => void
 
-const REJOIN =
-  'remove this member from another one and let the machine join again from an empty folder; the last ' +
-  "member of its cluster: 'aspen restore' with a backup"
+const REJOIN = `${REJOIN_HINT}; the last member of its cluster: 'aspen restore' with a backup`
 
 const ADVICE: Readonly<Record<NodeFault['part'], string>> = {
-  'node.json':
-    'put the file back from where you keep a copy; else join as a new node from an empty folder',
-  'node.key':
-    'put the file back from where you keep a copy; else join as a new node from an empty folder',
+  'node.json': `put the file back from where you keep a copy; else ${REJOIN_HINT}`,
+  'node.key': `put the file back from where you keep a copy; else ${REJOIN_HINT}`,
   log: `start the node: damaged entries are fetched from other members; if it does not start, ${REJOIN}`,
   state:
     'move the folder state away and start the node: the database is built anew from log and snapshots',

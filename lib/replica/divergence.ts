@@ -2,7 +2,7 @@
 // this one does not hold what its state was made from.
 
 import { equalSecret } from '../crypto.ts'
-import { StorageError } from '../errors.ts'
+import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Effects } from '../raft/effects.ts'
@@ -37,7 +37,7 @@ export function checkBacked(log: Pick<LogStore, 'last' | 'idAt'>, applied: Entry
   throw new StorageError({
     code: 'DATA_LOST',
     message: `the log has lost what this node had promised: it ${lack}, and the state was made from entry ${index}`,
-    hint: 'put back the newest copy of the folder "log", if it was moved or restored; else keep this folder away and join as a new node from an empty one',
+    hint: `put back the newest copy of the folder "log", if it was moved or restored; else ${REJOIN_HINT}`,
     fields: { index, lastLogIndex: log.last.index }
   })
 }

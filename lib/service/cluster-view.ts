@@ -12,6 +12,7 @@ import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Replica } from '../replica/replica.ts'
+import type { FetchProgress } from '../replica/snapshot-transfer.ts'
 import type {
   Applied,
   NodeRecord,
@@ -45,6 +46,8 @@ export interface ClusterViewParts {
   /** whether the log or the state machine has failed, so that this process is about to end */
   readonly hasFailed: () => boolean
   readonly disk: () => DiskState | null
+  /** the snapshot that is on its way here; null for none */
+  readonly fetching: () => FetchProgress | null
 }
 
 export class ClusterView {
@@ -95,7 +98,8 @@ export class ClusterView {
       compacted_revision: compactedRevision,
       log_base: log.base.index,
       log_last: log.last.index,
-      snapshot: newest === undefined ? null : { index: newest.index, bytes: newest.byteCount }
+      snapshot: newest === undefined ? null : { index: newest.index, bytes: newest.byteCount },
+      fetching: fetchDocument(this.#parts.fetching())
     }
   }
 
@@ -219,6 +223,13 @@ function quorumCheck(state: Status['state']): Health['checks'][string] {
   if (state === 'degraded') return { status: 'warning', message: 'a voter is out of sight' }
   if (state === 'no_quorum') return { status: 'warning', message: 'no majority in sight' }
   return OK
+}
+
+function fetchDocument(fetch: FetchProgress | null): Status['storage']['fetching'] {
+  if (fetch === null) return null
+  const { index, byteCount, chunkCount, missingCount } = fetch
+  const share = (chunkCount - missingCount) / Math.max(1, chunkCount)
+  return { index, bytes: byteCount, percent: Math.floor(share * 1_000) / 10 }
 }
 
 function diskDocument(disk: DiskState | null): Status['disk'] {

@@ -58,6 +58,15 @@ export const Status = Type.Object({
     snapshot: Type.Union([
       Type.Object({ index: Type.Integer(), bytes: Type.Integer() }),
       Type.Null()
+    ]),
+    /** a newer one that this node is getting from the others, since it was away for long; null: none */
+    fetching: Type.Union([
+      Type.Object({
+        index: Type.Integer(),
+        bytes: Type.Integer({ description: 'of the whole snapshot' }),
+        percent: Type.Number({ description: 'of it that is here' })
+      }),
+      Type.Null()
     ])
   }),
   /** of the data directory; null where the system does not say */

@@ -321,9 +321,9 @@ class KeptMemories implements MemoryStore {
     this.found = machine.memories
   }
 
-  save(memories: Memories, onEnd: () => void): void {
+  save(memories: Memories, onEnd: (isSaved: boolean) => void): void {
     this.#machine.memories = memories
-    this.#time.soon(onEnd)
+    this.#time.soon(() => onEnd(true))
   }
 }
 

@@ -20,6 +20,16 @@ test('status is a list for people and the document for programs', async (t) => {
   t.is((await run(['status', '-q'])).stdout, 'healthy\n')
 })
 
+test('status shows a snapshot that is on its way here', async (t) => {
+  const { run, opened } = await openNode(t)
+  const status = opened.node.status()
+  t.absent((await run(['status'])).stdout.includes('fetching'))
+  const fetching = { index: 70_000, bytes: 3 * 2 ** 20, percent: 41.2 }
+  opened.node.status = () => ({ ...status, storage: { ...status.storage, fetching } })
+  const { stdout } = await run(['status'])
+  t.ok(stdout.includes('fetching   snapshot 70000 from other members: 41.2 % of 3.0 MiB\n'), stdout)
+})
+
 test('where no node is, the nodes that are there are named', async (t) => {
   const home = await t.tmp()
   await mkdir(join(home, 'aspen', 'alder'), { recursive: true })

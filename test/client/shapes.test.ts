@@ -74,7 +74,8 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
         compacted_revision: 0,
         log_base: 1,
         log_last: 3,
-        snapshot: { index: 2, bytes: 900 }
+        snapshot: { index: 2, bytes: 900 },
+        fetching: { index: 9, bytes: 1_200, percent: 12.5 }
       },
       disk: { used_bytes: 3, total_bytes: 9, percent: 33.3, is_full: false }
     }

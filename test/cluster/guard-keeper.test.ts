@@ -41,7 +41,7 @@ function leading(matched: Readonly<Record<number, number>>): Status {
 function open(found: Memories = new Map()) {
   const time = new VirtualTime()
   const saved: Memories[] = []
-  const world = { status: leading({}), linked: [] as number[] }
+  const world = { status: leading({}), linked: [] as number[], takesFiles: true }
   const keeper = new GuardKeeper({
     timers: time,
     status: () => world.status,
@@ -50,7 +50,7 @@ function open(found: Memories = new Map()) {
       found,
       save: (memories, onEnd) => {
         saved.push(memories)
-        time.start(SAVE_TAKES_MS, onEnd)
+        time.start(SAVE_TAKES_MS, () => onEnd(world.takesFiles))
       }
     }
   })
@@ -85,6 +85,22 @@ test('what changes during a save is in the next one', async (t) => {
   await time.run(GUARD_SAVE_MS + 2 * SAVE_TAKES_MS)
   t.is(saved.length, 2)
   t.is(memoryOf(2)?.index, 99)
+})
+
+test('what could not be saved is tried again until it is, and keeps no node from closing', async (t) => {
+  const { time, saved, world, keeper } = open()
+  world.takesFiles = false
+  keeper.onVerified(keyOf(2), helloOf(2))
+  await time.run(3 * (GUARD_SAVE_MS + SAVE_TAKES_MS) + 1)
+  t.is(saved.length, 3)
+  world.takesFiles = true
+  await time.run(10 * GUARD_SAVE_MS)
+  t.is(saved.length, 4)
+  world.takesFiles = false
+  keeper.onVerified(keyOf(3), helloOf(3))
+  await time.settled(keeper.close(), 1_000)
+  t.is(saved.length, 5)
+  t.is(time.pendingCount, 0)
 })
 
 test('a node that closes saves first, also while a save is under way', async (t) => {

@@ -128,7 +128,8 @@ export class MemoryNode implements NodeApi {
         compacted_revision: 0,
         log_base: 0,
         log_last: 1,
-        snapshot: null
+        snapshot: null,
+        fetching: null
       },
       disk: null
     }

@@ -117,7 +117,7 @@ export class Founder {
       savedAddresses: new Map(),
       onAddress: () => {},
       onFailed,
-      memories: { found: new Map(), save: (_memories, onEnd) => time.soon(onEnd) },
+      memories: { found: new Map(), save: (_memories, onEnd) => time.soon(() => onEnd(true)) },
       backups: null,
       diskProbe: null,
       maxState: { entryCount: 1_000, byteCount: 1_000_000 },

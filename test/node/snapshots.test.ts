@@ -71,7 +71,10 @@ test('a member that was away until its next entry was gone gets a snapshot and g
   const before = away.log.last.index
   const back = await time.settled(cluster.restart(name), LONG_MS)
   t.ok(before < present(cluster.leader(), 'a leader').log.base.index, 'its next entry is gone')
+  const isFetching = (): boolean => back.assembly.service.status().storage.fetching !== null
+  t.ok(await time.runUntil(isFetching, LONG_MS), 'its status says that it gets one')
   const ok = await time.runUntil(() => isSame(cluster.nodes()), LONG_MS)
+  t.absent(isFetching())
   t.ok(
     ok,
     `${back.stateMachine.applied().index} of ${cluster.leader()?.stateMachine.applied().index}`

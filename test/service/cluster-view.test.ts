@@ -1,6 +1,7 @@
 // What a node shows of itself and its cluster.
 
 import test from 'brittle'
+import type { FetchProgress } from '../../lib/replica/snapshot-transfer.ts'
 import type { DiskState } from '../../lib/cluster/disk-watch.ts'
 import { MAX_PROMOTION_LAG } from '../../lib/limits.ts'
 import type { NodeId } from '../../lib/node-id.ts'
@@ -61,6 +62,7 @@ interface World {
   appliedIndex: number
   hasFailed: boolean
   disk: DiskState | null
+  fetching: FetchProgress | null
   snapshots: readonly SnapshotInfo[]
 }
 
@@ -105,6 +107,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     hasFailed: false,
     disk: null,
     snapshots: [],
+    fetching: null,
     ...overrides
   }
   const { id, leader, appliedIndex } = world
@@ -139,7 +142,8 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     configuration: () => world.welcome ?? world.configuration,
     isInTouch: () => leader !== null,
     hasFailed: () => world.hasFailed,
-    disk: () => world.disk
+    disk: () => world.disk,
+    fetching: () => world.fetching
   })
 }
 
@@ -279,7 +283,8 @@ test('the status tells what is kept: keys, history, log, and the newest snapshot
     compacted_revision: 40,
     log_base: 45,
     log_last: 50,
-    snapshot: null
+    snapshot: null,
+    fetching: null
   })
   const more = { term: 4, chainHash: HASH, contentHash: HASH, chunkCount: 1 }
   const snapshots = [
@@ -287,4 +292,9 @@ test('the status tells what is kept: keys, history, log, and the newest snapshot
     { ...more, index: 20, byteCount: 600 }
   ]
   t.alike(viewOf({ snapshots }).status().storage, { ...none, snapshot: { index: 48, bytes: 700 } })
+  const fetching = { index: 60, byteCount: 900, chunkCount: 1_000, missingCount: 667 }
+  t.alike(viewOf({ fetching }).status().storage, {
+    ...none,
+    fetching: { index: 60, bytes: 900, percent: 33.3 }
+  })
 })

@@ -33,7 +33,8 @@ const STATUS: Status = {
     compacted_revision: 0,
     log_base: 0,
     log_last: 1,
-    snapshot: null
+    snapshot: null,
+    fetching: null
   },
   disk: null
 }
