@@ -8,7 +8,7 @@ import { PURE_FILES } from './tidy/architecture.ts'
 import { checkPackages, checkRanks, checkReachable } from './tidy/imports.ts'
 import { checkLock, checkManifest, entriesOf } from './tidy/manifest.ts'
 import type { Manifest } from './tidy/manifest.ts'
-import { checkShape } from './tidy/shape.ts'
+import { checkShape, checkTables } from './tidy/shape.ts'
 import { describe } from './tidy/source.ts'
 import type { SourceFile, Violation } from './tidy/source.ts'
 import { findRoot, readTree } from './tidy/tree.ts'
@@ -56,6 +56,10 @@ test('the table of pure files names files that are there', (t) => {
 
 test('every file has a header, 400 lines and functions of 60 at most, and no default export', (t) => {
   report(t, checkShape(tree))
+})
+
+test('the README of a folder names every file in it', (t) => {
+  report(t, checkTables(tree))
 })
 
 test('every program file is reached from an entry point', (t) => {

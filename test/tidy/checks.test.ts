@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import test from 'brittle'
 import { checkPackages, checkRanks, checkReachable } from './imports.ts'
 import { checkLock, checkManifest, entriesOf } from './manifest.ts'
-import { checkShape } from './shape.ts'
+import { checkShape, checkTables } from './shape.ts'
 import type { SourceFile, Violation } from './source.ts'
 import { readTree } from './tree.ts'
 import { checkPlaces, checkPurity, checkUnfinished } from './words.ts'
@@ -46,6 +46,21 @@ test('an import upward, sideways or of nothing is reported, also of a type', (t)
     'lib/gossip/gossip.ts:2 lib/gossip imports bin: up',
     'lib/odd/odd.ts:2 lies in lib/odd, which has no rank'
   ])
+})
+
+test('a file that the README beside it does not name is reported', (t) => {
+  const files = plant({
+    'lib/raft/README.md': 'Read `core.ts`, log.ts (and `status-entry.ts`).',
+    'lib/raft/core.ts': '',
+    'lib/raft/entry.ts': '',
+    'lib/raft/log.ts': '',
+    'lib/raft/status-entry.ts': '',
+    'lib/gossip/gossip.ts': '',
+    'lib/README.md': 'the map',
+    'lib/assert.ts': '',
+    'test/raft/core.test.ts': ''
+  })
+  t.alike(brief(checkTables(files)), ['lib/raft/entry.ts:1 is not in lib/raft/README.md'])
 })
 
 test('a barrel is reported outside the doors of the package', (t) => {

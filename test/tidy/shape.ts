@@ -1,7 +1,7 @@
 // The shape of a file: header, length, length of its functions, no default export.
 
 import { MAX_FILE_LINES, MAX_FUNCTION_LINES } from './architecture.ts'
-import { blank, isTypeScript, lineAt } from './source.ts'
+import { blank, isProgram, isTypeScript, lineAt } from './source.ts'
 import type { SourceFile, Violation } from './source.ts'
 
 /** Files without a header, too long, with a function too long, or with a default export. */
@@ -14,6 +14,23 @@ export function checkShape(files: readonly SourceFile[]): Violation[] {
       ...checkFunctions(file),
       ...checkDefaultExport(file)
     ])
+}
+
+/** Program files that the README of their folder does not name, where it has one; the vocabulary has none of its own. */
+export function checkTables(files: readonly SourceFile[]): Violation[] {
+  const readmes = new Map(
+    files.filter(({ path }) => path.endsWith('/README.md')).map(({ path, text }) => [path, text])
+  )
+  return files
+    .filter(({ path }) => /^lib\/[^/]+\//.test(path) && isProgram(path))
+    .flatMap(({ path }) => {
+      const [folder, name] = [path.slice(0, path.lastIndexOf('/')), path.split('/').at(-1) ?? '']
+      const readme = `${folder}/README.md`
+      const words = (readmes.get(readme) ?? name).split(/[^\w.-]+/)
+      if (words.some((word) => word.replace(/\.$/, '') === name)) return []
+      const remedy = 'say there in a line what it is'
+      return [{ path, line: 1, what: `is not in ${readme}`, remedy }]
+    })
 }
 
 function checkHeader({ path, text }: SourceFile): Violation[] {
