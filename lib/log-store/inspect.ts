@@ -48,10 +48,10 @@ export function inspectLog({ directory, genesis, nowMs }: InspectOptions): Inspe
     return { report: null, bounds: null, idAt: () => null, faults, close: async () => {} }
   }
   const environment = openEnvironment(directory)
-  const records = recordsOf(environment)
   const close = (): Promise<void> => environment.root.close()
   const nothing = { report: null, bounds: null, idAt: () => null, close }
   try {
+    const records = recordsOf(environment)
     const state = chooseState(records)
     if (state === null) {
       const message = 'the log is empty: it was never written to'

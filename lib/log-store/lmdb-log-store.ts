@@ -266,8 +266,10 @@ export class LmdbLogStore implements LogStore {
       if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.durable')
       this.#sweptTo = sweep.to
     } catch (error) {
+      const reason = await reasonOf(error)
+      // not before: a commit that began meanwhile would settle the writes of this one
       this.#commit = null
-      this.#fail(await reasonOf(error))
+      this.#fail(reason)
       return
     }
     this.#commit = null

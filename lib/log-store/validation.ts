@@ -14,7 +14,6 @@
 import { equalSecret } from '../crypto.ts'
 import type { StorageError } from '../errors.ts'
 import { MAX_INDEX, MAX_TERM } from '../limits.ts'
-import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
 import { decodeConfiguration } from '../raft/encoding.ts'
@@ -27,7 +26,6 @@ import { chooseConfiguration, corrupted, corruptedEntry, wholeEntry } from './re
 
 /** What a log that passed looks like. */
 export interface ValidationReport {
-  readonly nodeId: NodeId | null
   readonly checksPassed: number
   readonly lastLogIndex: Index
   /** the snapshot after which the log begins; null when it begins at the genesis */
@@ -38,8 +36,6 @@ export interface ValidationReport {
 }
 
 export interface ValidationOptions {
-  /** whose log it is, for the report */
-  readonly nodeId?: NodeId
   /** monotonic time, for the report */
   readonly nowMs: () => number
 }
@@ -61,7 +57,7 @@ const MIN_INDEX_ROOM = 1_000
 export function validateLog(
   records: LogRecords,
   state: LogState,
-  { nodeId, nowMs }: ValidationOptions
+  { nowMs }: ValidationOptions
 ): Validated {
   const startedMs = nowMs()
   const inLog = checkEntries(records, state)
@@ -77,7 +73,6 @@ export function validateLog(
       configurations: configuration === null ? inLog : [configuration, ...inLog]
     },
     report: {
-      nodeId: nodeId ?? null,
       checksPassed: CHECK_COUNT,
       lastLogIndex: last.index,
       lastSnapshotIndex: baseIndex === 0 ? null : baseIndex,

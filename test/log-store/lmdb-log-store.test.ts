@@ -19,6 +19,7 @@ import test from 'brittle'
 import type { Assert } from 'brittle'
 import { assert, present } from '../../lib/assert.ts'
 import { hash } from '../../lib/crypto.ts'
+import type { AspenError } from '../../lib/errors.ts'
 import type { LmdbLogStoreOptions } from '../../lib/log-store/lmdb-log-store.ts'
 import { LmdbLogStore } from '../../lib/log-store/lmdb-log-store.ts'
 import { LOG_DATA_FILE, storageErrorOf } from '../../lib/log-store/lmdb-environment.ts'
@@ -30,7 +31,7 @@ import {
 } from '../../lib/log-store/encoding.ts'
 import { SeededRandom } from '../../lib/random.ts'
 import { editEntries, editState, recordOf } from './lmdb-damage.ts'
-import { durably, entriesAfter, failureOf, GENESIS } from './log-samples.ts'
+import { durably, entriesAfter, failureOf, GENESIS, NOTHING } from './log-samples.ts'
 
 const KILL_COUNT = Number(process.env['KILLS'] ?? 20)
 const PROGRAM = fileURLToPath(new URL('./write-loop.js', import.meta.url))
@@ -182,6 +183,37 @@ test('a failed write is told once, and then nothing more is called', async (t) =
   await store.close()
 })
 
+test('while the reason of a failure is asked for, nothing is written or told', async (t) => {
+  const directory = join(await t.tmp(), 'log')
+  const { promise: reason, reject: giveReason } = rejectable()
+  const { promise: failure, resolve: onFailed } = resolvable<AspenError>()
+  let hasFailed = false
+  const onBoundary = (name: string): void => {
+    if (name !== 'log.sweep.durable' || hasFailed) return
+    hasFailed = true
+    throw Object.assign(new Error('the commit failed'), { commitError: reason })
+  }
+  const { store } = await LmdbLogStore.open({ ...optionsFor(directory), onFailed, onBoundary })
+  const entries = entriesAfter(GENESIS, { count: 20 })
+  await durably(store, { entries })
+  store.compact(10, () => t.fail('the sweep failed'))
+  const later = (write: number): void =>
+    store.write(
+      { ...NOTHING, entries: entriesAfter(present(entries.at(-1), 'an entry'), { count: write }) },
+      () => t.fail(`write ${write} is told as durable`)
+    )
+  while (!hasFailed) await new Promise((resolve) => setImmediate(resolve))
+  later(1)
+  // long enough for a commit
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  giveReason(Object.assign(new Error('no room'), { code: 28 }))
+  t.is((await failure).code, 'NO_SPACE')
+  await store.close()
+  const { store: again } = await LmdbLogStore.open(optionsFor(directory))
+  t.is(again.last.index, 20, 'what was asked for meanwhile was not begun')
+  await again.close()
+})
+
 test('an error of the disk is told apart from a full disk and from damage', (t) => {
   const cases: [unknown, string][] = [
     [28, 'NO_SPACE'],
@@ -214,6 +246,22 @@ test('a log that must be there is not made', async (t) => {
   t.is(again.store.boot, 2)
   await again.store.close()
 })
+
+function resolvable<T>() {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((onValue) => {
+    resolve = onValue
+  })
+  return { promise, resolve }
+}
+
+function rejectable() {
+  let reject: (error: Error) => void = () => {}
+  const promise = new Promise<never>((_, onError) => {
+    reject = onError
+  })
+  return { promise, reject }
+}
 
 function optionsFor(directory: string): LmdbLogStoreOptions {
   return {
