@@ -11,11 +11,12 @@
 
 import { unreachable } from '../assert.ts'
 import type { Clock, Timer, Timers } from '../clock.ts'
-import { equalSecret, HASH_BYTES } from '../crypto.ts'
+import { HASH_BYTES } from '../crypto.ts'
 import { MAX_MANIFEST_PAGE, MAX_SNAPSHOT_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Index } from '../raft/entry.ts'
+import { isSameSnapshot } from '../state-machine/snapshot-stream.ts'
 import type { SnapshotInfo, SnapshotName } from '../state-machine/state-machine.ts'
 import type { SnapshotAnswer, SnapshotRequest } from './encoding.ts'
 import type { Ask } from './snapshot-ask.ts'
@@ -138,7 +139,7 @@ export class SnapshotTransfer<Prepared> {
     const before = this.#offered.get(to)
     if (before !== undefined && before.atMs + OFFER_PAUSE_MS > nowMs) return
     const useful = snapshots.list().filter(({ index }) => index >= logBase())
-    const again = useful.find((info) => before !== undefined && isSame(info, before.id))
+    const again = useful.find((info) => before !== undefined && isSameSnapshot(info, before.id))
     const snapshot = again ?? useful[0]
     if (snapshot === undefined) {
       onNoneHere()
@@ -154,7 +155,7 @@ export class SnapshotTransfer<Prepared> {
     if (this.#isHandedOver || !this.#isNeeded(snapshot) || this.#hasFailed(snapshot)) return
     const fetch = this.#fetch
     if (fetch !== null) {
-      if (fetch.isPreparing || isSame(fetch.info, snapshot)) return
+      if (fetch.isPreparing || isSameSnapshot(fetch.info, snapshot)) return
       if (snapshot.index < fetch.info.index && !fetch.isStuck) return
       fetch.discard()
     }
@@ -206,7 +207,7 @@ export class SnapshotTransfer<Prepared> {
   }
 
   #hasFailed(snapshot: SnapshotInfo): boolean {
-    if (this.#failed === null || !isSame(this.#failed.id, snapshot)) return false
+    if (this.#failed === null || !isSameSnapshot(this.#failed.id, snapshot)) return false
     return this.#failed.atMs + FAILED_PAUSE_MS > this.#parts.clock.nowMs()
   }
 
@@ -215,7 +216,7 @@ export class SnapshotTransfer<Prepared> {
     answer: (answer: SnapshotAnswer) => void
   ): void {
     const { snapshots } = this.#parts
-    const info = snapshots.list().find((each) => isSame(each, request))
+    const info = snapshots.list().find((each) => isSameSnapshot(each, request))
     const position = request.kind === 'manifest' ? request.from : request.position
     if (info === undefined || position >= info.chunkCount) {
       answer({ kind: 'notHere' })
@@ -241,10 +242,6 @@ export class SnapshotTransfer<Prepared> {
 /** Some of the hashes of a manifest, from `position` on. */
 function pageOf(manifest: Uint8Array, position: number): Uint8Array {
   return manifest.subarray(position * HASH_BYTES, (position + MAX_MANIFEST_PAGE) * HASH_BYTES)
-}
-
-function isSame(a: SnapshotName, b: SnapshotName): boolean {
-  return a.index === b.index && equalSecret(a.contentHash, b.contentHash)
 }
 
 /** An offer may have been lost, or come before the follower knew whom it follows. */

@@ -2,10 +2,10 @@
 // the reading begins. Nobody waits for it: rows that are forgotten and still there are left out.
 
 import { existsSync, rmSync } from 'node:fs'
-import { MAX_INDEX } from '../limits.ts'
+import { ROWS_BETWEEN_LOOKS } from './snapshot-check.ts'
 import { writeWhole } from './snapshot-cut.ts'
 import { withoutSecrets } from './snapshot-encoding.ts'
-import { TaskRefusal } from './snapshot-task.ts'
+import { deadlineOf } from './snapshot-task.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
@@ -21,13 +21,8 @@ export function cutBackup(task: BackupTask, throwIfCancelled: () => void): TaskA
   try {
     connection.exec('BEGIN')
     const progress = readProgress(connection)
-    const untilMs = performance.now() + maxReadMs
-    const look = (): void => {
-      throwIfCancelled()
-      if (performance.now() > untilMs)
-        throw new TaskRefusal(`reading took longer than ${maxReadMs} ms`)
-    }
-    const isForgotten = forgottenRows(connection, progress.applied.compactedRevision)
+    const look = deadlineOf(maxReadMs, throwIfCancelled)
+    const isForgotten = forgottenRows(connection, progress.applied.compactedRevision, look)
     const made = writeWhole(target, {
       connection,
       progress,
@@ -43,26 +38,35 @@ export function cutBackup(task: BackupTask, throwIfCancelled: () => void): TaskA
   }
 }
 
-/** What the compaction would delete if it went on to its end. */
+/** What the compaction would delete if it went on to its end: kept in a table of SQLite's, since it may be long. */
 function forgottenRows(
   connection: Connection,
-  compactedRevision: number
+  compactedRevision: number,
+  look: () => void
 ): (row: number) => boolean {
-  const end = lastRowOf(Math.min(compactedRevision, MAX_INDEX))
-  const begin = readCompactedRow(connection)
+  const end = lastRowOf(compactedRevision)
+  let begin = readCompactedRow(connection)
   if (begin >= end) return () => false
-  const rows = new Set<number>()
-  for (const [id, superseded, isTombstone] of connection
-    .prepare<[number, number], PendingRow>(PENDING)
-    .raw()
-    .iterate(begin, end)) {
-    if (superseded > 0) rows.add(superseded)
-    if (isTombstone === 1) rows.add(id)
+  connection.exec('CREATE TEMP TABLE forgotten (id INTEGER PRIMARY KEY)')
+  const insert = connection.prepare<[number]>('INSERT OR IGNORE INTO forgotten VALUES (?)')
+  const pending = connection.prepare<[number, number], PendingRow>(PENDING).raw()
+  for (;;) {
+    const rows = pending.all(begin, end)
+    for (const [id, superseded, isTombstone] of rows) {
+      if (superseded > 0) insert.run(superseded)
+      if (isTombstone === 1) insert.run(id)
+      begin = id
+    }
+    if (rows.length < ROWS_BETWEEN_LOOKS) break
+    look()
   }
-  return (row) => rows.has(row)
+  const find = connection.prepare<[number], number>('SELECT id FROM forgotten WHERE id = ?').pluck()
+  return (row) => find.get(row) !== undefined
 }
 
-const PENDING =
-  'SELECT id, superseded, value IS NULL FROM revisions WHERE id > ? AND id <= ? ORDER BY id'
+/** Whether they are what was written is seen when all rows are read. */
+const PENDING = `
+  SELECT id, superseded, value IS NULL FROM revisions WHERE id > ? AND id <= ?
+  ORDER BY id LIMIT ${ROWS_BETWEEN_LOOKS}`
 
 type PendingRow = readonly [id: number, superseded: number, isTombstone: number]

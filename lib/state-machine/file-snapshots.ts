@@ -3,7 +3,7 @@
 
 import { existsSync, renameSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import b4a from 'b4a'
 import { assert, present } from '../assert.ts'
 import { hash } from '../crypto.ts'
@@ -13,9 +13,10 @@ import type { Index } from '../raft/entry.ts'
 import { IncomingFiles } from './incoming-files.ts'
 import { findSnapshots, pathsOf } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
-import { chunkBytesAt, hashAt, isManifestOf } from './snapshot-stream.ts'
+import { chunkBytesAt, hashAt, isManifestOf, isSameSnapshot } from './snapshot-stream.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import { SnapshotThread } from './snapshot-thread.ts'
+import { filesOf } from './sqlite-database.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import type {
   IncomingSnapshot,
@@ -42,6 +43,8 @@ export class FileSnapshots implements Snapshots {
   #incoming: IncomingFiles | null = null
   /** left by an earlier process */
   #left: Manifested | null
+  /** whose database is made and not in use */
+  #prepared: Index | null = null
   readonly #threads = new Set<SnapshotThread>()
   #isClosed = false
 
@@ -82,25 +85,15 @@ export class FileSnapshots implements Snapshots {
     )
   }
 
-  verify(name: SnapshotName, onVerified: (isGood: boolean) => void): void {
-    const found = this.#find(name)
-    if (found === null) {
-      this.#later(() => onVerified(false))
-      return
-    }
-    const stream = pathsOf(this.folder, found.info).snap
-    this.run({ kind: 'verify', stream, snapshot: found }, (answer) => {
-      if (answer.kind === 'damaged') this.#damaged(found, answer.positions)
-      onVerified(answer.kind === 'good')
-    })
-  }
-
   receive(info: SnapshotInfo, manifest: Uint8Array): IncomingSnapshot | null {
     assert(!this.#isClosed, 'the state machine is open')
     if (!isManifestOf(info, manifest)) return null
     const known = this.#find(info)
     if (this.#incoming?.isFor(info) === true && known === null) return this.#incoming
     this.#incoming?.discard()
+    const unused = this.#prepared
+    this.#prepared = null
+    if (unused !== null) this.#remove(filesOf(this.#options.databaseOf(unused)))
     try {
       const incoming = new IncomingFiles(this.#incomingParts(), {
         snapshot: { info, manifest: manifest.slice() },
@@ -118,10 +111,15 @@ export class FileSnapshots implements Snapshots {
 
   /** A snapshot is durable: it is in the list from now on, and the oldest may go. */
   add(made: Manifested): void {
-    const others = this.#snapshots.filter((each) => !isSame(each.info, made.info))
+    const others = this.#snapshots.filter((each) => !isSameSnapshot(each.info, made.info))
     const all = [made, ...others].toSorted((a, b) => b.info.index - a.info.index)
     this.#snapshots = all.slice(0, KEPT_SNAPSHOTS)
     for (const old of all.slice(KEPT_SNAPSHOTS)) this.#delete(old)
+  }
+
+  /** The prepared snapshot is in use. */
+  onAdopted(): void {
+    this.#prepared = null
   }
 
   /** Runs a task in a thread; a failure of the storage goes to `onFailed` and nowhere else. */
@@ -154,6 +152,9 @@ export class FileSnapshots implements Snapshots {
       run: (task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void): void => {
         this.run(task, onAnswer)
       },
+      onBuilt: (index: Index): void => {
+        this.#prepared = index
+      },
       onKept: (made: Manifested): void => this.add(made),
       onDamaged: (snapshot: Manifested, positions: readonly number[]): void =>
         this.#damaged(snapshot, positions),
@@ -164,7 +165,7 @@ export class FileSnapshots implements Snapshots {
   }
 
   #find(name: SnapshotName): Manifested | null {
-    return this.#snapshots.find(({ info }) => isSame(info, name)) ?? null
+    return this.#snapshots.find(({ info }) => isSameSnapshot(info, name)) ?? null
   }
 
   #checked(found: Manifested, position: number, bytes: Uint8Array): Uint8Array | null {
@@ -174,6 +175,8 @@ export class FileSnapshots implements Snapshots {
   }
 
   #damaged(found: Manifested, positions: readonly number[]): void {
+    // more than one may read it
+    if (!this.#snapshots.includes(found)) return
     this.#snapshots = this.#snapshots.filter((each) => each !== found)
     this.#delete(found)
     const what =
@@ -200,10 +203,19 @@ export class FileSnapshots implements Snapshots {
 
   #delete({ info }: Manifested): void {
     const { manifest, snap } = pathsOf(this.folder, info)
-    // out of the way of one that is made again; the next start deletes what is left of them
-    const gone = [manifest, snap].map((path) => join(this.folder, `gone-${basename(path)}`))
-    for (const [at, path] of [manifest, snap].entries()) {
-      if (existsSync(path)) renameSync(path, present(gone[at], 'another name'))
+    this.#remove([manifest, snap])
+  }
+
+  /** They lose their names at once, so that others may have them; the next start deletes what is left of them. */
+  #remove(paths: readonly string[]): void {
+    const isLeft = paths.filter((path) => existsSync(path))
+    const gone = isLeft.map((path) => join(dirname(path), `gone-${basename(path)}`))
+    try {
+      for (const [at, path] of isLeft.entries()) renameSync(path, present(gone[at], 'a name'))
+    } catch (error) {
+      // nobody above could do anything about it
+      if (!isStorageFailure(error)) throw error
+      this.#options.onFailed(storageErrorOf(error, 'cannot delete a snapshot'))
     }
     void Promise.allSettled(gone.map((path) => rm(path, { force: true })))
   }
@@ -229,8 +241,4 @@ async function readChunk(path: string, info: SnapshotInfo, position: number): Pr
   } finally {
     await file.close()
   }
-}
-
-function isSame(a: SnapshotName, b: SnapshotName): boolean {
-  return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
 }

@@ -11,9 +11,9 @@ import { MAX_INCOMING_BACKLOG_BYTES, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { encodeManifest, incomingPathsOf, pathsOf, writeDurably } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
-import { chunkBytesAt, hashAt } from './snapshot-stream.ts'
+import { chunkBytesAt, hashAt, isSameSnapshot } from './snapshot-stream.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
-import { storageErrorOf } from './sqlite-errors.ts'
+import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import type {
   IncomingSnapshot,
   PreparedSnapshot,
@@ -29,6 +29,8 @@ export interface IncomingParts {
   readonly onEvent: (event: SnapshotEvent) => void
   readonly onFailed: (error: StorageError) => void
   readonly run: (task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void) => void
+  /** The database is there. */
+  readonly onBuilt: (index: Index) => void
   /** It is a snapshot of this member now. */
   readonly onKept: (made: Manifested) => void
   /** The snapshot that was here already is not what its manifest says. */
@@ -63,7 +65,7 @@ export class IncomingFiles implements IncomingSnapshot {
     this.#parts = parts
     this.#snapshot = snapshot
     this.#isHere = isHere
-    const isLeft = !isHere && left !== null && isSame(left.info, snapshot.info)
+    const isLeft = !isHere && left !== null && isSameSnapshot(left.info, snapshot.info)
     if (left !== null && !isLeft) removeFiles(parts.folder, left.info)
     this.#files = isHere ? null : openFiles(parts.folder, snapshot, isLeft)
     this.#have = this.#files?.have ?? new Uint8Array(snapshot.info.chunkCount).fill(1)
@@ -74,7 +76,7 @@ export class IncomingFiles implements IncomingSnapshot {
   }
 
   isFor(name: SnapshotName): boolean {
-    return isSame(this.info, name)
+    return isSameSnapshot(this.info, name)
   }
 
   missing(): readonly number[] {
@@ -110,8 +112,10 @@ export class IncomingFiles implements IncomingSnapshot {
     // a thread reads the file
     if (this.#isPreparing) return
     this.#whenIdle(() => {
-      this.#closeFiles()
-      if (!this.#isHere) removeFiles(this.#parts.folder, this.info)
+      this.#guarded(() => {
+        this.#closeFiles()
+        if (!this.#isHere) removeFiles(this.#parts.folder, this.info)
+      })
     })
   }
 
@@ -119,7 +123,7 @@ export class IncomingFiles implements IncomingSnapshot {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#whenIdle(() => {
-        this.#closeFiles()
+        this.#guarded(() => this.#closeFiles())
         resolve()
       })
     })
@@ -135,6 +139,7 @@ export class IncomingFiles implements IncomingSnapshot {
     const target = databaseOf(this.info.index)
     run({ kind: 'build', stream, snapshot, genesisHash, target, publishIn }, (answer) => {
       this.#isPreparing = false
+      if (answer.kind === 'built') this.#parts.onBuilt(this.info.index)
       if (!this.#isDiscarded) {
         onPrepared(this.#prepared(answer))
         return
@@ -213,7 +218,17 @@ export class IncomingFiles implements IncomingSnapshot {
 
   #forget(position: number): void {
     this.#have[position] = 0
-    this.#flag(position, 0)
+    this.#guarded(() => this.#flag(position, 0))
+  }
+
+  /** What the file system refuses is a failure of the storage: nobody above could do anything about it. */
+  #guarded(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      if (!isStorageFailure(error)) throw error
+      this.#parts.onFailed(storageErrorOf(error, 'cannot change the files of a snapshot'))
+    }
   }
 
   #flag(position: number, value: 0 | 1): void {
@@ -257,8 +272,4 @@ function openFiles(folder: string, snapshot: Manifested, isLeft: boolean): OpenF
 
 function removeFiles(folder: string, name: SnapshotName): void {
   for (const path of Object.values(incomingPathsOf(folder, name))) rmSync(path, { force: true })
-}
-
-function isSame(a: SnapshotName, b: SnapshotName): boolean {
-  return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
 }

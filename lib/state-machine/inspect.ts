@@ -1,17 +1,17 @@
 // The database of a state machine and its snapshots, looked at and not opened: nothing is made, tidied or
 // applied.
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ProtocolError } from '../errors.ts'
 import type { StorageError } from '../errors.ts'
 import { SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { chunksOf, verifyStream } from './snapshot-build.ts'
-import { decodeManifest } from './snapshot-files.ts'
+import { readManifest, SNAPSHOT_MANIFEST } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
 import { checkDatabase } from './snapshot-check.ts'
-import { SnapshotReader } from './snapshot-stream.ts'
+import { chunkBytesAt, SnapshotReader } from './snapshot-stream.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
 import { databasePath } from './sqlite-database.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
@@ -28,8 +28,8 @@ export interface InspectedState {
 }
 
 /**
- * Reads all of the database that was installed at `stateBase`: its structure, and every live row against its
- * hash and the state hash. Null: there is none, and a start builds it from the log.
+ * Reads all of the database that was installed at `stateBase`: its structure, every row against its seal, and
+ * the live ones against the state hash. Null: there is none, and a start builds it from the log.
  */
 export function inspectState(
   stateDir: string,
@@ -62,9 +62,7 @@ export interface InspectedSnapshot {
 /** Reads all snapshots in the folder, newest first. */
 export function inspectSnapshots(folder: string): readonly InspectedSnapshot[] {
   if (!existsSync(folder)) return []
-  const names = readdirSync(folder).filter(
-    (name) => name.endsWith('.manifest') && /^\d+-/.test(name)
-  )
+  const names = readdirSync(folder).filter((name) => SNAPSHOT_MANIFEST.test(name))
   const byIndex = (name: string): number => Number.parseInt(name, 10)
   return names
     .toSorted((a, b) => byIndex(b) - byIndex(a))
@@ -87,7 +85,7 @@ export function inspectSnapshot(path: string): InspectedSnapshot {
   if (verified.kind === 'damaged') {
     const faults = verified.positions.map((position) => {
       const from = position * SNAPSHOT_CHUNK_BYTES
-      const where = `bytes ${from} to ${from + SNAPSHOT_CHUNK_BYTES - 1}`
+      const where = `bytes ${from} to ${from + chunkBytesAt(position, byteCount) - 1}`
       return { what: 'these bytes are not what was written', where }
     })
     return bad(name, faults)
@@ -109,17 +107,6 @@ function contentOf(path: string, { info }: Manifested): StreamContent {
   }
   reader.end()
   return check.end()
-}
-
-/** Or what is wrong with it. */
-function readManifest(path: string): Manifested | string {
-  if (!existsSync(path)) return 'it is not there'
-  try {
-    return decodeManifest(readFileSync(path))
-  } catch (error) {
-    if (error instanceof ProtocolError) return error.message
-    throw error
-  }
 }
 
 function bad(name: string, faults: readonly Fault[]): InspectedSnapshot {

@@ -7,7 +7,7 @@ import { ProtocolError } from '../errors.ts'
 import { KEPT_SNAPSHOTS } from '../limits.ts'
 import { decodeImage } from './memory-state-image.ts'
 import type { StateImage } from './memory-state-image.ts'
-import { chunkBytesAt, hashAt, isManifestOf } from './snapshot-stream.ts'
+import { chunkBytesAt, hashAt, isManifestOf, isSameSnapshot } from './snapshot-stream.ts'
 import type {
   IncomingSnapshot,
   PreparedSnapshot,
@@ -59,26 +59,18 @@ export class MemorySnapshots implements Snapshots {
     this.#options.defer(() => onRead(this.#read(name, position)))
   }
 
-  verify(name: SnapshotName, onVerified: (isGood: boolean) => void): void {
-    this.#options.defer(() => {
-      const found = this.#find(name)
-      const positions = found === null ? [] : [...Array(found.info.chunkCount).keys()]
-      onVerified(found !== null && positions.every((at) => this.#read(name, at) !== null))
-    })
-  }
-
   receive(info: SnapshotInfo, manifest: Uint8Array): IncomingSnapshot | null {
     if (!isManifestOf(info, manifest)) return null
     const { shelf } = this.#options
     const known = this.#find(info)
     if (known !== null) return new MemoryIncoming(this.#options, known)
-    if (shelf.incoming === null || !isSame(shelf.incoming.info, info))
+    if (shelf.incoming === null || !isSameSnapshot(shelf.incoming.info, info))
       shelf.incoming = { info, manifest: manifest.slice(), chunks: new Map() }
     return new MemoryIncoming(this.#options, shelf.incoming)
   }
 
   #find(name: SnapshotName): StoredSnapshot | null {
-    return this.#options.shelf.snapshots.find(({ info }) => isSame(info, name)) ?? null
+    return this.#options.shelf.snapshots.find(({ info }) => isSameSnapshot(info, name)) ?? null
   }
 
   #read(name: SnapshotName, position: number): Uint8Array | null {
@@ -95,7 +87,7 @@ export class MemorySnapshots implements Snapshots {
 
 /** Puts a snapshot among those of a disk, and forgets the oldest. */
 export function keepSnapshot(shelf: SnapshotShelf, made: StoredSnapshot): void {
-  const others = shelf.snapshots.filter((each) => !isSame(each.info, made.info))
+  const others = shelf.snapshots.filter((each) => !isSameSnapshot(each.info, made.info))
   shelf.snapshots = [made, ...others]
     .toSorted((a, b) => b.info.index - a.info.index)
     .slice(0, KEPT_SNAPSHOTS)
@@ -175,10 +167,6 @@ class MemoryIncoming implements IncomingSnapshot {
     for (let position = 0; position < info.chunkCount; position++)
       yield present(chunks.get(position), 'a chunk')
   }
-}
-
-function isSame(a: SnapshotName, b: SnapshotName): boolean {
-  return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
 }
 
 /** The chunks in their order; null when one is missing or damaged. */

@@ -10,8 +10,8 @@ import type { Session, StoredSessions } from './sessions.ts'
 import type { SnapshotHead, SnapshotKey, SnapshotRow } from './snapshot-encoding.ts'
 import { SnapshotReader, SnapshotWriter } from './snapshot-stream.ts'
 import type { StreamTotals } from './snapshot-stream.ts'
-import { EMPTY_STATE_HASH, addHash, rowHash } from './state-hash.ts'
-import type { Applied, Invite, NodeRecord, TrustState } from './state-machine.ts'
+import { EMPTY_CONTENT, contentWith, isSameContent, rowHash } from './state-hash.ts'
+import type { Applied, Content, Invite, NodeRecord, TrustState } from './state-machine.ts'
 
 /** Nothing in it ever changes. */
 export interface StateImage {
@@ -71,8 +71,7 @@ class ImageParts {
   readonly #history: SnapshotRow[] = []
   readonly #byId = new Map<number, SnapshotRow>()
   readonly #live: LiveRow[] = []
-  #stateHash = EMPTY_STATE_HASH
-  #liveBytes = 0
+  #content: Content = EMPTY_CONTENT
 
   addRow(each: SnapshotRow): void {
     const { revision, ordinal, supersededRevision, supersededOrdinal } = each
@@ -103,13 +102,12 @@ class ImageParts {
       b4a.equals(each.hash, rowHash(live))
     if (!isSame) throw new ProtocolError('a key is not what its row says')
     this.#live.push(live)
-    this.#stateHash = addHash(this.#stateHash, each.hash)
-    this.#liveBytes += each.key.byteLength + each.valueBytes
+    this.#content = contentWith(this.#content, each.hash, each.key.byteLength + each.valueBytes)
   }
 
   whole(): StateImage {
     const { genesisHash, applied, epoch, nextNodeId, forgottenIndex } = present(this.head, 'a head')
-    if (!b4a.equals(applied.stateHash, this.#stateHash) || applied.liveBytes !== this.#liveBytes)
+    if (!isSameContent(this.#content, applied))
       throw new ProtocolError('the rows of a snapshot are not what its state hash says')
     const history = this.#history
     return {

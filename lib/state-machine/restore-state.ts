@@ -1,5 +1,5 @@
 // Opens the database of a state machine, and makes it again when it is damaged: a view of the log may be
-// thrown away. What makes it whole is the newest snapshot at or above the log's base; from there the log is
+// thrown away. One in which damage was met is read whole first: opening it reads little of it. What makes it whole is the newest snapshot at or above the log's base; from there the log is
 // applied. A database that belongs to another cluster or a newer version, or that cannot be reached, is
 // never touched.
 
@@ -10,7 +10,7 @@ import { findSnapshots, pathsOf } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import { SnapshotThread } from './snapshot-thread.ts'
-import { databasePath, filesOf, tidyStateDir } from './sqlite-database.ts'
+import { databasePath, filesOf, suspicionOf, tidyStateDir } from './sqlite-database.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import type { SqliteStateMachineOptions } from './sqlite-state-machine.ts'
@@ -29,7 +29,7 @@ export interface RestoredState {
 export interface RestoreOptions extends SqliteStateMachineOptions {
   /** index before the first entry of the log: a state that has not come so far cannot go on */
   readonly base: Index
-  /** whether all rows are read first and compared with the state hash: after an end that may have come from a damaged database */
+  /** whether all rows are read first also where no machine has met damage */
   readonly shouldCheck: boolean
 }
 
@@ -44,12 +44,14 @@ export async function restoreStateMachine(options: RestoreOptions): Promise<Rest
   return await rebuilt(options, problem)
 }
 
-/** What a check of the whole database finds; null: nothing, or it was not asked for. */
+/** What a check of the whole database finds; null: nothing, or there is no reason for one. */
 async function damageOf(options: RestoreOptions): Promise<string | null> {
   const { stateDir, stateBase, shouldCheck } = options
   const database = databasePath(stateDir, stateBase)
-  if (!shouldCheck || !existsSync(database)) return null
+  const isSuspect = existsSync(suspicionOf(database))
+  if (!existsSync(database) || !(shouldCheck || isSuspect)) return null
   const answer = await run({ kind: 'check', database })
+  if (answer.kind === 'good') rmSync(suspicionOf(database), { force: true })
   return answer.kind === 'failed' && answer.error.code === 'CORRUPTED' ? answer.error.message : null
 }
 

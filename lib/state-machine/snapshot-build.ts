@@ -24,7 +24,7 @@ import { openForFilling } from './sqlite-connection.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { createTables, writeMeta } from './sqlite-schema.ts'
-import { prepareRowStatements } from './sqlite-writer.ts'
+import { insertRow, prepareRowStatements } from './sqlite-writer.ts'
 import type { RowStatements } from './sqlite-writer.ts'
 
 export type BuildTask = Extract<SnapshotTask, { kind: 'build' }>
@@ -135,7 +135,7 @@ class Tables {
   }
 
   add(each: SnapshotRecord): void {
-    const { putNode, putInvite, putSession, insertRevision, insertKey } = this.#statements
+    const { putNode, putInvite, putSession, insertKey } = this.#statements
     switch (each.kind) {
       case 'head':
         this.#begin(each)
@@ -159,7 +159,7 @@ class Tables {
         const { createRevision, version, key, value } = each
         const id = each.revision * REVISION_STRIDE + each.ordinal
         const superseded = each.supersededRevision * REVISION_STRIDE + each.supersededOrdinal
-        insertRevision.run(id, superseded, createRevision, version, key, value)
+        insertRow(this.#statements, { id, superseded, createRevision, version, key, value })
         break
       }
       case 'key': {

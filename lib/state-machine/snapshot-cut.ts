@@ -1,24 +1,25 @@
 // Writes the snapshot of a database, in a thread: one read transaction, so that it is as of one entry while
-// the node goes on writing, and every live row is checked against its hash on the way, so that what
-// a disk has damaged goes into no snapshot.
+// the node goes on writing, and every row is checked against its seal on the way, so that what a disk has
+// damaged goes into no snapshot.
 
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AssertionError, assert } from '../assert.ts'
-import { ProtocolError, StorageError } from '../errors.ts'
+import { ProtocolError } from '../errors.ts'
 import { MAX_SNAPSHOT_CHUNKS, REVISION_STRIDE } from '../limits.ts'
-import { ContentSum, ROWS_BETWEEN_LOOKS } from './snapshot-check.ts'
+import { revisionOf } from './revision-row.ts'
+import { ROWS_BETWEEN_LOOKS, wholeRows } from './snapshot-check.ts'
 import { publish, writeAll } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
 import { SnapshotWriter } from './snapshot-stream.ts'
-import { TaskRefusal } from './snapshot-task.ts'
+import { TaskRefusal, deadlineOf } from './snapshot-task.ts'
 import type { BodyRecord } from './snapshot-encoding.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
+import { damagedDatabase } from './sqlite-errors.ts'
 import { bytes, lastRowOf, readHead, readProgress, readSessions } from './sqlite-schema.ts'
 import type { Progress } from './sqlite-schema.ts'
-import { revisionOf } from './sqlite-writer.ts'
 
 export type CutTask = Extract<SnapshotTask, { kind: 'cut' }>
 
@@ -38,12 +39,7 @@ export function cutSnapshot(task: CutTask, { throwIfCancelled, onBegun }: Cuttin
     const progress = readProgress(connection)
     onBegun()
     assert(progress.applied.index === index, 'nothing is applied before a snapshot has begun')
-    const untilMs = performance.now() + maxReadMs
-    const look = (): void => {
-      throwIfCancelled()
-      if (performance.now() > untilMs)
-        throw new TaskRefusal(`reading took longer than ${maxReadMs} ms`)
-    }
+    const look = deadlineOf(maxReadMs, throwIfCancelled)
     const made = writeWhole(making, { connection, progress, look, ...EVERYTHING })
     // no reader holds the write-ahead log back while the disk syncs
     connection.close()
@@ -74,8 +70,7 @@ export function writeWhole(path: string, source: Source): Manifested {
     return writeStream(path, source)
   } catch (error) {
     if (!(error instanceof AssertionError || error instanceof ProtocolError)) throw error
-    const message = `the database of the state machine is damaged: ${error.message}`
-    throw new StorageError({ code: 'CORRUPTED', message }, { cause: error })
+    throw damagedDatabase(error.message)
   }
 }
 
@@ -117,31 +112,24 @@ function writeState(writer: SnapshotWriter, { connection, progress, keep }: Sour
 function writeRows(writer: SnapshotWriter, source: Source): void {
   const { connection, progress, look, isForgotten } = source
   const forgotten = lastRowOf(progress.applied.compactedRevision)
-  const sum = new ContentSum()
   let rowCount = 0
-  for (const row of connection.prepare<[], HistoryRow>(HISTORY).raw().iterate()) {
-    const [id, superseded, createRevision, version, key, value, hash] = row
+  for (const row of wholeRows(connection, progress.applied)) {
+    const { id, superseded, createRevision, version, key, value } = row
     if (++rowCount % ROWS_BETWEEN_LOOKS === 0) look()
     if (isForgotten(id)) continue
-    const revision = revisionOf(id)
     const before = id <= forgotten ? 0 : superseded
-    const content = {
-      revision,
+    writer.add({
+      kind: 'row',
+      revision: revisionOf(id),
       ordinal: id % REVISION_STRIDE,
       supersededRevision: revisionOf(before),
       supersededOrdinal: before % REVISION_STRIDE,
       createRevision,
       version,
-      key: bytes(key),
-      value: value === null ? null : bytes(value)
-    }
-    writer.add({ kind: 'row', ...content })
-    if (hash !== null && content.value !== null) {
-      const live = { ...content, value: content.value, modRevision: revision }
-      sum.add(live, bytes(hash))
-    }
+      key,
+      value
+    })
   }
-  sum.mustBe(progress.applied)
 }
 
 function writeKeys(writer: SnapshotWriter, { connection }: Source): void {
@@ -159,22 +147,6 @@ function writeKeys(writer: SnapshotWriter, { connection }: Source): void {
     })
   }
 }
-
-const HISTORY = `
-  SELECT r.id, r.superseded, r.create_revision, r.version, r.key, r.value, k.hash
-  FROM revisions AS r LEFT JOIN keys AS k ON k.key = r.key AND k.row = r.id
-  ORDER BY r.id`
-
-/** `hash` is null for a row that is not live. */
-type HistoryRow = readonly [
-  id: number,
-  superseded: number,
-  createRevision: number,
-  version: number,
-  key: Buffer,
-  value: Buffer | null,
-  hash: Buffer | null
-]
 
 const KEYS = `
   SELECT key, row, create_revision, version, value_bytes, hash FROM keys ORDER BY key`

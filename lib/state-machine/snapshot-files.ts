@@ -79,14 +79,15 @@ export interface FoundSnapshots {
 export function findSnapshots(folder: string): FoundSnapshots {
   if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 })
   const names = readdirSync(folder)
-  const manifested = names
-    .filter((name) => name.endsWith('.manifest'))
-    .map((name) => readManifest(join(folder, name)))
-    .filter((each) => each !== null)
-  const snapshots = manifested
+  const manifestedIn = (pattern: RegExp): readonly Manifested[] =>
+    names
+      .filter((name) => pattern.test(name))
+      .map((name) => readManifest(join(folder, name)))
+      .filter((each) => typeof each !== 'string')
+  const snapshots = manifestedIn(SNAPSHOT_MANIFEST)
     .filter((each) => isThere(folder, each, names))
     .toSorted((a, b) => b.info.index - a.info.index)
-  const incoming = manifested.find(({ info }) =>
+  const incoming = manifestedIn(/^incoming-.*\.manifest$/).find(({ info }) =>
     names.includes(`incoming-${baseNameOf(info)}.manifest`)
   )
   const kept = new Set(
@@ -99,12 +100,16 @@ export function findSnapshots(folder: string): FoundSnapshots {
   return { snapshots, incoming: incoming ?? null }
 }
 
-/** Null when it is not there, or not what was written. */
-function readManifest(path: string): Manifested | null {
+/** Names of manifests of snapshots that are whole. */
+export const SNAPSHOT_MANIFEST = /^\d+-.*\.manifest$/
+
+/** Or what is wrong with it. @throws what the file system throws */
+export function readManifest(path: string): Manifested | string {
+  if (!existsSync(path)) return 'it is not there'
   try {
     return decodeManifest(readFileSync(path))
   } catch (error) {
-    if (error instanceof ProtocolError) return null
+    if (error instanceof ProtocolError) return error.message
     throw error
   }
 }

@@ -21,7 +21,7 @@ import {
   SNAPSHOT_CHUNK_BYTES
 } from '../limits.ts'
 import { RECORD_HEADER_BYTES, SNAPSHOT_MAGIC, snapshotRecordEncoding } from './snapshot-encoding.ts'
-import type { SnapshotInfo } from './state-machine.ts'
+import type { SnapshotInfo, SnapshotName } from './state-machine.ts'
 import type { SnapshotCounts, SnapshotHead, SnapshotRecord } from './snapshot-encoding.ts'
 
 /** What a whole stream amounts to. */
@@ -53,6 +53,11 @@ export function isManifestOf(info: SnapshotInfo, manifest: Uint8Array): boolean 
     chunkCount <= MAX_SNAPSHOT_CHUNKS &&
     b4a.equals(contentHashOf(manifest), contentHash)
   )
+}
+
+/** Whether they name the same snapshot. */
+export function isSameSnapshot(a: SnapshotName, b: SnapshotName): boolean {
+  return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
 }
 
 /** The hash of a chunk. */

@@ -35,8 +35,6 @@ export type SnapshotTask =
       /** where the stream becomes a snapshot then; null: it is one */
       readonly publishIn: string | null
     }
-  /** whether a stream is what its manifest says */
-  | { readonly kind: 'verify'; readonly stream: string; readonly snapshot: Manifested }
   /** whether a database is whole: its structure, and the rows against the state hash */
   | { readonly kind: 'check'; readonly database: string }
 
@@ -58,6 +56,16 @@ export type TaskAnswer =
   | { readonly kind: 'refused'; readonly message: string; readonly hasNoSpace?: boolean }
   /** the storage has failed */
   | { readonly kind: 'failed'; readonly error: ErrorDetail }
+
+/** What to call while reading: it throws when the task was given up, or has taken too long. */
+export function deadlineOf(maxReadMs: number, throwIfCancelled: () => void): () => void {
+  const untilMs = performance.now() + maxReadMs
+  return () => {
+    throwIfCancelled()
+    if (performance.now() > untilMs)
+      throw new TaskRefusal(`reading took longer than ${maxReadMs} ms`)
+  }
+}
 
 /** What a thread is started with. */
 export interface ThreadData {

@@ -6,7 +6,7 @@ import { assert, present } from '../assert.ts'
 import { ProtocolError } from '../errors.ts'
 import { cutBackup } from './backup-cut.ts'
 import { checkDatabase } from './snapshot-check.ts'
-import { buildDatabase, verifyStream } from './snapshot-build.ts'
+import { buildDatabase } from './snapshot-build.ts'
 import { cutSnapshot } from './snapshot-cut.ts'
 import { TaskRefusal, isThreadData } from './snapshot-task.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
@@ -23,9 +23,11 @@ function answered(task: SnapshotTask): TaskAnswer {
   try {
     return carriedOut(task)
   } catch (error) {
-    if (error instanceof TaskRefusal || error instanceof ProtocolError)
+    const isOfNoUse = error instanceof ProtocolError && task.kind === 'build'
+    if (error instanceof TaskRefusal || isOfNoUse)
       return { kind: 'refused', message: error.message }
-    if (!isStorageFailure(error)) throw error
+    // what our own database says and cannot be read is damage
+    if (!isStorageFailure(error) && !(error instanceof ProtocolError)) throw error
     const { detail } = storageErrorOf(error, 'cannot make or install a snapshot')
     // the disk may have room again; the log, which matters more, finds out for itself
     if (detail.code === 'NO_SPACE')
@@ -45,8 +47,6 @@ function carriedOut(task: SnapshotTask): TaskAnswer {
       return cutBackup(task, throwIfCancelled)
     case 'build':
       return buildDatabase(task, throwIfCancelled)
-    case 'verify':
-      return verifyStream(task.stream, task.snapshot, throwIfCancelled)
     case 'check':
       return checkDatabase(task.database, throwIfCancelled)
   }

@@ -1,14 +1,14 @@
 // One database file, opened: a connection that writes, one that reads, and what was found in it. Files are
 // named after the snapshot from which they were built: `<index>.db`, `0.db` for one that began empty.
 
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { StorageError } from '../errors.ts'
 import type { EntryId, Index } from '../raft/entry.ts'
 import type { StoredSessions } from './sessions.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openReader, openWriter } from './sqlite-connection.ts'
-import { storageErrorOf } from './sqlite-errors.ts'
+import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import type { Progress } from './sqlite-schema.ts'
 import { prepareFormat, readCompactedRow, readProgress, readSessions } from './sqlite-schema.ts'
@@ -68,9 +68,23 @@ export function tidyStateDir(stateDir: string, stateBase: Index): void {
   }
 }
 
-/** A database has up to three files. */
+/** A database has up to three files, and a mark. */
 export function filesOf(database: string): readonly string[] {
-  return [database, `${database}-wal`, `${database}-shm`]
+  return [database, `${database}-wal`, `${database}-shm`, suspicionOf(database)]
+}
+
+/** The file that is there while the database is to be read whole before it is used. */
+export function suspicionOf(database: string): string {
+  return `${database}-suspect`
+}
+
+/** Damage was met in it. Where the disk does not take the mark, the damage will be met again. */
+export function suspect(database: string): void {
+  try {
+    closeSync(openSync(suspicionOf(database), 'w', 0o600))
+  } catch (error) {
+    if (!isStorageFailure(error)) throw error
+  }
 }
 
 function missing(stateBase: Index): StorageError {

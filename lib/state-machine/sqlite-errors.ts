@@ -31,6 +31,15 @@ export function storageErrorOf(error: unknown, doing: string): StorageError {
   )
 }
 
+/** What is stored is not what was written. */
+export function damagedDatabase(what: string): StorageError {
+  const message = `the database of the state machine is damaged: ${what}`
+  return new StorageError({ code: 'CORRUPTED', message, hint: DAMAGED_HINT })
+}
+
+const DAMAGED_HINT =
+  'start the node again: it reads the whole database first, and makes it again from a snapshot and the log'
+
 const EXPLANATIONS: {
   readonly [Code in ErrorCode]?: { readonly message: string; readonly hint: string }
 } = {
@@ -44,7 +53,7 @@ const EXPLANATIONS: {
   },
   CORRUPTED: {
     message: 'the database of the state machine is damaged',
-    hint: 'stop the node and move that file away: it is built anew from the log'
+    hint: DAMAGED_HINT
   },
   OPEN_DATABASE: {
     message: 'the database of the state machine cannot be opened',

@@ -3,13 +3,13 @@
 
 import b4a from 'b4a'
 import { assert } from '../assert.ts'
-import { StorageError } from '../errors.ts'
 import { MAX_SCAN_BYTES, MAX_SCAN_LIMIT } from '../limits.ts'
 import { prefixEnd, successorOf } from './byte-order.ts'
+import { revisionOf } from './revision-row.ts'
 import type { Connection } from './sqlite-connection.ts'
+import { damagedDatabase } from './sqlite-errors.ts'
 import { bytes } from './sqlite-schema.ts'
-import { revisionOf } from './sqlite-writer.ts'
-import { EMPTY_STATE_HASH, addHash, rowHash } from './state-hash.ts'
+import { rowHash } from './state-hash.ts'
 import type { KeyValue, ScanPage, ScanRequest } from './state-machine.ts'
 
 export class SqliteReader {
@@ -41,18 +41,6 @@ export class SqliteReader {
       items.push(verified(row))
     }
     return { items, hasMore: false }
-  }
-
-  /** The state hash of what is really stored, or null when a row differs from its own hash. */
-  stateHash(): Uint8Array | null {
-    let sum = EMPTY_STATE_HASH
-    for (const row of this.#statements.all.iterate()) {
-      const item = keyValueOf(row)
-      const hash = item === null ? null : rowHash(item)
-      if (hash === null || !b4a.equals(hash, row[5])) return null
-      sum = addHash(sum, hash)
-    }
-    return sum
   }
 
   close(): void {
@@ -93,8 +81,7 @@ function prepareStatements(connection: Connection) {
       .prepare<[Uint8Array, Uint8Array, number], Row>(
         `SELECT ${COLUMNS} FROM ${TABLES} WHERE k.key >= ? AND k.key < ? ORDER BY k.key LIMIT ?`
       )
-      .raw(),
-    all: connection.prepare<[], Row>(`SELECT ${COLUMNS} FROM ${TABLES}`).raw()
+      .raw()
   }
 }
 
@@ -102,11 +89,7 @@ function prepareStatements(connection: Connection) {
 function verified(row: Row): KeyValue {
   const item = keyValueOf(row)
   if (item !== null && b4a.equals(rowHash(item), row[5])) return item
-  throw new StorageError({
-    code: 'CORRUPTED',
-    message: `the row of revision ${revisionOf(row[2])} in the state machine is damaged`,
-    hint: 'stop the node; at its next start the state is made again from a snapshot and the log'
-  })
+  throw damagedDatabase(`the row of revision ${revisionOf(row[2])}`)
 }
 
 function keyValueOf(row: Row): KeyValue | null {

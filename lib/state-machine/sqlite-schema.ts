@@ -2,8 +2,8 @@
 //
 //   revisions  append-only. id = revision × REVISION_STRIDE + ordinal of the change in its entry; a
 //              row without value is a tombstone. `superseded` is the row that was the newest of the key
-//              before (0: none), so that a compaction reads each row once and looks for nothing. The
-//              value is last, so that the rest of a row is read without it.
+//              before (0: none), so that a compaction reads each row once and looks for nothing. `seal`
+//              is what revision-row.ts says. The value is last, so that the rest is read without it.
 //   keys       one row per live key, pointing at its newest revision row; the mod revision follows
 //              from that id. `hash` is the row's term of the state hash.
 //   meta       one row: how far the machine is, as a snapshot's head says it, written in every transaction
@@ -30,7 +30,7 @@ import type { Connection } from './sqlite-connection.ts'
 import type { Applied, Revision, TrustState } from './state-machine.ts'
 import { EMPTY_TRUST } from './trust.ts'
 
-const FORMAT = 1
+const FORMAT = 2
 const APPLICATION_ID = 0x4173_706e
 
 const SCHEMA = `
@@ -40,6 +40,7 @@ const SCHEMA = `
     create_revision INTEGER NOT NULL,
     version INTEGER NOT NULL,
     key BLOB NOT NULL,
+    seal BLOB NOT NULL,
     value BLOB
   ) STRICT;
   CREATE TABLE keys (
@@ -86,8 +87,13 @@ export function prepareFormat(connection: Connection, genesis: EntryId): void {
 export function checkFormat(connection: Connection, genesisHash: Uint8Array): void {
   const application = Number(connection.pragma('application_id', { simple: true }))
   const format = Number(connection.pragma('user_version', { simple: true }))
-  if (application !== APPLICATION_ID || format < FORMAT) {
+  if (application !== APPLICATION_ID) {
     throw new StorageError({ code: 'CORRUPTED', message: 'the database file is not one of Aspen' })
+  }
+  // made again, like one that is damaged
+  if (format < FORMAT) {
+    const message = `the database has format ${format}, and this version writes format ${FORMAT}`
+    throw new StorageError({ code: 'CORRUPTED', message })
   }
   if (format > FORMAT) {
     throw new StorageError({

@@ -7,7 +7,6 @@
 // before its commit, so that the commit is short as well.
 
 import { rm } from 'node:fs/promises'
-import b4a from 'b4a'
 import { assert } from '../assert.ts'
 import type { OnBoundary } from '../boundary.ts'
 import type { Clock, Timers } from '../clock.ts'
@@ -23,10 +22,10 @@ import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { gapAfter } from './apply-entry.ts'
 import { FileSnapshots } from './file-snapshots.ts'
 import { DEFAULT_SNAPSHOT_LIMITS, refusalOf } from './snapshot-refusal.ts'
-import type { TaskAnswer } from './snapshot-task.ts'
+import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import type { SnapshotThread } from './snapshot-thread.ts'
 import { SqliteApplier } from './sqlite-applier.ts'
-import { databasePath, filesOf, openDatabase, tidyStateDir } from './sqlite-database.ts'
+import { databasePath, filesOf, openDatabase, suspect, tidyStateDir } from './sqlite-database.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { Turns } from './sqlite-turns.ts'
@@ -83,7 +82,9 @@ export class SqliteStateMachine implements StateMachine {
   #isHeld = false
   /** a snapshot is being read: checkpoints get nowhere */
   #cutting: SnapshotThread | null = null
-  /** ends when the thread of an earlier database has ended */
+  /** threads that read the database, or an earlier one: their ends */
+  readonly #readers = new Set<Promise<void>>()
+  /** ends when no thread has an earlier database open, and its files are gone */
   #oldClosed: Promise<void> = Promise.resolve()
   #isFailed = false
   #isClosed = false
@@ -213,27 +214,6 @@ export class SqliteStateMachine implements StateMachine {
   }
 
   /**
-   * Whether the rows are what the state hash says. Reads everything in one go: for tests and tools.
-   * @throws StorageError
-   */
-  verifyStateHash(): boolean {
-    assert(!this.#isClosed, 'the state machine is open')
-    const actual = this.#reading(() => this.#database.reader.stateHash())
-    return actual !== null && b4a.equals(actual, this.applied().stateHash)
-  }
-
-  /**
-   * Reads all of the database in a thread: its structure, and the rows against the state hash. One that is
-   * damaged is a failure of the storage.
-   */
-  check(onGood: () => void): void {
-    const { path } = this.#database
-    this.#snapshots.run({ kind: 'check', database: path }, (answer) => {
-      if (answer.kind === 'good') onGood()
-    })
-  }
-
-  /**
    * Writes the stream of a backup to the file `target`, as of an entry at or after `applied()`, while
    * applying goes on. Nothing is synced, and the file is its caller's. Never calls before it returns; not
    * at all once the state machine is closed.
@@ -243,10 +223,10 @@ export class SqliteStateMachine implements StateMachine {
     const wal = this.#wal
     wal.relax()
     const task = { kind: 'backup', database: this.#database.path, target, maxReadMs } as const
-    this.#snapshots.run(task, (answer) => {
+    this.#read(task, (answer) => {
       wal.tighten()
-      if (answer.kind === 'backedUp') onEnded(answer)
-      else onEnded({ kind: 'refused', message: 'message' in answer ? answer.message : answer.kind })
+      const isOutcome = answer.kind === 'backedUp' || answer.kind === 'refused'
+      onEnded(isOutcome ? answer : { kind: 'refused', message: answer.kind })
     })
   }
 
@@ -312,7 +292,7 @@ export class SqliteStateMachine implements StateMachine {
     const wal = this.#wal
     wal.relax()
     const task = { kind: 'cut', database, folder, index, maxReadMs } as const
-    const thread = this.#snapshots.run(task, (answer: TaskAnswer) => {
+    const thread = this.#read(task, (answer) => {
       begin()
       if (answer.kind === 'begun' || this.#isClosed) return
       if (this.#cutting === thread) this.#cutting = null
@@ -322,6 +302,14 @@ export class SqliteStateMachine implements StateMachine {
       on.onEnded(answer.kind === 'made' ? answer.made.info : null)
     })
     this.#cutting = thread
+  }
+
+  /** Runs a task in a thread that opens the database, which stays until the thread has ended. */
+  #read(task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void): SnapshotThread {
+    const thread = this.#snapshots.run(task, onAnswer)
+    this.#readers.add(thread.ended)
+    void thread.ended.then(() => this.#readers.delete(thread.ended))
+    return thread
   }
 
   /** Reads see the old state until this returns; the thread of its checkpoints keeps the old file open. */
@@ -334,8 +322,11 @@ export class SqliteStateMachine implements StateMachine {
     this.#wal = this.#newWalKeeper(database, info.index)
     old.database.reader.close()
     old.database.writer.close()
+    this.#snapshots.onAdopted()
+    // a thread may be about to open the old file
+    const users = [this.#oldClosed, old.wal.close(), ...this.#readers]
     // what cannot be deleted is deleted at the next start
-    this.#oldClosed = old.wal.close().then(() => removeQuietly(filesOf(old.database.path)))
+    this.#oldClosed = Promise.all(users).then(() => removeQuietly(filesOf(old.database.path)))
   }
 
   #newWalKeeper(database: SqliteDatabase, durableIndex: Index): WalKeeper {
@@ -370,6 +361,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#isFailed = true
     this.#turns.stop()
     this.#rollbackQuietly()
+    if (error.code === 'CORRUPTED') suspect(this.#database.path)
     this.#options.onFailed(error)
   }
 

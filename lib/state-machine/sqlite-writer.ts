@@ -5,13 +5,15 @@ import { encode } from '../encoding.ts'
 import { REVISION_STRIDE } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import type { RevisionRow, RowPlace } from './revision-row.ts'
+import { contentHash, isInPlace, revisionOf, sealOf } from './revision-row.ts'
 import { sealed } from './seal.ts'
 import type { Session } from './sessions.ts'
 import type { Connection, Statement, WalState } from './sqlite-connection.ts'
 import { prepareCheckpoint } from './sqlite-connection.ts'
+import { damagedDatabase } from './sqlite-errors.ts'
 import type { Progress } from './sqlite-schema.ts'
 import { bytes, sealedHead, sealedRow } from './sqlite-schema.ts'
-import { rowHash } from './state-hash.ts'
 import type { Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
 import type { KeyState, PlannedRow } from './write-plan.ts'
 
@@ -67,9 +69,9 @@ export class SqliteWriter {
     const { key, value, createRevision, version } = row
     const id = rowIdOf(row, revision)
     const superseded = row.previous?.rowId ?? 0
-    this.#statements.insertRevision.run(id, superseded, createRevision, version, key, value)
-    if (value === null) return null
-    return rowHash({ key, value, createRevision, modRevision: revision, version })
+    const stored = { id, superseded, createRevision, version, key, value }
+    const hash = insertRow(this.#statements, stored)
+    return value === null ? null : hash
   }
 
   /** Points the key at the row that `writeRevision` wrote. */
@@ -83,14 +85,15 @@ export class SqliteWriter {
     else updateKey.run(id, version, value.byteLength, hash, key)
   }
 
-  /** Rows of the history in (after, to], ascending, at most `limit`. */
-  historyAfter(after: number, to: number, limit: number): readonly HistoryRow[] {
+  /** Rows of the history in (after, to], ascending, at most `limit`. @throws StorageError CORRUPTED */
+  historyAfter(after: number, to: number, limit: number): readonly RowPlace[] {
     const rows = this.#statements.historyAfter.all(after, to, limit)
-    return rows.map(([id, superseded, isTombstone]) => ({
-      id,
-      superseded,
-      isTombstone: isTombstone === 1
-    }))
+    return rows.map(([id, superseded, isTombstone, seal]) => {
+      const place = { id, superseded, isTombstone: isTombstone === 1 }
+      // who believed it would delete rows that are wanted
+      if (!isInPlace(place, seal)) throw damagedDatabase(`the row of revision ${revisionOf(id)}`)
+      return place
+    })
   }
 
   dropRevision(id: number): void {
@@ -137,19 +140,6 @@ export class SqliteWriter {
   }
 }
 
-/** What a compaction needs to know of a row. */
-export interface HistoryRow {
-  readonly id: number
-  /** 0 for none; it may be gone already */
-  readonly superseded: number
-  readonly isTombstone: boolean
-}
-
-/** The revision of a row, by its id. */
-export function revisionOf(row: number): Revision {
-  return Math.floor(row / REVISION_STRIDE)
-}
-
 function rowIdOf(row: PlannedRow, revision: Revision): number {
   return revision * REVISION_STRIDE + row.ordinal
 }
@@ -179,9 +169,9 @@ function prepareStatements(connection: Connection) {
     historyAfter: connection
       .prepare<
         [number, number, number],
-        readonly [id: number, superseded: number, isTombstone: 0 | 1]
+        readonly [id: number, superseded: number, isTombstone: 0 | 1, seal: Buffer]
       >(
-        'SELECT id, superseded, value IS NULL FROM revisions WHERE id > ? AND id <= ? ORDER BY id LIMIT ?'
+        'SELECT id, superseded, value IS NULL, seal FROM revisions WHERE id > ? AND id <= ? ORDER BY id LIMIT ?'
       )
       .raw(),
     deleteRevision: connection.prepare<[number]>('DELETE FROM revisions WHERE id = ?'),
@@ -203,6 +193,7 @@ export interface RowStatements {
       createRevision: number,
       version: number,
       key: Uint8Array,
+      seal: Uint8Array,
       value: Uint8Array | null
     ]
   >
@@ -224,7 +215,7 @@ export interface RowStatements {
 export function prepareRowStatements(connection: Connection): RowStatements {
   return {
     insertRevision: connection.prepare(
-      'INSERT INTO revisions (id, superseded, create_revision, version, key, value) VALUES (?, ?, ?, ?, ?, ?)'
+      'INSERT INTO revisions (id, superseded, create_revision, version, key, seal, value) VALUES (?, ?, ?, ?, ?, ?, ?)'
     ),
     insertKey: connection.prepare(
       'INSERT INTO keys (key, row, create_revision, version, value_bytes, hash) VALUES (?, ?, ?, ?, ?, ?)'
@@ -233,6 +224,18 @@ export function prepareRowStatements(connection: Connection): RowStatements {
     putInvite: connection.prepare('INSERT OR REPLACE INTO invites VALUES (?, ?)'),
     putSession: connection.prepare('INSERT OR REPLACE INTO sessions VALUES (?, ?)')
   }
+}
+
+/** A row of the history, with its seal. @returns the hash of its content */
+export function insertRow(
+  { insertRevision }: Pick<RowStatements, 'insertRevision'>,
+  row: RevisionRow
+): Uint8Array {
+  const { id, superseded, createRevision, version, key, value } = row
+  const content = contentHash(row)
+  const seal = sealOf(row, content)
+  insertRevision.run(id, superseded, createRevision, version, key, seal, value)
+  return content
 }
 
 interface Differences<T> {

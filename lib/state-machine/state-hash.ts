@@ -3,6 +3,7 @@
 // nodes at the same index can be compared by 32 bytes. It finds faults of disks and of code, not
 // attackers (Bellare and Micciancio, 1997, on why a sum is weaker than a tree).
 
+import b4a from 'b4a'
 import { HASH_BYTES, hash, namespace } from '../crypto.ts'
 import type { Content, KeyValue } from './state-machine.ts'
 import type { PlannedRow } from './write-plan.ts'
@@ -40,7 +41,7 @@ export function addHash(sum: Uint8Array, term: Uint8Array): Uint8Array {
 }
 
 /** `sum - term` modulo 2^256, big-endian. */
-export function subtractHash(sum: Uint8Array, term: Uint8Array): Uint8Array {
+function subtractHash(sum: Uint8Array, term: Uint8Array): Uint8Array {
   const out = new Uint8Array(HASH_BYTES)
   let borrow = 0
   for (let at = HASH_BYTES - 1; at >= 0; at--) {
@@ -54,6 +55,24 @@ export function subtractHash(sum: Uint8Array, term: Uint8Array): Uint8Array {
 /** No rows. */
 export const EMPTY_CONTENT: Content = { stateHash: EMPTY_STATE_HASH, liveCount: 0, liveBytes: 0 }
 
+/** With one more live row, whose hash is `term` and whose key and value have `byteCount` bytes. */
+export function contentWith(before: Content, term: Uint8Array, byteCount: number): Content {
+  const { stateHash, liveCount, liveBytes } = before
+  return {
+    stateHash: addHash(stateHash, term),
+    liveCount: liveCount + 1,
+    liveBytes: liveBytes + byteCount
+  }
+}
+
+export function isSameContent(a: Content, b: Content): boolean {
+  return (
+    b4a.equals(a.stateHash, b.stateHash) &&
+    a.liveCount === b.liveCount &&
+    a.liveBytes === b.liveBytes
+  )
+}
+
 /** What the live rows amount to after `row`, whose hash is `after`; null for a tombstone. */
 export function contentAfter(before: Content, row: PlannedRow, after: Uint8Array | null): Content {
   let { stateHash, liveCount, liveBytes } = before
@@ -63,10 +82,7 @@ export function contentAfter(before: Content, row: PlannedRow, after: Uint8Array
     liveCount--
     liveBytes -= key.byteLength + previous.valueBytes
   }
-  if (value !== null && after !== null) {
-    stateHash = addHash(stateHash, after)
-    liveCount++
-    liveBytes += key.byteLength + value.byteLength
-  }
-  return { stateHash, liveCount, liveBytes }
+  const content = { stateHash, liveCount, liveBytes }
+  if (value === null || after === null) return content
+  return contentWith(content, after, key.byteLength + value.byteLength)
 }

@@ -75,8 +75,6 @@ export interface Snapshots {
   manifest(name: SnapshotName, onRead: (manifest: Uint8Array | null) => void): void
   /** A chunk, verified; null: not here, or damaged, and then the snapshot is gone. Never calls before it returns. */
   chunk(name: SnapshotName, position: number, onRead: (bytes: Uint8Array | null) => void): void
-  /** Reads all of it; a damaged one is deleted. Never calls before it returns. */
-  verify(name: SnapshotName, onVerified: (isGood: boolean) => void): void
   /**
    * Begins to fetch, or goes on where it was left, also by an earlier process. One at a time: what was
    * fetched of another one is deleted. Null: the manifest is not that of `info`; or the disk has no room for
@@ -102,7 +100,7 @@ export interface IncomingSnapshot {
   discard(): void
 }
 
-/** A whole state beside the one in use, durable, not yet in force. Good until another snapshot is received. */
+/** A whole state beside the one in use, durable, not yet in force. Good until another snapshot is received, which deletes it if it was not adopted. */
 export interface PreparedSnapshot {
   readonly info: SnapshotInfo
   /** stamp of the entry at `info.index` */

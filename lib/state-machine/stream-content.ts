@@ -6,7 +6,7 @@ import b4a from 'b4a'
 import { HASH_BYTES } from '../crypto.ts'
 import { ProtocolError } from '../errors.ts'
 import { REVISION_STRIDE } from '../limits.ts'
-import { addHash, EMPTY_CONTENT, rowHash } from './state-hash.ts'
+import { contentWith, EMPTY_CONTENT, isSameContent, rowHash } from './state-hash.ts'
 import type { Content } from './state-machine.ts'
 import type {
   SnapshotCounts,
@@ -41,13 +41,8 @@ export class ContentCheck {
     const head = this.#head
     const counts = this.#counts
     if (head === null || counts === null) throw new ProtocolError('the snapshot ends too early')
-    const { stateHash, liveCount, liveBytes } = this.#content
-    const { applied } = head
-    const isSame =
-      b4a.equals(stateHash, applied.stateHash) &&
-      liveCount === applied.liveCount &&
-      liveBytes === applied.liveBytes
-    if (!isSame) throw new ProtocolError('the rows are not what the state hash says')
+    if (!isSameContent(this.#content, head.applied))
+      throw new ProtocolError('the rows are not what the state hash says')
     return { head, counts }
   }
 
@@ -62,12 +57,7 @@ export class ContentCheck {
     const found = this.#rows.at(revision * REVISION_STRIDE + ordinal)
     if (found === null || !b4a.equals(found, hash))
       throw new ProtocolError(`the key of revision ${revision} is not the row that it names`)
-    const { stateHash, liveCount, liveBytes } = this.#content
-    this.#content = {
-      stateHash: addHash(stateHash, hash),
-      liveCount: liveCount + 1,
-      liveBytes: liveBytes + key.byteLength + valueBytes
-    }
+    this.#content = contentWith(this.#content, hash, key.byteLength + valueBytes)
   }
 }
 

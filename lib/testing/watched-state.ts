@@ -125,10 +125,6 @@ class WatchedSnapshots implements Snapshots {
     this.#snapshots.chunk(name, position, onRead)
   }
 
-  verify(name: SnapshotName, onVerified: (isGood: boolean) => void): void {
-    this.#snapshots.verify(name, onVerified)
-  }
-
   receive(info: SnapshotInfo, manifest: Uint8Array): IncomingSnapshot | null {
     const [world, process] = [this.#world, this.#process]
     world.boundary(process, 'receive')

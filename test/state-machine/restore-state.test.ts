@@ -26,6 +26,7 @@ import {
   cut,
   databaseIn,
   del,
+  isWhole,
   openSqlite,
   put,
   rethrow
@@ -65,7 +66,7 @@ test(
         t.fail(`from ${rebuilt.index}`)
       await applied(again, entries.slice(again.applied().index))
       if (plainOf(viewOf(again)) !== expected) t.fail(`${what}: another state`)
-      if (!again.verifyStateHash()) t.fail(`${what}: the state hash`)
+      if (!isWhole(databaseIn(directory))) t.fail(`${what}: the state hash`)
       await again.close()
     }
     t.comment(

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { present } from '../../lib/assert.ts'
 import { encode } from '../../lib/encoding.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { AspenError } from '../../lib/errors.ts'
 import type { StorageError } from '../../lib/errors.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
 import { configurationEncoding } from '../../lib/raft/encoding.ts'
@@ -16,6 +17,7 @@ import type {
   RequestId
 } from '../../lib/state-machine/command.ts'
 import { encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
+import { checkDatabase } from '../../lib/state-machine/snapshot-check.ts'
 import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type { SqliteStateMachineOptions } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type {
@@ -225,6 +227,16 @@ export function openSqlite(
     onFailed,
     ...rest
   })
+}
+
+/** Whether a check of the whole file finds nothing. */
+export function isWhole(path: string): boolean {
+  try {
+    return checkDatabase(path, () => {}).kind === 'good'
+  } catch (error) {
+    if (error instanceof AspenError && error.code === 'CORRUPTED') return false
+    throw error
+  }
 }
 
 /** The file of a machine in `directory` that began at the genesis. */
