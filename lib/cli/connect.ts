@@ -46,6 +46,14 @@ function silent(invocation: Invocation, error: AspenError): AspenError {
 
 function notRunning(target: Target, env: Environment, cause: unknown): ConfigError {
   const { dataDir, selector } = target
+  const runtime = readRuntime(dataDir)
+  if (runtime?.isRepairing === true && isAlive(runtime.pid)) {
+    const detail = {
+      message: `the node in ${shortPath(dataDir)} is being repaired, with the help of other members (pid ${runtime.pid})`,
+      hint: `'aspen logs${selector}' shows what it waits for, 'aspen stop${selector}' ends it`
+    }
+    return new ConfigError({ code: 'NODE_NOT_RUNNING', ...detail }, { cause })
+  }
   const detail = existsSync(join(dataDir, 'node.json'))
     ? {
         message: `the node in ${shortPath(dataDir)} is not running`,
@@ -53,6 +61,15 @@ function notRunning(target: Target, env: Environment, cause: unknown): ConfigErr
       }
     : noNodeDetail(target, env)
   return new ConfigError({ code: 'NODE_NOT_RUNNING', ...detail }, { cause })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** What to say where no node is: the nodes that this user has elsewhere, or how to make one. */

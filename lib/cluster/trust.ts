@@ -50,7 +50,9 @@ export class ClusterTrust implements Trust {
     return this.#parts.clusterId
   }
 
-  hello(): OwnHello {
+  hello(): OwnHello | null {
+    // whoever has lost its state, and joined nowhere, is told by others what it is
+    if (this.#ownBox() === null) return null
     const { id, boot, instance, storageEpoch, version } = this.#parts
     const { onDisk } = this.#parts.status()
     return {

@@ -2,9 +2,11 @@
 
 import { existsSync } from 'node:fs'
 import { assert } from '../assert.ts'
+import { AspenError } from '../errors.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
-import type { HardState } from '../raft/effects.ts'
+import type { HardState, InstalledSnapshot } from '../raft/effects.ts'
+import type { VerifiedEntry } from './encoding.ts'
 import { encodeEntry, indexKey } from './encoding.ts'
 import { commit, reasonOf } from './lmdb-commit.ts'
 import type { Transaction } from './lmdb-commit.ts'
@@ -125,6 +127,32 @@ export class LmdbDamagedLog implements DamagedLog {
     this.#write({ changes, state, hasNewBase: false }, onDone)
   }
 
+  install(snapshot: InstalledSnapshot, onDone: () => void): boolean {
+    const { index: lastBefore } = this.last
+    const state = this.#damage.installed(snapshot)
+    if (state === null) return false
+    const changes: Transaction['changes'][number][] = []
+    // what lies below goes after the next start
+    for (let index = state.last.index + 1; index <= lastBefore; index++) {
+      changes.push({ key: indexKey(index), record: null })
+    }
+    this.#write({ changes, state, hasNewBase: true }, () => {
+      this.#damage.onInstalled(state)
+      onDone()
+    })
+    return true
+  }
+
+  /** The entry at `index`, if it is whole here and has `hash`. @throws StorageError */
+  entryWith(index: Index, hash: Uint8Array): VerifiedEntry | null {
+    return this.#damage.entryWith(index, hash)
+  }
+
+  /** Resolves when nothing is being written. */
+  async settled(): Promise<void> {
+    await this.#commit
+  }
+
   async close(): Promise<void> {
     await this.#commit
     await this.#environment.root.close()
@@ -144,6 +172,13 @@ export class LmdbDamagedLog implements DamagedLog {
       return
     }
     this.#commit = null
-    onDone()
+    try {
+      onDone()
+    } catch (error) {
+      // what has come back is not of this log
+      if (!(error instanceof AspenError)) throw error
+      this.#hasFailed = true
+      this.#options.onFailed(error)
+    }
   }
 }

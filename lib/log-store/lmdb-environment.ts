@@ -16,7 +16,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, statSync, truncateSync } fro
 import { dirname, join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { open } from 'lmdb'
-import { AspenError, StorageError } from '../errors.ts'
+import { AspenError, REJOIN_HINT, StorageError } from '../errors.ts'
 import { MAX_INDEX, MAX_LOG_FILE_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { decodeBaseConfiguration, decodeState, indexKey, indexOfKey } from './encoding.ts'
@@ -224,7 +224,7 @@ function padDataFile(path: string): void {
     throw new StorageError({
       code: 'CORRUPTED',
       message: `the log is damaged: ${size} bytes are not an lmdb file`,
-      hint: 'remove this member from another one and let the machine join again'
+      hint: REJOIN_HINT
     })
   }
   if (size < needed && needed <= MAX_LOG_FILE_BYTES) truncateSync(path, needed)

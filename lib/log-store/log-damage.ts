@@ -11,11 +11,12 @@
 import { assert } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
+import { MAX_TERM_JUMP } from '../limits.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
 import { decodeConfiguration } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
 import { chainHash, ENTRY_KIND } from '../raft/entry.ts'
-import type { HardState } from '../raft/effects.ts'
+import type { HardState, InstalledSnapshot } from '../raft/effects.ts'
 import type { LogState, VerifiedEntry } from './encoding.ts'
 import type { LogRecords } from './restore.ts'
 import { chooseConfiguration, corruptedEntry } from './restore.ts'
@@ -51,6 +52,12 @@ export interface DamagedLog {
    * acknowledged. What lies below must not be damaged at `index` - 1.
    */
   cutFrom(cut: { readonly index: Index; readonly term: Term }, onDone: () => void): void
+  /**
+   * The log begins after a snapshot of what is committed, as when one is installed: what is damaged below it is
+   * needed no more. What lies above stays, unless the entry that the snapshot ends with is known to be another
+   * here: then nobody will ever count on it. Returns false, and does nothing, where that is at or before the base.
+   */
+  install(snapshot: InstalledSnapshot, onDone: () => void): boolean
   close(): Promise<void>
 }
 
@@ -103,6 +110,14 @@ export class LogDamage {
     return found
   }
 
+  /** The entry at `index`, if it is whole and has `hash`: for others whose logs are damaged too. */
+  entryWith(index: Index, hash: Uint8Array): VerifiedEntry | null {
+    const { base, last } = this.#state
+    if (index <= base.id.index || index > last.index) return null
+    const found = this.#records.entryAt(index)
+    return found.kind === 'good' && equalSecret(found.entry.hash, hash) ? found : null
+  }
+
   /** Whether this is what lies damaged at its index. */
   fits({ entry, previousHash }: VerifiedEntry): boolean {
     const hash = this.#damaged.find(({ index }) => index === entry.index)?.hash ?? null
@@ -148,6 +163,50 @@ export class LogDamage {
     }
     this.#damaged = this.#damaged.filter((one) => one.index < index)
     return this.#state
+  }
+
+  /** The state of a log that begins after a snapshot, which has not been written yet; null: it cannot. */
+  installed({ id, timeMs, configuration, configurationIndex }: InstalledSnapshot): LogState | null {
+    const { base, last, hardState, sequence } = this.#state
+    const own = this.#hashAt(id.index)
+    const isOther = own !== null && !equalSecret(own, id.hash)
+    if (id.index < base.id.index || (id.index === base.id.index && isOther)) return null
+    const kept = hardState ?? { term: 0, votedFor: null, commitIndex: 0 }
+    if (id.term > kept.term + MAX_TERM_JUMP) return null
+    const isLater = id.term > kept.term
+    return {
+      ...this.#state,
+      sequence: sequence + 1,
+      base: {
+        id,
+        timeMs,
+        stateBase: id.index,
+        configuration: { index: configurationIndex, configuration }
+      },
+      last: id.index < last.index && !isOther ? last : id,
+      hardState: {
+        // a log that ends elsewhere must not look like one that lost what it acknowledged
+        ...(isLater ? { term: id.term, votedFor: null } : kept),
+        commitIndex: Math.max(kept.commitIndex, id.index)
+      }
+    }
+  }
+
+  /** Such a state is on the disk. */
+  onInstalled(state: LogState): void {
+    this.#state = state
+    this.#walk(state.last.index, state.last.hash)
+  }
+
+  /** What is known of the entry there; null: nothing. */
+  #hashAt(index: Index): Uint8Array | null {
+    const { base, last } = this.#state
+    if (index === base.id.index) return base.id.hash
+    if (index < base.id.index || index > last.index) return null
+    const damaged = this.#damaged.find((one) => one.index === index)
+    if (damaged !== undefined) return damaged.hash
+    const found = this.#records.entryAt(index)
+    return found.kind === 'good' ? found.entry.hash : null
   }
 
   #idBefore(index: Index): EntryId {

@@ -121,6 +121,13 @@ export function isDamagedEntry(error: unknown): error is StorageError {
   return error.detail.fields?.['index'] !== undefined
 }
 
+/** An error that says that the configuration is lost with which the log begins; a snapshot has it too. */
+export function isLostBeginning(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.detail.fields?.['reason'] === LOST_CONFIGURATION
+}
+
+export const LOST_CONFIGURATION = 'neither copy of its configuration can be read'
+
 function duplicateIndex(index: Index, duplicate: Index): StorageError {
   return corrupted({
     message: `duplicate log index ${duplicate}: it lies in the place of entry ${index}`,

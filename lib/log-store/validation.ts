@@ -22,7 +22,13 @@ import { ENTRY_KIND } from '../raft/entry.ts'
 import type { LogState } from './encoding.ts'
 import type { RestoredLog } from './log-store.ts'
 import type { LogRecords } from './restore.ts'
-import { chooseConfiguration, corrupted, corruptedEntry, wholeEntry } from './restore.ts'
+import {
+  chooseConfiguration,
+  corrupted,
+  corruptedEntry,
+  LOST_CONFIGURATION,
+  wholeEntry
+} from './restore.ts'
 
 /** What a log that passed looks like. */
 export interface ValidationReport {
@@ -127,7 +133,7 @@ function checkBase(records: LogRecords, state: LogState): IndexedConfiguration |
   }
   const configuration = chooseConfiguration(records, state)
   if (configuration !== undefined) return configuration
-  throw inconsistent('SnapshotCorrupted', 'neither copy of its configuration can be read')
+  throw inconsistent('SnapshotCorrupted', LOST_CONFIGURATION)
 }
 
 function checkVote({ hardState }: LogState): void {

@@ -122,6 +122,12 @@ export class Assembly {
     return this.#transport.addresses()
   }
 
+  /** Whether nobody else is in the cluster. */
+  get isAlone(): boolean {
+    const { id } = this.#parts
+    return this.#trust.configuration().members.every((member) => member.id === id)
+  }
+
   get epoch(): number {
     return this.#parts.stateMachine.trust().epoch
   }

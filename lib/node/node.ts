@@ -11,8 +11,6 @@
 import { TransportError } from '../errors.ts'
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
-import type { LogStore, OpenedLog } from '../log-store/log-store.ts'
-import { isDamagedEntry } from '../log-store/restore.ts'
 import type {
   Health,
   Members,
@@ -37,11 +35,11 @@ import type { Assembly } from './assembly.ts'
 import { Ending } from './ending.ts'
 import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
-import { repairLog } from './log-repairing.ts'
+import { isRepairable, repairLog } from './log-repairing.ts'
 import type { Membership } from './membership.ts'
 import { newMembership, readMembership, writeMembership } from './membership.ts'
 import type { NodeOptions, Opened } from './options.ts'
-import type { Premises, Running, StoreReporting } from './opening.ts'
+import type { Premises, Running, StoreReporting, Stores } from './opening.ts'
 import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
 import type { Plan } from './plan.ts'
 import { planOf } from './plan.ts'
@@ -218,8 +216,7 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
     ending.fail(error)
   }
   const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger }
-  const { premises, log } = await openWholeLog(options, found, reporting)
-  const stores = await openStores(premises, log, reporting)
+  const { premises, stores } = await openWhole(options, found, reporting)
   const { name, bootstrap, timing, storage } = plan
   const addressed = { name, bootstrap, timing, storage, udpPort: premises.network.port }
   const membership = { ...premises.membership, ...addressed }
@@ -234,6 +231,12 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   const scrubber = new Scrubber({
     timers: systemTimers,
     log: stores.log,
+    isAlone: () => assembly.isAlone,
+    onAlone: (error) =>
+      logger.error(
+        { err: error, event: 'storage.damaged' },
+        'damage that no other member can repair'
+      ),
     handOver: () => assembly.handOver(),
     onFailed: fail
   })
@@ -253,16 +256,16 @@ function giveUp({ logger }: NodeOptions, { directory, membership }: Premises): v
   }
 }
 
-/** The log; one that is damaged is put together again first, over a network of its own. */
-async function openWholeLog(
+/** Log and state; what is damaged is put together again first, over a network of its own. */
+async function openWhole(
   options: NodeOptions,
   premises: Premises,
   reporting: StoreReporting
-): Promise<{ readonly premises: Premises; readonly log: OpenedLog<LogStore> }> {
+): Promise<{ readonly premises: Premises; readonly stores: Stores }> {
   try {
-    return { premises, log: await openLog(premises, reporting) }
+    return { premises, stores: await openLogAndStores(premises, reporting) }
   } catch (error) {
-    if (!isDamagedEntry(error)) throw error
+    if (!isRepairable(error)) throw error
     const repaired = repairLog(options, premises, error)
     // where the node has to end meanwhile, the log is closed before the directory is given up
     premises.ending.add(() => repaired.catch(() => {}))
@@ -272,7 +275,17 @@ async function openWholeLog(
   const network = await openNetwork(options, plan, keyPair)
   ending.add(() => network.close())
   const again = { ...premises, network }
-  return { premises: again, log: await openLog(again, reporting) }
+  return { premises: again, stores: await openLogAndStores(again, reporting) }
+}
+
+async function openLogAndStores(premises: Premises, reporting: StoreReporting): Promise<Stores> {
+  const log = await openLog(premises, reporting)
+  try {
+    return await openStores(premises, log, reporting)
+  } catch (error) {
+    await log.store.close()
+    throw error
+  }
 }
 
 /** Step 9: what the intent still waits for, now that the node runs and answers. */

@@ -52,7 +52,10 @@ export function nameProblem(name: string): string | null {
 export interface Runtime {
   readonly pid: number
   readonly socket: string
+  /** empty while there is no API */
   readonly http: string
+  /** its storage is damaged: it is put together again before the node runs */
+  readonly isRepairing: boolean
 }
 
 /** The runtime file, or null when there is none or it cannot be read. Says nothing of the process. */
@@ -60,8 +63,9 @@ export function readRuntime(dataDir: string): Runtime | null {
   const value = readJson(join(dataDir, 'runtime.json'))
   if (typeof value !== 'object' || value === null) return null
   const { pid, socket, http } = value as Partial<Runtime>
+  const isRepairing = 'is_repairing' in value && value.is_repairing === true
   if (typeof pid !== 'number' || typeof socket !== 'string' || typeof http !== 'string') return null
-  return { pid, socket, http }
+  return { pid, socket, http, isRepairing }
 }
 
 /** A Unix socket's path has at most about 100 bytes everywhere; a longer one moves to the runtime directory. */

@@ -84,7 +84,14 @@ export class SnapshotDuty {
     })
     const readIndex: VerdictSource['readIndex'] = (onOutcome) => replica.readIndex(onOutcome)
     const verdicts = { core, readIndex }
-    this.#desk = new SnapshotDesk({ log, transfer: this.#transfer, verdicts, snapshots, onFailed })
+    this.#desk = new SnapshotDesk({
+      log,
+      transfer: this.#transfer,
+      verdicts,
+      snapshots,
+      onNoneHere: () => this.#duties.want(),
+      onFailed
+    })
   }
 
   #newCompare(ask: Ask): StateCompare {

@@ -7,6 +7,7 @@
 //   entry     1 4 ‖ index uint ‖ hash            (of an entry of the log)
 //   verdict   1 5 ‖ index uint ‖ hash            (likewise: whether it can have been committed)
 //   digest    1 6 ‖ index uint                   (of a snapshot of the asked one)
+//   newest    1 7 ‖ index uint                   (a snapshot of the asked one at or above it)
 //
 //   noted          1 16                          (an offer was read)
 //   notHere        1 17                          (or asked of the wrong one)
@@ -16,6 +17,7 @@
 //   entry          1 21 ‖ previousHash ‖ term uint ‖ kind u8 ‖ timeMs uint ‖ payload
 //   neverCommitted 1 22 ‖ term uint             (in which the sender leads)
 //   digest         1 23 ‖ contentHash
+//   snapshot       1 24 ‖ snapshot
 //
 //   snapshot  index uint ‖ term uint ‖ chainHash ‖ contentHash ‖ byteCount uint ‖ chunkCount uint
 //
@@ -51,6 +53,8 @@ export type SnapshotRequest =
   | { readonly kind: 'entry'; readonly index: Index; readonly hash: Uint8Array }
   | { readonly kind: 'verdict'; readonly index: Index; readonly hash: Uint8Array }
   | { readonly kind: 'digest'; readonly index: Index }
+  /** of one whose own state is lost: the newest snapshot, if that is at or above the index */
+  | { readonly kind: 'newest'; readonly index: Index }
 
 export type SnapshotAnswer =
   | { readonly kind: 'noted' }
@@ -63,6 +67,7 @@ export type SnapshotAnswer =
   /** the leader of `term` says: no entry with this hash was committed at this index */
   | { readonly kind: 'neverCommitted'; readonly term: Term }
   | { readonly kind: 'digest'; readonly contentHash: Uint8Array }
+  | { readonly kind: 'snapshot'; readonly snapshot: SnapshotInfo }
 
 const FORMAT = { what: 'format', byte: 1 }
 const hash = fixedBytes(HASH_BYTES)
@@ -106,7 +111,8 @@ export const snapshotRequest: Encoder<SnapshotRequest> = versioned(
     chunk: { byte: 3, body: record({ ...id, position }) },
     entry: { byte: 4, body: record({ index, hash }) },
     verdict: { byte: 5, body: record({ index, hash }) },
-    digest: { byte: 6, body: record({ index }) }
+    digest: { byte: 6, body: record({ index }) },
+    newest: { byte: 7, body: record({ index }) }
   })
 )
 
@@ -121,6 +127,7 @@ export const snapshotAnswer: Encoder<SnapshotAnswer> = versioned(
     chunk: { byte: 20, body: record({ bytes: boundedView(SNAPSHOT_CHUNK_BYTES) }) },
     entry: { byte: 21, body: record({ entry: linkedEntry }) },
     neverCommitted: { byte: 22, body: record({ term }) },
-    digest: { byte: 23, body: record({ contentHash: hash }) }
+    digest: { byte: 23, body: record({ contentHash: hash }) },
+    snapshot: { byte: 24, body: record({ snapshot }) }
   })
 )

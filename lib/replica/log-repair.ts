@@ -23,6 +23,8 @@ export interface LogRepairParts {
   readonly members: () => readonly NodeId[]
   /** stays open until `onEnded` at least */
   readonly log: Pick<DamagedLog, 'damaged' | 'hardState' | 'repair' | 'cutFrom'>
+  /** all members with a link were asked for the entry, and none has it; they are asked again */
+  readonly onNobody: (index: Index) => void
   /** once, never synchronously */
   readonly onEnded: (end: RepairEnd) => void
 }
@@ -50,6 +52,11 @@ export class LogRepair {
 
   constructor(parts: LogRepairParts) {
     this.#parts = parts
+  }
+
+  /** What is being asked for, and of whom it was so far; null when nothing is. For people. */
+  get question(): { readonly index: Index; readonly asked: readonly NodeId[] } | null {
+    return this.#round && { index: this.#round.index, asked: [...this.#round.asked] }
   }
 
   /** Begins. Call once. */
@@ -100,14 +107,18 @@ export class LogRepair {
   }
 
   /** All were asked. */
-  #nextRound({ index, hash, kind }: Round): void {
-    const { log, timers } = this.#parts
+  #nextRound({ index, hash, kind, asked }: Round): void {
+    const { log, timers, onNobody } = this.#parts
     // what is known to be committed has no verdict
     const mayBeCut = index > (log.hardState?.commitIndex ?? 0)
     const isVerdict = kind === 'entry' && mayBeCut
     this.#round = { index, hash, asked: new Set(), kind: isVerdict ? 'verdict' : 'entry' }
-    if (isVerdict) this.#askNext()
-    else this.#timer = timers.start(ROUND_PAUSE_MS, () => this.#askNext())
+    if (isVerdict) {
+      this.#askNext()
+      return
+    }
+    this.#timer = timers.start(ROUND_PAUSE_MS, () => this.#askNext())
+    if (asked.size > 0) onNobody(index)
   }
 
   #onHeard(round: Round, heard: Heard): void {

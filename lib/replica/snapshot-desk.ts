@@ -6,7 +6,7 @@ import { AspenError, ProtocolError } from '../errors.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Index } from '../raft/entry.ts'
-import type { SnapshotName } from '../state-machine/state-machine.ts'
+import type { SnapshotInfo } from '../state-machine/state-machine.ts'
 import type { SnapshotAnswer, SnapshotRequest } from './encoding.ts'
 import { snapshotAnswer, snapshotRequest } from './encoding.ts'
 import type { VerdictSource } from './log-verdict.ts'
@@ -18,7 +18,9 @@ export interface SnapshotDeskParts {
   readonly transfer: Pick<SnapshotTransfer<unknown>, 'onRequest'>
   readonly verdicts: VerdictSource
   /** of this node */
-  readonly snapshots: { list(): readonly SnapshotName[] }
+  readonly snapshots: { list(): readonly SnapshotInfo[] }
+  /** one without a state needs a snapshot, and there is none here that helps */
+  readonly onNoneHere: () => void
   /** the own log turned out to be damaged, as nobody knew */
   readonly onFailed: (error: AspenError) => void
 }
@@ -55,9 +57,20 @@ export class SnapshotDesk {
       case 'digest':
         send(digestOf(snapshots.list(), request.index))
         return
+      case 'newest':
+        this.#sendNewest(request.index, send)
+        return
       default:
         unreachable(request)
     }
+  }
+
+  #sendNewest(index: Index, send: (answer: SnapshotAnswer) => void): void {
+    const { snapshots, onNoneHere } = this.#parts
+    const [newest] = snapshots.list()
+    const isOfUse = newest !== undefined && newest.index >= index
+    send(isOfUse ? { kind: 'snapshot', snapshot: newest } : { kind: 'notHere' })
+    if (!isOfUse) onNoneHere()
   }
 
   #sendEntry(
@@ -77,7 +90,7 @@ export class SnapshotDesk {
   }
 }
 
-function digestOf(snapshots: readonly SnapshotName[], index: Index): SnapshotAnswer {
+function digestOf(snapshots: readonly SnapshotInfo[], index: Index): SnapshotAnswer {
   const found = snapshots.find((each) => each.index === index)
   if (found === undefined) return { kind: 'notHere' }
   return { kind: 'digest', contentHash: found.contentHash }

@@ -103,9 +103,17 @@ async function build(options: RestoreOptions, target: string, reason: string): P
   throw new StorageError({
     code: 'CORRUPTED',
     message: `the state machine is damaged (${reason}), and this node has no good snapshot at or after ${base}`,
-    hint: 'another member can send one: remove this node from the cluster and join it again'
+    hint: 'another member can send one: remove this node from the cluster and join it again',
+    fields: { variant: STATE_LOST }
   })
 }
+
+/** Whether a member that has a snapshot could help. */
+export function isLostState(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.detail.fields?.['variant'] === STATE_LOST
+}
+
+const STATE_LOST = 'StateLost'
 
 function snapshotsIn(folder: string): readonly Manifested[] {
   try {

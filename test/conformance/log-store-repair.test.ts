@@ -16,6 +16,9 @@ import { MemoryDamagedLog } from '../log-store/memory-damaged-log.ts'
 import { MemoryLogDisk } from '../../lib/log-store/memory-log-disk.ts'
 import { MemoryLogStore } from '../../lib/log-store/memory-log-store.ts'
 import { scrubSlice } from '../../lib/log-store/scrub.ts'
+import type { Configuration } from '../../lib/raft/configuration.ts'
+import type { InstalledSnapshot } from '../../lib/raft/effects.ts'
+import type { EntryId } from '../../lib/raft/entry.ts'
 import { SeededRandom } from '../../lib/random.ts'
 import { damageEntry, editEntries, editState, flipLastByte } from '../log-store/lmdb-damage.ts'
 import { durably, entriesAfter, failureOf, GENESIS, plain } from '../log-store/log-samples.ts'
@@ -32,6 +35,10 @@ const ALL = 1e9
 const WRITTEN = entriesAfter(GENESIS, { count: COUNT })
 const HARD_STATE = { term: 9, votedFor: 3, commitIndex: 2 }
 const genesis = GENESIS
+const CONFIGURATION: Configuration = {
+  members: [{ id: 1, publicKey: new Uint8Array(32).fill(1), role: 'voter', addresses: [] }],
+  outgoing: []
+}
 
 const implementations: Record<string, (t: Assert) => Promise<Damageable>> = {
   memory: async () => {
@@ -143,6 +150,78 @@ for (const [name, make] of Object.entries(implementations)) {
     await store.close()
   })
 
+  check(
+    'a snapshot stands for what is damaged below it, and what lies above stays',
+    async (t, log) => {
+      for (const index of [5, 20, 30]) await log.flip(index)
+      const damaged = await log.openDamaged()
+      await installed(damaged, snapshotOf(20))
+      t.alike(
+        damaged.damaged.map(({ index }) => index),
+        [30]
+      )
+      t.is(damaged.base.index, 20)
+      await repairAll(damaged)
+      await damaged.close()
+      const { store, restored } = await log.open()
+      t.alike(
+        [store.base.index, store.stateBase, store.baseTimeMs, store.last.index],
+        [20, 20, 77, COUNT]
+      )
+      t.alike(store.entries(21, COUNT + 1, ALL).map(plain), WRITTEN.slice(20).map(plain))
+      t.alike(restored.hardState, { ...HARD_STATE, commitIndex: 20 })
+      t.alike(restored.configurations[0], { index: 3, configuration: CONFIGURATION })
+      await store.close()
+    }
+  )
+
+  check('a snapshot beyond the end is the whole log', async (t, log) => {
+    await log.flip(40)
+    const damaged = await log.openDamaged()
+    const beyond = { ...snapshotOf(40), id: { index: 55, term: 9, hash: GENESIS.hash } }
+    await installed(damaged, beyond)
+    t.alike(damaged.damaged, [])
+    await damaged.close()
+    const { store, restored } = await log.open()
+    t.alike([store.base, store.last], [beyond.id, beyond.id])
+    t.alike(restored.hardState, { ...HARD_STATE, commitIndex: 55 })
+    await store.close()
+  })
+
+  check(
+    'what follows another entry than the snapshot ends with goes, and its term is adopted',
+    async (t, log) => {
+      for (const other of [25, 26]) {
+        const damaged = await log.openDamaged()
+        const id = { index: other, term: 7 + other, hash: GENESIS.hash }
+        await installed(damaged, { ...snapshotOf(other), id })
+        t.alike([damaged.damaged, damaged.last], [[], id])
+        await damaged.close()
+        const { store, restored } = await log.open()
+        t.is(store.last.index, other)
+        t.alike(restored.hardState, { term: 7 + other, votedFor: null, commitIndex: other })
+        await store.close()
+      }
+    }
+  )
+
+  check(
+    'a snapshot at or before the beginning is not taken, nor one of a term that cannot be',
+    async (t, log) => {
+      const first = await log.openDamaged()
+      await installed(first, snapshotOf(20))
+      const fail = (): void => t.fail('nothing was installed')
+      t.absent(first.install(snapshotOf(19), fail))
+      t.absent(first.install({ ...snapshotOf(20), id: { ...idAt(20), hash: GENESIS.hash } }, fail))
+      t.absent(first.install({ ...snapshotOf(30), id: { ...idAt(30), term: 2 ** 40 } }, fail))
+      await installed(first, snapshotOf(20))
+      await first.close()
+      const { store } = await log.open()
+      t.alike([store.base.index, store.last.index], [20, COUNT])
+      await store.close()
+    }
+  )
+
   check('a scrub goes over the whole log in slices, again and again', async (t, log) => {
     const { store } = await log.open()
     const seen: number[] = []
@@ -232,6 +311,22 @@ async function makeLog(t: Assert): Promise<string> {
   await durably(store, { entries: WRITTEN, hardState: HARD_STATE })
   await store.close()
   return directory
+}
+
+function idAt(index: number): EntryId {
+  const { term, hash } = present(WRITTEN[index - 1], 'an entry')
+  return { index, term, hash }
+}
+
+/** Of the written log, up to `index`. */
+function snapshotOf(index: number): InstalledSnapshot {
+  return { id: idAt(index), timeMs: 77, configuration: CONFIGURATION, configurationIndex: 3 }
+}
+
+function installed(log: DamagedLog, snapshot: InstalledSnapshot): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (!log.install(snapshot, resolve)) reject(new Error('it was not taken'))
+  })
 }
 
 /** The highest one goes back. */

@@ -3,7 +3,7 @@
 
 import type { Entry, EntryId } from '../../lib/raft/entry.ts'
 import type { IndexedConfiguration } from '../../lib/raft/configurations.ts'
-import type { HardState } from '../../lib/raft/effects.ts'
+import type { HardState, InstalledSnapshot } from '../../lib/raft/effects.ts'
 import type { DamagedEntry, DamagedLog, DamagedLogOptions } from '../../lib/log-store/log-damage.ts'
 import { LogDamage } from '../../lib/log-store/log-damage.ts'
 import type { MemoryLogDisk } from '../../lib/log-store/memory-log-disk.ts'
@@ -62,6 +62,17 @@ export class MemoryDamagedLog implements DamagedLog {
       this.#disk.cutTo(last, hardState)
       onDone()
     })
+  }
+
+  install(snapshot: InstalledSnapshot, onDone: () => void): boolean {
+    const state = this.#damage.installed(snapshot)
+    if (state === null) return false
+    this.#defer(() => {
+      this.#disk.commit(state, [])
+      this.#damage.onInstalled(state)
+      onDone()
+    })
+    return true
   }
 
   async close(): Promise<void> {}

@@ -13,7 +13,7 @@ import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 
 const GENESIS = genesis(new Uint8Array(16).fill(3))
 
-async function open(entryCount: number, payloadBytes: number) {
+async function open(entryCount: number, payloadBytes: number, isAlone = false) {
   const time = new VirtualTime()
   const disk = new MemoryLogDisk()
   const { store } = MemoryLogStore.open({
@@ -52,6 +52,8 @@ async function open(entryCount: number, payloadBytes: number) {
   const scrubber = new Scrubber({
     timers: time,
     log,
+    isAlone: () => isAlone,
+    onAlone: (error) => happened.push(`goes on with ${error.detail.fields?.['index']}`),
     handOver: async () => {
       happened.push('hand over')
     },
@@ -81,6 +83,17 @@ test('damage ends the node after leadership was handed over', async (t) => {
   disk.flip(new SeededRandom(9), { kind: 'entry', index: 11 })
   await time.run(SCRUB_INTERVAL_MS + 60 * SCRUB_SLICE_MS)
   t.alike(happened, ['hand over', 'CORRUPTED 11'])
+  scrubber.close()
+})
+
+test('a node alone goes on, and says in each pass what is damaged', async (t) => {
+  const { time, disk, scrubber, happened } = await open(16, 128 * 1_024, true)
+  for (const index of [4, 5, 11, 16]) disk.flip(new SeededRandom(9), { kind: 'entry', index })
+  await time.run(SCRUB_INTERVAL_MS + 60 * SCRUB_SLICE_MS)
+  const pass = [4, 5, 11, 16].map((index) => `goes on with ${index}`)
+  t.alike(happened, pass)
+  await time.run(SCRUB_INTERVAL_MS + 60 * SCRUB_SLICE_MS)
+  t.alike(happened, [...pass, ...pass])
   scrubber.close()
 })
 

@@ -10,6 +10,7 @@ import { chained, genesis } from '../../lib/raft/entry.ts'
 import type { SnapshotRequest } from '../../lib/replica/encoding.ts'
 import type { VerdictSource } from '../../lib/replica/log-verdict.ts'
 import { SnapshotDesk } from '../../lib/replica/snapshot-desk.ts'
+import type { SnapshotInfo } from '../../lib/state-machine/state-machine.ts'
 import type { VirtualTime } from '../../lib/testing/virtual-time.ts'
 
 export const GENESIS = genesis(new Uint8Array(16).fill(3))
@@ -62,6 +63,7 @@ export class Member {
   core: TableLog
   /** whether it can confirm that it leads */
   isConfirmed = true
+  snapshots: readonly SnapshotInfo[] = []
   readonly asked: SnapshotRequest[] = []
   readonly failures: AspenError[] = []
 
@@ -88,7 +90,8 @@ export class Member {
       log: this.log,
       transfer,
       verdicts,
-      snapshots: { list: () => [] },
+      snapshots: { list: () => this.snapshots },
+      onNoneHere: () => {},
       onFailed: (error) => this.failures.push(error)
     })
   }

@@ -33,7 +33,8 @@ const REQUESTS: Readonly<Record<string, SnapshotRequest>> = {
   chunk: { kind: 'chunk', index: 70_000, contentHash: B, position: 300 },
   entry: { kind: 'entry', index: 5, hash: A },
   verdict: { kind: 'verdict', index: 5, hash: A },
-  digest: { kind: 'digest', index: 300 }
+  digest: { kind: 'digest', index: 300 },
+  newest: { kind: 'newest', index: 300 }
 }
 
 const ANSWERS: Readonly<Record<string, SnapshotAnswer>> = {
@@ -47,7 +48,8 @@ const ANSWERS: Readonly<Record<string, SnapshotAnswer>> = {
     entry: { previousHash: B, term: 3, kind: 2, timeMs: 1_767_225_600_000, payload: A }
   },
   neverCommitted: { kind: 'neverCommitted', term: 300 },
-  digestSaid: { kind: 'digest', contentHash: B }
+  digestSaid: { kind: 'digest', contentHash: B },
+  snapshotSaid: { kind: 'snapshot', snapshot: INFO }
 }
 
 /** Tests run from the root of the repository. */

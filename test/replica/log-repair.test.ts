@@ -32,6 +32,8 @@ class Bench {
   readonly members = new Map<NodeId, Member>()
   readonly repaired: Index[] = []
   readonly ends: RepairEnd[] = []
+  /** what nobody had */
+  readonly nobody: Index[] = []
   change: (from: NodeId, answer: Uint8Array) => Uint8Array | null = (_from, answer) => answer
   lateMs: (from: NodeId) => number = () => 0
   readonly disk: MemoryLogDisk
@@ -79,6 +81,7 @@ class Bench {
           }),
         cutFrom: (cut, onDone) => log.cutFrom(cut, onDone)
       },
+      onNobody: (index) => this.nobody.push(index),
       onEnded: (end) => this.ends.push(end)
     })
     this.repair.start()
@@ -170,6 +173,8 @@ void test('while nobody has it, everybody is asked again', async (t) => {
   const kinds = bench.members.get(2)?.asked.map(({ kind }) => kind) ?? []
   t.alike(kinds.slice(0, 4), ['entry', 'verdict', 'entry', 'verdict'])
   t.ok(kinds.length > 40 && kinds.length < 70, `${kinds.length} questions`)
+  t.ok(bench.nobody.length > 10 && bench.nobody.every((index) => index === 3), 'and it is said')
+  t.alike(bench.repair.question?.index, 3)
   bench.members.set(4, new Member(own))
   await bench.time.run(3_000)
   t.alike(bench.ends, [WHOLE])

@@ -64,6 +64,7 @@ function nodeOn(hub: MemoryHub, time: VirtualTime, id: NodeId) {
       core: { status: () => ({ role, term: 1 }), idAt: () => 'missing' },
       readIndex: (onOutcome) => time.soon(() => onOutcome({ kind: 'refused', reason: 'notLeader' }))
     },
+    onNoneHere: () => {},
     onFailed: (error) => {
       throw error
     }

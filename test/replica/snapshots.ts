@@ -75,7 +75,7 @@ export class SnapshotDisk {
 /** What comes of a fetched snapshot. */
 export type Prepared = Stored
 
-class MemorySnapshots implements Snapshots<Prepared> {
+export class MemorySnapshots implements Snapshots<Prepared> {
   /** false: the next one cannot be prepared */
   canPrepare = true
   /** chunks that turn out to be damaged when the next one is prepared */
