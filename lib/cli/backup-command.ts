@@ -31,7 +31,9 @@ export async function backup(invocation: Invocation): Promise<number> {
   const header = await withNode(
     invocation,
     async (node: Client) => {
-      const downloaded = await node.backup({ consistency, timeoutMs })
+      const downloaded = await node.backup({ consistency, timeoutMs }).catch((error: unknown) => {
+        throw consistency === 'stale' ? error : withStale(error)
+      })
       progress.total = downloaded.byteCount
       const sink = typed === '-' ? stdoutSink(host) : await fileSink(path, isForced)
       return take(downloaded, sink, (byteCount) => (progress.byteCount += byteCount))
@@ -96,6 +98,15 @@ async function takeAll(
   if (fault !== undefined || header === null || taken !== byteCount)
     throw damaged(fault?.what ?? 'it ends too early')
   return header
+}
+
+/** Without quorum there is another way. */
+function withStale(error: unknown): unknown {
+  if (!(error instanceof AspenError) || error.code !== 'UNAVAILABLE') return error
+  const { hint, fields } = error.detail
+  if (hint === undefined || fields?.['is_unanswered'] === true) return error
+  const detail = { ...error.detail, hint: `${hint}; with --stale this node gives what it has` }
+  return new AspenError(detail, { cause: error })
 }
 
 function progressText({ byteCount, total }: { byteCount: number; total: number }): string {

@@ -95,7 +95,9 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof AspenError) throw error
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw exists(path)
-    const message = `cannot write ${shortPath(path)}: ${systemReason(error)}`
+    const isNowhere = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const why = isNowhere ? 'its folder does not exist' : systemReason(error)
+    const message = `cannot write ${shortPath(path)}: ${why}`
     const code = diskCodeOf(error)
     if (code === null) throw new ConfigError({ code: 'CONFIG_INVALID', message }, { cause: error })
     const hint =

@@ -118,7 +118,10 @@ function originOf({ header, uncertain, lostDir }: Recovered) {
     lines: (style: Style) => [
       ...(header === null
         ? [`${style.symbol('ok')} an interrupted recovery went on`]
-        : [`${style.symbol('ok')} recovered`, ...backupLines(header, style)]),
+        : [
+            `${style.symbol('ok')} recovered what this member of the lost cluster has`,
+            ...backupLines(header, style)
+          ]),
       ...(uncertain === null
         ? []
         : [

@@ -64,7 +64,7 @@ export function refusalOf(prospect: Prospect, options: RefusalOptions): AspenErr
   if (isRunning) {
     return new AspenError({
       code: 'LOCKED',
-      message: 'the node runs: a recovery takes the place of one that does not',
+      message: 'the node runs, and a recovery takes the place of one that does not',
       hint: `'aspen stop${selector}' first`
     })
   }
@@ -89,7 +89,7 @@ function reachable({ survey }: Prospect, { selector, isRunning }: RefusalOptions
   }
   return new AspenError({
     code,
-    message: 'a majority of the voters is in reach: the cluster is not lost',
+    message: 'a majority of the voters is in reach, so the cluster is not lost',
     hint: isRunning ? 'nothing is to be done' : `${start} is all it needs`
   })
 }
@@ -122,7 +122,7 @@ const COLUMNS = [
   { title: '' }
 ]
 
-function cells(member: SurveyedMember, { best }: Prospect, style: Style): string[] {
+function cells(member: SurveyedMember, { best, survey }: Prospect, style: Style): string[] {
   const dash = style.symbol('dash')
   const { id, name, role, log } = member
   return [
@@ -132,7 +132,7 @@ function cells(member: SurveyedMember, { best }: Prospect, style: Style): string
     log === null ? dash : String(log.last_term),
     log === null ? dash : String(log.last_index),
     log === null ? dash : String(log.commit_index),
-    log === null ? 'out of reach' : id === best?.id ? 'most complete' : ''
+    log === null ? 'out of reach' : id === best?.id && !survey.has_quorum ? 'most complete' : ''
   ]
 }
 
@@ -145,14 +145,15 @@ function adviceLines(prospect: Prospect, { selector, isRunning }: LinesOptions):
       `  They are a majority, and will have a leader soon: ${start}ask again in a minute.`
     ]
   }
-  const away = prospect.survey.members.filter((member) => member.log === null)
+  const away = prospect.survey.members.filter(({ log, role }) => log === null && role === 'voter')
+  const lackCount = Math.floor(prospect.voterCount / 2) + 1 - prospect.voterCountInReach
   const names = away.map(({ id, name }) => `${id} ${printable(name)}`.trim()).join(', ')
   const log = self?.log ?? null
   const isUncertain = log !== null && log.last_index > log.commit_index
   const command = `aspen recover --accept-loss${selector}`
   return [
     '',
-    `  If any of ${names} can be brought back, do that: the cluster goes on, and nothing is lost.`,
+    `  If ${lackCount === 1 ? 'any' : lackCount} of ${names} can be brought back, do that: the cluster goes on, and nothing is lost.`,
     mayLoseAcknowledged
       ? '  Else, writes that only they have are lost, acknowledged ones among them.'
       : '  Else, nothing that was acknowledged is lost: those in reach have all of it.',

@@ -96,6 +96,6 @@ function taken({ target }: Launch): ConfigError {
   return new ConfigError({
     code: 'DATA_DIR_TAKEN',
     message: `a node runs already in ${shortPath(target.dataDir)}`,
-    hint: 'a backup becomes a new cluster in a folder of its own: name another one with --name or --data-dir'
+    hint: 'a backup becomes a cluster in a folder of its own; name another one with --name or --data-dir'
   })
 }

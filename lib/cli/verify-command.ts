@@ -149,7 +149,7 @@ async function verifyDirectory(
   if (isLocked(dataDir)) {
     throw new AspenError({
       code: 'LOCKED',
-      message: `the node in ${shortPath(dataDir)} runs: what it has changes while it is read`,
+      message: `the node in ${shortPath(dataDir)} runs, and what it has changes while it is read`,
       hint: `'aspen stop${selector}' first`
     })
   }

@@ -191,6 +191,6 @@ function taken(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'DATA_DIR_TAKEN',
     message: `there is a node in ${dataDir} already`,
-    hint: 'a backup becomes a new cluster in a folder of its own: name another one with --name or --data-dir'
+    hint: 'a backup becomes a cluster in a folder of its own; name another one with --name or --data-dir'
   })
 }

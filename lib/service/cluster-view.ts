@@ -122,6 +122,8 @@ export class ClusterView {
 
   /** Voters that may fail now with writes going on: those in sight beyond a majority. */
   failureTolerance(): number {
+    // those that have just gone may still seem to be in sight
+    if (!this.#parts.isInTouch()) return 0
     return Math.max(0, Math.min(...this.#quorums().map(({ seen, needed }) => seen - needed)))
   }
 

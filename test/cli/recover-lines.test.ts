@@ -1,8 +1,14 @@
 // What is said of a cluster that has lost its quorum: who has the most, and what may be lost.
 
 import test from 'brittle'
-import { prospectDocument, prospectOf, refusalOf } from '../../lib/cli/recover-lines.ts'
-import type { SurveyedMember } from '../../lib/cli/recover-lines.ts'
+import {
+  prospectDocument,
+  prospectLines,
+  prospectOf,
+  refusalOf
+} from '../../lib/cli/recover-lines.ts'
+import { styleOf } from '../../lib/cli/style.ts'
+import type { Prospect, SurveyedMember } from '../../lib/cli/recover-lines.ts'
 
 /** A voter with a log that ends at (term, index); null: out of reach. */
 function voter(id: number, at: readonly [term: number, index: number] | null): SurveyedMember {
@@ -11,6 +17,11 @@ function voter(id: number, at: readonly [term: number, index: number] | null): S
       ? null
       : { last_term: at[0], last_index: at[1], commit_index: at[1] - 2, applied_index: at[1] - 2 }
   return { id, key: 'ab'.repeat(32), name: `n${id}`, role: 'voter', is_self: id === 1, log }
+}
+
+function linesOf(found: Prospect): string {
+  const style = styleOf({ write: () => true }, {}, false)
+  return prospectLines(found, { style, selector: '', isRunning: false }).join('\n')
 }
 
 function prospect(members: readonly SurveyedMember[]) {
@@ -52,6 +63,17 @@ test('nothing acknowledged is lost exactly where those in reach meet every major
   t.ok(prospect([voter(1, [2, 9]), learner, voter(3, null), voter(4, null)]).mayLoseAcknowledged)
   const leaving = { ...voter(2, [2, 9]), role: 'none' } as const
   t.ok(prospect([voter(1, [2, 9]), leaving]).mayLoseAcknowledged, 'while it changes nobody knows')
+})
+
+test('people are told how many voters have to come back, and which', (t) => {
+  const advice = (...logs: (readonly [number, number] | null)[]): string =>
+    linesOf(prospect(logs.map((log, at) => voter(at + 1, log))))
+  t.ok(advice([2, 9], null, null).includes('If any of 2 n2, 3 n3 can be brought back'))
+  t.ok(advice([2, 9], null, null, null, null).includes('If 2 of 2 n2, 3 n3, 4 n4, 5 n5 can be'))
+  const learner = { ...voter(4, null), role: 'learner' } as const
+  const lone = linesOf(prospect([voter(1, [2, 9]), voter(2, null), voter(3, null), learner]))
+  t.ok(lone.includes('If any of 2 n2, 3 n3 can be'), 'a learner brings no quorum')
+  t.ok(advice([2, 9], [2, 9], null).includes('will have a leader soon'))
 })
 
 test('what is not known to be committed is named', (t) => {

@@ -156,6 +156,11 @@ test('the failure tolerance of 1 to 5 voters, with all and with fewer in sight',
   t.alike([1, 2, 3, 4, 5].map(row), [[0], [0, 0], [1, 0, 0], [1, 0, 0, 0], [2, 1, 0, 0, 0]])
 })
 
+test('without a leader no failure is tolerated, whoever still seems to be in sight', (t) => {
+  t.is(viewOf().failureTolerance(), 1)
+  t.is(viewOf({ leader: null, role: 'follower' }).failureTolerance(), 0)
+})
+
 test('while a change is in progress both sets of voters count', (t) => {
   const roles = [1, 2, 3].map((id) => [id, 'voter'] as const)
   t.is(viewOf({ configuration: configurationOf(roles, [1]) }).failureTolerance(), 0)
