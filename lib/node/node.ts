@@ -152,7 +152,7 @@ function tooLong(limitMs: number): AspenError {
   return new TransportError({
     code: 'UNAVAILABLE',
     message: `the node could not be opened within ${limitMs / 1000} s`,
-    hint: 'its log is damaged, and no member in reach has what is missing'
+    hint: 'its log or its state is damaged, and no member in reach has what is missing'
   })
 }
 

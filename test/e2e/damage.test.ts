@@ -78,7 +78,7 @@ test(
     t.ok(harm('birch', 'precious-8-value') > 0)
     const refusal = await refused('birch', ['recover', '--timeout', '3s'], { lab })
     t.alike([refusal.exitCode, refusal.code], [EXIT.unavailable, 'UNAVAILABLE'])
-    t.ok(refusal.line.includes('its log is damaged'), refusal.line)
+    t.ok(refusal.line.includes('is damaged, and no member in reach'), refusal.line)
     t.ok(refusal.tookMs < 20_000, `${Math.round(refusal.tookMs)} ms`)
     await Promise.all(['alder', 'birch', 'cedar'].map((name) => lab.run(name, ['start'])))
     await agree(['alder', 'birch', 'cedar'])
