@@ -101,12 +101,12 @@ export interface LinesOptions {
 }
 
 export function prospectLines(prospect: Prospect, options: LinesOptions): string[] {
-  const { survey, voterCount, voterCountInReach } = prospect
+  const { survey, voterCount, voterCountInReach, isMajorityInReach } = prospect
   const { style } = options
   const rows = survey.members.map((member) => cells(member, prospect, style))
   const reach = `${voterCountInReach} of ${plural(voterCount, 'voter')} in reach`
   const head = survey.has_quorum
-    ? `${style.symbol('ok')} the cluster works, ${reach}: nothing is to be recovered`
+    ? `${style.symbol('ok')} the cluster works${isMajorityInReach ? `, ${reach}` : ''}: nothing is to be recovered`
     : `${style.symbol('failure')} no quorum: ${reach}`
   const advice = survey.has_quorum ? [] : adviceLines(prospect, options)
   return [head, '', ...renderTable(COLUMNS, rows, style), ...advice]

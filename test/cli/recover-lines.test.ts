@@ -74,6 +74,9 @@ test('people are told how many voters have to come back, and which', (t) => {
   const lone = linesOf(prospect([voter(1, [2, 9]), voter(2, null), voter(3, null), learner]))
   t.ok(lone.includes('If any of 2 n2, 3 n3 can be'), 'a learner brings no quorum')
   t.ok(advice([2, 9], [2, 9], null).includes('will have a leader soon'))
+  const late = prospect([voter(1, [2, 9]), voter(2, null), voter(3, null)])
+  const works = linesOf({ ...late, survey: { ...late.survey, has_quorum: true } })
+  t.ok(works.includes('the cluster works: nothing'), 'also where a voter answered too late')
 })
 
 test('what is not known to be committed is named', (t) => {
