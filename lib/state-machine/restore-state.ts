@@ -52,7 +52,9 @@ async function damageOf(options: RestoreOptions): Promise<string | null> {
   if (!existsSync(database) || !(shouldCheck || isSuspect)) return null
   const answer = await run({ kind: 'check', database })
   if (answer.kind === 'good') rmSync(suspicionOf(database), { force: true })
-  return answer.kind === 'failed' && answer.error.code === 'CORRUPTED' ? answer.error.message : null
+  if (answer.kind !== 'failed') return null
+  if (answer.error.code !== 'CORRUPTED') throw new StorageError(answer.error)
+  return answer.error.message
 }
 
 type Opening =

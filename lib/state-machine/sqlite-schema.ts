@@ -15,7 +15,6 @@
 // `application_id` says that the file is ours, `user_version` is the format record.
 
 import b4a from 'b4a'
-import { present } from '../assert.ts'
 import { boundedUint, decode, encode } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import { REVISION_STRIDE } from '../limits.ts'
@@ -27,6 +26,7 @@ import { sealed, unsealed } from './seal.ts'
 import { snapshotHeadEncoding } from './snapshot-encoding.ts'
 import type { SnapshotHead } from './snapshot-encoding.ts'
 import type { Connection } from './sqlite-connection.ts'
+import { damagedDatabase } from './sqlite-errors.ts'
 import type { Applied, Revision, TrustState } from './state-machine.ts'
 import { EMPTY_TRUST } from './trust.ts'
 
@@ -176,8 +176,8 @@ export function readCompactedRow(connection: Connection): number {
 }
 
 function readMeta(connection: Connection, column: 'head' | 'compacted_row'): Uint8Array {
-  const record = connection.prepare<[], Buffer>(`SELECT ${column} FROM meta`).pluck().get()
-  return bytes(present(record, 'the meta row'))
+  const record = connection.prepare<[]>(`SELECT ${column} FROM meta`).pluck().get()
+  return bytesOrDamage(record, 'the row of meta')
 }
 
 function readRecords(
@@ -186,8 +186,14 @@ function readRecords(
   order: string
 ): readonly Uint8Array[] {
   const select = `SELECT record FROM ${table} ORDER BY ${order}`
-  const records = connection.prepare<[], Buffer>(select).pluck().all()
-  return records.map((each) => unsealed(table, bytes(each)))
+  const records = connection.prepare<[]>(select).pluck().all()
+  return records.map((each) => unsealed(table, bytesOrDamage(each, `a row of ${table}`)))
+}
+
+/** A damaged row may be none, or of another type. @throws StorageError CORRUPTED */
+function bytesOrDamage(value: unknown, what: string): Uint8Array {
+  if (!Buffer.isBuffer(value)) throw damagedDatabase(what)
+  return bytes(value)
 }
 
 /** What SQLite gives back, as a plain array of bytes. */

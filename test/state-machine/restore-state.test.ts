@@ -10,6 +10,7 @@ import {
   truncateSync
 } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import test from 'brittle'
 import { systemClock } from '../../lib/clock.ts'
 import { AspenError } from '../../lib/errors.ts'
@@ -75,6 +76,20 @@ test(
     t.ok(counts.rebuilt > 0)
   }
 )
+
+test('a row of meta that is gone, or shorter, is damage like any other', async (t) => {
+  for (const change of ['DELETE FROM meta', "UPDATE meta SET head = x'00'"]) {
+    const directory = await t.tmp()
+    const { machine, info } = await machineWith(directory, 1)
+    await machine.close()
+    const database = new Database(databaseIn(directory))
+    database.exec(change)
+    database.close()
+    const { machine: again, rebuilt } = await restored(directory, info.index)
+    t.is(rebuilt?.index, info.index, change)
+    await again.close()
+  }
+})
 
 test('a state that is behind the log is made again, and without a snapshot it is said', async (t) => {
   const directory = await t.tmp()
