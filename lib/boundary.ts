@@ -17,6 +17,10 @@ const LOG_WRITES = [
 /** Files that are replaced as a whole and then durable. */
 const FILES = ['node.key', 'api.token', 'node.json', 'runtime.json'] as const
 const FILE_STEPS = ['written', 'synced', 'renamed', 'durable'] as const
+/** The stream of a snapshot is there; both its files are on the disk; the stream, then the manifest has its name. */
+const SNAPSHOT_STEPS = ['written', 'synced', 'named', 'published', 'durable'] as const
+/** Of the steps of `recover` (recovering.ts): 1, 2, the beginning of 3, each rename, and the end. */
+const RECOVER_STEPS = ['ready', 'fenced', 'begun', 'moved', 'whole', 'durable'] as const
 
 /** Every boundary that there is. */
 export const BOUNDARIES = [
@@ -28,6 +32,16 @@ export const BOUNDARIES = [
   'state.checkpoint.begin',
   'state.checkpoint.end',
   ...FILES.flatMap((file) => FILE_STEPS.map((step) => `file.${file}.${step}` as const)),
+  ...SNAPSHOT_STEPS.map((step) => `snapshot.${step}` as const),
+  'snapshot.gone',
+  // of a snapshot that is fetched: its files are there, all of it has come
+  'incoming.begun',
+  'incoming.whole',
+  // a new database, of a snapshot or of a backup
+  ...FILE_STEPS.map((step) => `database.${step}` as const),
+  // the state of the backup as the stream of a snapshot of the new cluster
+  'restore.written',
+  ...RECOVER_STEPS.map((step) => `recover.${step}` as const),
   // a hint, which nobody waits for
   'file.peers.json.written',
   'file.peers.json.renamed'
@@ -35,5 +49,5 @@ export const BOUNDARIES = [
 
 export type Boundary = (typeof BOUNDARIES)[number]
 
-/** Called at the boundary, by the thread that makes the change; it may not return. */
+/** Called at the boundary, while the thread that makes the change waits; it may not return. */
 export type OnBoundary = (name: Boundary) => void

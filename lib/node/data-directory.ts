@@ -62,12 +62,13 @@ function lockPath(dataDir: string): string {
 export class DataDirectory {
   readonly path: string
   readonly #lock: { release(): void }
-  readonly #onBoundary: OnBoundary | undefined
+  /** for whatever else is made durable in it */
+  readonly onBoundary: OnBoundary | undefined
 
   private constructor(path: string, lock: { release(): void }, onBoundary: OnBoundary | undefined) {
     this.path = path
     this.#lock = lock
-    this.#onBoundary = onBoundary
+    this.onBoundary = onBoundary
   }
 
   /** @throws ConfigError DATA_DIR_UNUSABLE; StorageError LOCKED */
@@ -143,7 +144,7 @@ export class DataDirectory {
   /** Written without waiting for the disk: whole or the old one, and lost with the power. @throws as writeJson */
   writeHint(name: 'peers.json', value: object): void {
     const onStep = (step: Step): void => {
-      if (step === 'written' || step === 'renamed') this.#onBoundary?.(`file.${name}.${step}`)
+      if (step === 'written' || step === 'renamed') this.onBoundary?.(`file.${name}.${step}`)
     }
     replaceFile(join(this.path, name), { text: textOfJson(value), isDurable: false, onStep })
   }
@@ -158,7 +159,7 @@ export class DataDirectory {
 
   /** After a crash the file is the old or the new one, and after the call the new one. */
   #writeDurably(name: DurableFile, text: string): void {
-    const onStep = (step: Step): void => this.#onBoundary?.(`file.${name}.${step}`)
+    const onStep = (step: Step): void => this.onBoundary?.(`file.${name}.${step}`)
     replaceFile(join(this.path, name), { text, isDurable: true, onStep })
   }
 }

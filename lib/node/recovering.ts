@@ -73,7 +73,9 @@ export async function recover(
   }
   if (existsSync(lostDir)) throw lostAlready(lostDir)
   const { header, uncertain } = await makeNew(directory, membership, onProgress)
+  directory.onBoundary?.('recover.ready')
   writeMembership(directory, { ...membership, state: 'fenced' })
+  directory.onBoundary?.('recover.fenced')
   moveAll(directory, lostDir)
   return { header, uncertain, lostDir }
 }
@@ -91,7 +93,7 @@ async function makeNew(
   onProgress({ phase: 'open', text: 'applying all that the log has' })
   const uncertain = await writeState(directory, membership, backup)
   const header = await verifiedBackup(backup, onProgress)
-  const next = DataDirectory.open(path)
+  const next = DataDirectory.open(path, directory.onBoundary)
   try {
     const { name, bootstrap, timing, storage } = membership
     const settings = { name, bootstrap, timing, storage }
@@ -121,7 +123,8 @@ async function writeState(
   const { store, restored } = await LmdbLogStore.open({
     ...options,
     random: systemRandom,
-    onFailed
+    onFailed,
+    onBoundary: directory.onBoundary
   })
   try {
     const machine = await openMachine({ directory, store, begin, onFailed })
@@ -167,7 +170,8 @@ async function openMachine({
     timers: systemTimers,
     base: store.base.index,
     shouldCheck: true,
-    onFailed
+    onFailed,
+    onBoundary: directory.onBoundary
   })
   return machine
 }
@@ -200,23 +204,30 @@ function isReady(directory: DataDirectory): boolean {
 }
 
 /** Steps 3 and 4, from wherever they are. What the new node has in its place has not moved up yet. */
-function moveAll({ path }: DataDirectory, lostDir: string): void {
-  const from = join(path, RECOVERING)
+function moveAll({ path, onBoundary }: DataDirectory, lostDir: string): void {
+  const next = join(path, RECOVERING)
   if (!existsSync(lostDir)) mkdirSync(lostDir, { mode: 0o700 })
   copyFileSync(join(path, 'node.json'), join(lostDir, 'node.json'))
   syncFile(join(lostDir, 'node.json'))
+  onBoundary?.('recover.begun')
+  const move = (from: string, to: string): void => {
+    renameSync(from, to)
+    onBoundary?.('recover.moved')
+  }
   for (const name of [...NEW_PARTS, ...OLD_PARTS]) {
-    const isOld = OLD_PARTS.includes(name) || existsSync(join(from, name))
-    if (isOld && existsSync(join(path, name))) renameSync(join(path, name), join(lostDir, name))
+    const isOld = OLD_PARTS.includes(name) || existsSync(join(next, name))
+    if (isOld && existsSync(join(path, name))) move(join(path, name), join(lostDir, name))
   }
   syncFile(lostDir)
   for (const name of NEW_PARTS) {
-    if (existsSync(join(from, name))) renameSync(join(from, name), join(path, name))
+    if (existsSync(join(next, name))) move(join(next, name), join(path, name))
   }
   syncFile(path)
-  renameSync(join(from, 'node.json'), join(path, 'node.json'))
+  renameSync(join(next, 'node.json'), join(path, 'node.json'))
+  onBoundary?.('recover.whole')
   syncFile(path)
-  rmSync(from, { recursive: true, force: true })
+  onBoundary?.('recover.durable')
+  rmSync(next, { recursive: true, force: true })
 }
 
 /** What both nodes have, besides node.json. */

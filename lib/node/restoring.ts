@@ -78,6 +78,7 @@ export async function restore(directory: DataDirectory, options: RestoreOptions)
   const stream = join(directory.snapshotsDir, 'making-restored.snap')
   onProgress({ phase: 'open', text: 'writing the state of the new cluster' })
   const snapshot = await rebased(path, stream, { ...base, configuration })
+  directory.onBoundary?.('restore.written')
   onProgress({ phase: 'open', text: 'building the database' })
   await build(directory, { stream, snapshot, genesisHash: begin.hash })
   await foundLogAfter(directory, { ...base, member, timeMs: header.timeMs })
@@ -131,7 +132,7 @@ async function readingBackup(
 
 /** @throws StorageError */
 async function build(
-  { stateDir, snapshotsDir }: DataDirectory,
+  { stateDir, snapshotsDir, onBoundary }: DataDirectory,
   task: {
     readonly stream: string
     readonly snapshot: Manifested
@@ -140,11 +141,8 @@ async function build(
 ): Promise<void> {
   const target = databasePath(stateDir, task.snapshot.info.index)
   const answer = await new Promise<TaskAnswer>((resolve) => {
-    const thread = new SnapshotThread(
-      { kind: 'build', ...task, target, publishIn: snapshotsDir },
-      resolve
-    )
-    thread.keepAlive()
+    const building = { kind: 'build', ...task, target, publishIn: snapshotsDir } as const
+    new SnapshotThread(building, resolve, onBoundary).keepAlive()
   })
   if (answer.kind === 'built') return
   if (answer.kind === 'failed') throw new StorageError(answer.error)
@@ -162,7 +160,7 @@ interface BaseOfLog {
 
 /** A log without entries, which begins after the restored state; its only voter has committed all of that. */
 async function foundLogAfter(
-  { logDir: directory }: DataDirectory,
+  { logDir: directory, onBoundary }: DataDirectory,
   { genesis: begin, id, member, timeMs }: BaseOfLog
 ): Promise<void> {
   let fail: (error: Error) => void = () => {}
@@ -172,7 +170,8 @@ async function foundLogAfter(
     directory,
     genesis: begin,
     random: systemRandom,
-    onFailed: (error) => fail(error)
+    onFailed: (error) => fail(error),
+    onBoundary
   })
   try {
     const configuration = { members: [member], outgoing: [] }

@@ -6,6 +6,7 @@ import { open, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import b4a from 'b4a'
 import { assert, present } from '../assert.ts'
+import type { OnBoundary } from '../boundary.ts'
 import { hash } from '../crypto.ts'
 import { StorageError } from '../errors.ts'
 import { KEPT_SNAPSHOTS, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
@@ -34,6 +35,7 @@ export interface FileSnapshotsOptions {
   readonly databaseOf: (index: Index) => string
   readonly onEvent: (event: SnapshotEvent) => void
   readonly onFailed: (error: StorageError) => void
+  readonly onBoundary?: OnBoundary | undefined
 }
 
 export class FileSnapshots implements Snapshots {
@@ -124,11 +126,13 @@ export class FileSnapshots implements Snapshots {
 
   /** Runs a task in a thread; a failure of the storage goes to `onFailed` and nowhere else. */
   run(task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void): SnapshotThread {
-    const thread = new SnapshotThread(task, (answer) => {
+    const { onFailed, onBoundary } = this.#options
+    const take = (answer: TaskAnswer): void => {
       if (this.#isClosed) return
-      if (answer.kind === 'failed') this.#options.onFailed(new StorageError(answer.error))
+      if (answer.kind === 'failed') onFailed(new StorageError(answer.error))
       else onAnswer(answer)
-    })
+    }
+    const thread = new SnapshotThread(task, take, onBoundary)
     this.#threads.add(thread)
     void thread.ended.then(() => this.#threads.delete(thread))
     return thread
@@ -142,13 +146,14 @@ export class FileSnapshots implements Snapshots {
   }
 
   #incomingParts() {
-    const { genesisHash, databaseOf, onEvent, onFailed } = this.#options
+    const { genesisHash, databaseOf, onEvent, onFailed, onBoundary } = this.#options
     return {
       folder: this.folder,
       genesisHash,
       databaseOf,
       onEvent,
       onFailed,
+      onBoundary,
       run: (task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void): void => {
         this.run(task, onAnswer)
       },
@@ -217,6 +222,7 @@ export class FileSnapshots implements Snapshots {
       if (!isStorageFailure(error)) throw error
       this.#options.onFailed(storageErrorOf(error, 'cannot delete a snapshot'))
     }
+    this.#options.onBoundary?.('snapshot.gone')
     void Promise.allSettled(gone.map((path) => rm(path, { force: true })))
   }
 

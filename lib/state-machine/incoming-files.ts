@@ -5,6 +5,7 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, write, writeSync } from 'node:fs'
 import b4a from 'b4a'
 import { assert, present } from '../assert.ts'
+import type { OnBoundary } from '../boundary.ts'
 import { hash } from '../crypto.ts'
 import type { StorageError } from '../errors.ts'
 import { MAX_INCOMING_BACKLOG_BYTES, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
@@ -36,6 +37,7 @@ export interface IncomingParts {
   /** The snapshot that was here already is not what its manifest says. */
   readonly onDamaged: (snapshot: Manifested, positions: readonly number[]) => void
   readonly onGone: (incoming: IncomingFiles) => void
+  readonly onBoundary?: OnBoundary | undefined
 }
 
 export interface IncomingSource {
@@ -68,6 +70,7 @@ export class IncomingFiles implements IncomingSnapshot {
     const isLeft = !isHere && left !== null && isSameSnapshot(left.info, snapshot.info)
     if (left !== null && !isLeft) removeFiles(parts.folder, left.info)
     this.#files = isHere ? null : openFiles(parts.folder, snapshot, isLeft)
+    if (!isHere) parts.onBoundary?.('incoming.begun')
     this.#have = this.#files?.have ?? new Uint8Array(snapshot.info.chunkCount).fill(1)
   }
 
@@ -137,6 +140,7 @@ export class IncomingFiles implements IncomingSnapshot {
     const snapshot = this.#snapshot
     const publishIn = this.#isHere ? null : folder
     const target = databaseOf(this.info.index)
+    if (!this.#isHere) this.#parts.onBoundary?.('incoming.whole')
     run({ kind: 'build', stream, snapshot, genesisHash, target, publishIn }, (answer) => {
       this.#isPreparing = false
       if (answer.kind === 'built') this.#parts.onBuilt(this.info.index)

@@ -4,6 +4,7 @@
 // never touched.
 
 import { existsSync, rmSync } from 'node:fs'
+import type { OnBoundary } from '../boundary.ts'
 import { StorageError } from '../errors.ts'
 import type { Index } from '../raft/entry.ts'
 import { findSnapshots, pathsOf } from './snapshot-files.ts'
@@ -46,11 +47,11 @@ export async function restoreStateMachine(options: RestoreOptions): Promise<Rest
 
 /** What a check of the whole database finds; null: nothing, or there is no reason for one. */
 async function damageOf(options: RestoreOptions): Promise<string | null> {
-  const { stateDir, stateBase, shouldCheck } = options
+  const { stateDir, stateBase, shouldCheck, onBoundary } = options
   const database = databasePath(stateDir, stateBase)
   const isSuspect = existsSync(suspicionOf(database))
   if (!existsSync(database) || !(shouldCheck || isSuspect)) return null
-  const answer = await run({ kind: 'check', database })
+  const answer = await run({ kind: 'check', database }, onBoundary)
   if (answer.kind === 'good') rmSync(suspicionOf(database), { force: true })
   if (answer.kind !== 'failed') return null
   if (answer.error.code !== 'CORRUPTED') throw new StorageError(answer.error)
@@ -86,19 +87,13 @@ async function rebuilt(options: RestoreOptions, reason: string): Promise<Restore
 
 /** From the newest snapshot that makes a database. @returns its index */
 async function build(options: RestoreOptions, target: string, reason: string): Promise<Index> {
-  const { snapshotsDir, genesis, base } = options
+  const { snapshotsDir, genesis, base, onBoundary } = options
   for (const snapshot of snapshotsIn(snapshotsDir)) {
     if (snapshot.info.index < base) break
     const stream = pathsOf(snapshotsDir, snapshot.info).snap
     const genesisHash = genesis.hash
-    const answer = await run({
-      kind: 'build',
-      stream,
-      snapshot,
-      genesisHash,
-      target,
-      publishIn: null
-    })
+    const task = { kind: 'build', stream, snapshot, genesisHash, target, publishIn: null } as const
+    const answer = await run(task, onBoundary)
     if (answer.kind === 'failed') throw new StorageError(answer.error)
     if (answer.kind === 'built') return snapshot.info.index
   }
@@ -126,12 +121,13 @@ function snapshotsIn(folder: string): readonly Manifested[] {
 }
 
 /** The last answer of a task. */
-async function run(task: SnapshotTask): Promise<TaskAnswer> {
+async function run(task: SnapshotTask, onBoundary?: OnBoundary): Promise<TaskAnswer> {
   return await new Promise((resolve) => {
-    const thread = new SnapshotThread(task, (answer) => {
+    const take = (answer: TaskAnswer): void => {
       // the thread must not hold a file that is opened next
       void thread.ended.then(() => resolve(answer))
-    })
+    }
+    const thread = new SnapshotThread(task, take, onBoundary)
     thread.keepAlive()
   })
 }

@@ -18,7 +18,7 @@ import { publish, syncFile } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
 import { SnapshotReader, chunkBytesAt, hashAt } from './snapshot-stream.ts'
 import { TaskRefusal } from './snapshot-task.ts'
-import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
+import type { SnapshotTask, TaskAnswer, TaskWatch } from './snapshot-task.ts'
 import { filesOf } from './sqlite-database.ts'
 import { openForFilling } from './sqlite-connection.ts'
 import type { Connection } from './sqlite-connection.ts'
@@ -30,7 +30,10 @@ import type { RowStatements } from './sqlite-writer.ts'
 export type BuildTask = Extract<SnapshotTask, { kind: 'build' }>
 
 /** @throws TaskRefusal, ProtocolError when the stream is of no use; StorageError and what SQLite throws */
-export function buildDatabase(task: BuildTask, throwIfCancelled: () => void): TaskAnswer {
+export function buildDatabase(
+  task: BuildTask,
+  { throwIfCancelled, onBoundary }: TaskWatch
+): TaskAnswer {
   const { stream, snapshot, target, publishIn } = task
   const verified = verifyStream(stream, snapshot, throwIfCancelled)
   if (verified.kind !== 'good') return verified
@@ -38,11 +41,15 @@ export function buildDatabase(task: BuildTask, throwIfCancelled: () => void): Ta
   try {
     removeDatabase(making)
     const { timeMs, configuration, configurationIndex } = fill(making, task, throwIfCancelled)
+    onBoundary?.('database.written')
     syncFile(making)
+    onBoundary?.('database.synced')
     removeDatabase(target)
     renameSync(making, target)
+    onBoundary?.('database.renamed')
     syncFile(dirname(target))
-    if (publishIn !== null) publish(publishIn, stream, snapshot)
+    onBoundary?.('database.durable')
+    if (publishIn !== null) publish({ folder: publishIn, stream, onBoundary }, snapshot)
     return { kind: 'built', timeMs, configuration, configurationIndex }
   } finally {
     removeDatabase(making)

@@ -14,7 +14,7 @@ import type { Manifested } from './snapshot-files.ts'
 import { SnapshotWriter } from './snapshot-stream.ts'
 import { TaskRefusal, deadlineOf } from './snapshot-task.ts'
 import type { BodyRecord } from './snapshot-encoding.ts'
-import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
+import type { SnapshotTask, TaskAnswer, TaskWatch } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
 import { damagedDatabase } from './sqlite-errors.ts'
@@ -23,14 +23,14 @@ import type { Progress } from './sqlite-schema.ts'
 
 export type CutTask = Extract<SnapshotTask, { kind: 'cut' }>
 
-export interface Cutting {
-  readonly throwIfCancelled: () => void
+export interface Cutting extends TaskWatch {
   /** The read transaction is open. */
   readonly onBegun: () => void
 }
 
 /** @throws TaskRefusal, StorageError and what SQLite and the file system throw */
-export function cutSnapshot(task: CutTask, { throwIfCancelled, onBegun }: Cutting): TaskAnswer {
+export function cutSnapshot(task: CutTask, cutting: Cutting): TaskAnswer {
+  const { throwIfCancelled, onBegun, onBoundary } = cutting
   const { database, folder, index, maxReadMs } = task
   const making = join(folder, `making-${index}.snap`)
   const connection = openForReadingAll(database)
@@ -44,7 +44,7 @@ export function cutSnapshot(task: CutTask, { throwIfCancelled, onBegun }: Cuttin
     // no reader holds the write-ahead log back while the disk syncs
     connection.close()
     throwIfCancelled()
-    publish(folder, making, made)
+    publish({ folder, stream: making, onBoundary }, made)
     return { kind: 'made', made }
   } finally {
     connection.close()

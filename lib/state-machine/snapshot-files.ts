@@ -26,6 +26,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import b4a from 'b4a'
+import type { OnBoundary } from '../boundary.ts'
 import { HASH_BYTES, hash } from '../crypto.ts'
 import { boundedUint, bytesOf, encode, fixedBytes, hexOf } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
@@ -120,15 +121,30 @@ function isThere(folder: string, { info }: Manifested, names: readonly string[])
   return statSync(join(folder, `${base}.snap`)).size === info.byteCount
 }
 
+export interface Publishing {
+  readonly folder: string
+  /** the file that has the stream, in the folder */
+  readonly stream: string
+  readonly onBoundary?: OnBoundary | undefined
+}
+
 /** Writes the manifest, makes both files durable and gives them their names. */
-export function publish(folder: string, stream: string, { info, manifest }: Manifested): void {
+export function publish(
+  { folder, stream, onBoundary }: Publishing,
+  { info, manifest }: Manifested
+): void {
   const paths = pathsOf(folder, info)
   const making = join(folder, `making-${baseNameOf(info)}.manifest`)
+  onBoundary?.('snapshot.written')
   syncFile(stream)
   writeDurably(making, encodeManifest({ info, manifest }))
+  onBoundary?.('snapshot.synced')
   renameSync(stream, paths.snap)
+  onBoundary?.('snapshot.named')
   renameSync(making, paths.manifest)
+  onBoundary?.('snapshot.published')
   syncFile(folder)
+  onBoundary?.('snapshot.durable')
 }
 
 /** A file or a folder. */

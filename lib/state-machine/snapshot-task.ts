@@ -1,5 +1,6 @@
 // What a thread is asked to do with a snapshot, and what it says. Both cross the border between threads.
 
+import type { Boundary, OnBoundary } from '../boundary.ts'
 import { isRecord } from '../encoding.ts'
 import type { ErrorDetail } from '../errors.ts'
 import type { Configuration } from '../raft/configuration.ts'
@@ -67,11 +68,25 @@ export function deadlineOf(maxReadMs: number, throwIfCancelled: () => void): () 
   }
 }
 
+/** What a thread posts. */
+export type ThreadMessage =
+  | TaskAnswer
+  /** it has come to a boundary, and waits until somebody has heard of it */
+  | { readonly kind: 'boundary'; readonly name: Boundary }
+
+/** What a task looks at and calls on its way. */
+export interface TaskWatch {
+  readonly throwIfCancelled: () => void
+  readonly onBoundary?: OnBoundary | undefined
+}
+
 /** What a thread is started with. */
 export interface ThreadData {
   readonly task: SnapshotTask
   /** an Int32; not 0: give it up */
   readonly cancelled: SharedArrayBuffer
+  /** an Int32 that counts the boundaries that were heard of; null: nobody listens */
+  readonly heard: SharedArrayBuffer | null
 }
 
 /** A task is given up, for a reason that is no fault of the storage. */
@@ -79,7 +94,8 @@ export class TaskRefusal extends Error {
   override readonly name = 'TaskRefusal'
 }
 
-const ANSWERS = new Set([
+const MESSAGES = new Set([
+  'boundary',
   'begun',
   'made',
   'backedUp',
@@ -91,8 +107,8 @@ const ANSWERS = new Set([
 ])
 
 /** Only our own threads post here. */
-export function isAnswer(value: unknown): value is TaskAnswer {
-  return isRecord(value) && typeof value['kind'] === 'string' && ANSWERS.has(value['kind'])
+export function isThreadMessage(value: unknown): value is ThreadMessage {
+  return isRecord(value) && typeof value['kind'] === 'string' && MESSAGES.has(value['kind'])
 }
 
 export function isThreadData(value: unknown): value is ThreadData {

@@ -2,7 +2,8 @@
 
 import { Worker } from 'node:worker_threads'
 import { assert } from '../assert.ts'
-import { isAnswer } from './snapshot-task.ts'
+import type { OnBoundary } from '../boundary.ts'
+import { isThreadMessage } from './snapshot-task.ts'
 import type { SnapshotTask, TaskAnswer, ThreadData } from './snapshot-task.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
@@ -13,8 +14,10 @@ export class SnapshotThread {
   readonly ended: Promise<void>
 
   /** `onAnswer` gets `begun` where the task has a beginning, and then one other answer. */
-  constructor(task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void) {
-    const workerData: ThreadData = { task, cancelled: this.#cancelled }
+  constructor(task: SnapshotTask, onAnswer: (answer: TaskAnswer) => void, onBoundary?: OnBoundary) {
+    const heard =
+      onBoundary === undefined ? null : new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
+    const workerData: ThreadData = { task, cancelled: this.#cancelled, heard }
     const worker = new Worker(new URL('./snapshot-worker.js', import.meta.url), {
       name: `aspen-snapshot-${task.kind}`,
       workerData,
@@ -22,9 +25,14 @@ export class SnapshotThread {
     })
     // it does not keep the process alive: what it has not finished is deleted at the next start
     worker.unref()
-    worker.on('message', (answer: unknown) => {
-      assert(isAnswer(answer), 'the thread posts answers')
-      onAnswer(answer)
+    worker.on('message', (message: unknown) => {
+      assert(isThreadMessage(message), 'the thread posts answers')
+      if (message.kind !== 'boundary') {
+        onAnswer(message)
+        return
+      }
+      onBoundary?.(message.name)
+      if (heard !== null) countOne(new Int32Array(heard))
     })
     worker.once('error', (error) => {
       const { detail } = storageErrorOf(error, 'the snapshot thread ended')
@@ -52,4 +60,10 @@ export class SnapshotThread {
     this.cancel()
     await this.ended
   }
+}
+
+/** Whoever waits for the next one goes on. */
+function countOne(count: Int32Array<SharedArrayBuffer>): void {
+  Atomics.add(count, 0, 1)
+  Atomics.notify(count, 0)
 }

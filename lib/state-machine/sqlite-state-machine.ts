@@ -109,7 +109,8 @@ export class SqliteStateMachine implements StateMachine {
       genesisHash: options.genesis.hash,
       databaseOf: (index) => databasePath(options.stateDir, index),
       onEvent: (event) => options.onSnapshotEvent?.(event),
-      onFailed: (error) => this.#fail(error)
+      onFailed: (error) => this.#fail(error),
+      onBoundary: options.onBoundary
     })
     this.#rest()
   }

@@ -11,9 +11,11 @@ export interface NodeOrder {
   readonly bootstrap: string | null
   /** for a join */
   readonly ticket: string | null
-  /** the name of each boundary is added to this file when it is crossed for the first time */
+  /** the name of each boundary is added to this file each time it is crossed */
   readonly crossedPath: string | null
   readonly crash: CrashPoint | null
+  /** for how long each SIGUSR2 stops the event loop */
+  readonly stallMs: number
 }
 
 /** The process kills itself when it crosses the boundary for the `hit`-th time, from 1. */

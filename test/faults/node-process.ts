@@ -3,26 +3,19 @@
 // (node-order.ts); it prints `ready`, and for a new cluster the ticket, on one line of stdout, and its
 // log on stderr.
 
-import { appendFileSync } from 'node:fs'
 import { parseAddress } from '../../lib/address.ts'
 import { present } from '../../lib/assert.ts'
-import type { Boundary } from '../../lib/boundary.ts'
 import { runNode } from '../../lib/cli/run-node.ts'
 import { createLogger } from '../../lib/node/log.ts'
+import { crashAt } from './crash.ts'
 import type { NodeOrder } from './node-order.ts'
 import { SMALL_STORAGE } from './small-storage.ts'
 
 const order: NodeOrder = JSON.parse(present(process.argv[2], 'the order'))
-const { command, dataDir, name, ticket, crossedPath, crash } = order
-const crossed = new Map<Boundary, number>()
-
-function onBoundary(boundary: Boundary): void {
-  const hit = (crossed.get(boundary) ?? 0) + 1
-  crossed.set(boundary, hit)
-  if (hit === 1 && crossedPath !== null) appendFileSync(crossedPath, `${boundary}\n`)
-  if (crash?.boundary === boundary && crash.hit === hit) process.kill(process.pid, 'SIGKILL')
-}
-
+const { command, dataDir, name, ticket, crossedPath, crash, stallMs } = order
+process.on('SIGUSR2', () => {
+  for (const endMs = performance.now() + stallMs; performance.now() < endMs;);
+})
 const bootstrap = order.bootstrap === null ? [] : [present(parseAddress(order.bootstrap), 'it')]
 const logger = createLogger({ level: 'info', destination: 'ndjson' })
 process.exitCode = await runNode({
@@ -48,5 +41,5 @@ process.exitCode = await runNode({
       return Promise.resolve()
     }
   },
-  onBoundary
+  onBoundary: crashAt(crash, crossedPath)
 })

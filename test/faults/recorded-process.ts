@@ -3,12 +3,16 @@
 // argument what it is about to put, and after the acknowledgement with which revision, and what state
 // the node is in: in the record these notes tell what was promised at each moment.
 //
+// With a third argument it writes a backup to that file before it ends.
+//
 //   try SERIAL KEY            about to put value SERIAL
 //   put SERIAL KEY REVISION   acknowledged
 //   at INDEX HASH             the state hash at that index
 //   is ID CLUSTER             who the node is
 
-import { openSync, writeSync } from 'node:fs'
+import { createWriteStream, openSync, writeSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { present } from '../../lib/assert.ts'
 import { bytesOf } from '../../lib/encoding.ts'
 import { createLogger } from '../../lib/node/log.ts'
@@ -19,6 +23,7 @@ import { SMALL_STORAGE } from './small-storage.ts'
 
 const dataDir = present(process.argv[2], 'the data directory')
 const notes = openSync(present(process.argv[3], 'the file of the notes'), 'a')
+const backupPath = process.argv[4]
 const PUTS_PER_LIFE = 30
 const KEY_COUNT = 5
 let serial = 0
@@ -55,6 +60,11 @@ async function live(kind: Exclude<Intent['kind'], 'join'>): Promise<void> {
     note(`put ${serial} ${key} ${revision}`)
     const { applied_index: index, state_hash: hash } = node.status()
     note(`at ${index} ${hash}`)
+  }
+  if (kind === 'start' && backupPath !== undefined) {
+    const backup = await node.backup()
+    await pipeline(Readable.from(backup.pieces()), createWriteStream(backupPath))
+    await backup.close()
   }
   await node.close()
 }

@@ -21,6 +21,8 @@ export interface TestNodeOptions {
   readonly isAlone?: boolean
   readonly crash?: CrashPoint
   readonly crossedPath?: string
+  /** for how long `stall` stops its event loop */
+  readonly stallMs?: number
   /** a program and its arguments, to which the node's are added */
   readonly under?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -58,6 +60,11 @@ export class TestNode {
     return this.#stderr()
   }
 
+  /** Its event loop does nothing for a while, as in a long collection of garbage. */
+  stall(): void {
+    this.#child.kill('SIGUSR2')
+  }
+
   kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<NodeEnd> {
     this.#child.kill(signal)
     return this.ended
@@ -73,7 +80,8 @@ function spawnNode(options: TestNodeOptions): ChildProcess {
     bootstrap: options.isAlone === true ? null : lab.bootstrap,
     ticket,
     crossedPath,
-    crash
+    crash,
+    stallMs: options.stallMs ?? 0
   }
   const node = [process.execPath, '--enable-source-maps', programIn(lab), JSON.stringify(order)]
   const [program = process.execPath, ...words] = [...(options.under ?? []), ...node]

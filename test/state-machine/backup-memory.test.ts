@@ -10,7 +10,7 @@ import { openForFilling } from '../../lib/state-machine/sqlite-connection.ts'
 import { insertRow, prepareRowStatements } from '../../lib/state-machine/sqlite-writer.ts'
 import { appliedAtGenesis } from '../../lib/state-machine/apply-entry.ts'
 import { contentWith, EMPTY_CONTENT } from '../../lib/state-machine/state-hash.ts'
-import { isAnswer } from '../../lib/state-machine/snapshot-task.ts'
+import { isThreadMessage } from '../../lib/state-machine/snapshot-task.ts'
 import type { TaskAnswer, ThreadData } from '../../lib/state-machine/snapshot-task.ts'
 import { GENESIS, asBytes, databaseIn } from './samples.ts'
 
@@ -72,14 +72,14 @@ function fill(path: string): void {
 /** Of a thread with less memory than those of a node. */
 function answerOf(task: ThreadData['task']): Promise<TaskAnswer> {
   const cancelled = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
-  const workerData: ThreadData = { task, cancelled }
+  const workerData: ThreadData = { task, cancelled, heard: null }
   const file = new URL('../../lib/state-machine/snapshot-worker.js', import.meta.url)
   const resourceLimits = { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 4 }
   return new Promise((resolve, reject) => {
     const worker = new Worker(file, { workerData, resourceLimits })
     worker.once('error', reject)
-    worker.on('message', (answer: unknown) => {
-      if (isAnswer(answer)) resolve(answer)
+    worker.on('message', (message: unknown) => {
+      if (isThreadMessage(message) && message.kind !== 'boundary') resolve(message)
     })
   })
 }
