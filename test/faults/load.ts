@@ -61,6 +61,17 @@ export class Load {
     await Promise.all(this.#clients)
   }
 
+  /** So many reads on the machine, each by a client of its own; `stop` waits for their answers too. */
+  readMore(machine: string, count: number): void {
+    const { clientOf, random, prefix, keyCount } = this.#options
+    for (let left = count; left > 0; left--) {
+      const client = clientOf(machine)
+      const key = `${prefix}${randomBelow(random, keyCount)}`
+      const read = this.#get(machine, { client, key, timeoutMs: READ_BACK_TIMEOUT_MS })
+      this.#clients.push(read.then(() => client.close()))
+    }
+  }
+
   /** Acknowledged writes so far. */
   get acknowledgedCount(): number {
     return acknowledgedIn(this.history.records)
