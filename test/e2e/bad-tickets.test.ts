@@ -134,7 +134,7 @@ test('a learner ticket whose role was changed by hand makes no voter', LIMIT, as
 })
 
 test(
-  'a ticket of another cluster is refused on a directory that has a node, running or not',
+  'MEM-09: a ticket of another cluster is refused on a directory that has a node, running or not',
   LIMIT,
   async (t) => {
     const foreign = (await lab.run('fir', ['create', '--name', 'fir', '--quiet'])).trim()

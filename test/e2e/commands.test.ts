@@ -200,34 +200,38 @@ test(
   }
 )
 
-test('in the foreground a signal closes it cleanly, and a second one at once', LIMIT, async (t) => {
-  await lab.run('birch', ['stop'])
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+test(
+  'PRC-06: in the foreground a signal closes it cleanly, and a second one at once',
+  LIMIT,
+  async (t) => {
+    await lab.run('birch', ['stop'])
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const child = lab.start('birch', ['start', '--foreground', '--json'])
+      const output = outputOf(child)
+      await waitFor('the result', () => output.stdout().includes('\n'))
+      const started: JsonObject = JSON.parse(output.stdout())
+      t.is(started['pid'], child.pid, 'the process itself holds the directory')
+      t.is((await lab.status('birch')).node.id, 2)
+      child.kill(signal)
+      const [code] = await once(child, 'close')
+      t.is(code, 0, `${signal}: ${output.stderr()}`)
+      t.is(output.stdout().split('\n').length, 2, 'one line of JSON, and nothing after it')
+      for (const file of ['runtime.json', 'aspen.sock']) {
+        t.absent(existsSync(join(lab.dataDir('birch'), file)), `${file} is gone`)
+      }
+      t.is((await lab.aspen('birch', ['kv', 'get', 'c'])).code, 8)
+    }
     const child = lab.start('birch', ['start', '--foreground', '--json'])
     const output = outputOf(child)
     await waitFor('the result', () => output.stdout().includes('\n'))
-    const started: JsonObject = JSON.parse(output.stdout())
-    t.is(started['pid'], child.pid, 'the process itself holds the directory')
-    t.is((await lab.status('birch')).node.id, 2)
-    child.kill(signal)
+    child.kill('SIGTERM')
+    child.kill('SIGINT')
     const [code] = await once(child, 'close')
-    t.is(code, 0, `${signal}: ${output.stderr()}`)
-    t.is(output.stdout().split('\n').length, 2, 'one line of JSON, and nothing after it')
-    for (const file of ['runtime.json', 'aspen.sock']) {
-      t.absent(existsSync(join(lab.dataDir('birch'), file)), `${file} is gone`)
-    }
-    t.is((await lab.aspen('birch', ['kv', 'get', 'c'])).code, 8)
+    t.ok(code === 130 || code === 0, `ended with ${code}`)
+    await lab.run('birch', ['start'])
+    t.is(await lab.run('birch', ['kv', 'get', 'c', '--timeout', '20s']), '2')
   }
-  const child = lab.start('birch', ['start', '--foreground', '--json'])
-  const output = outputOf(child)
-  await waitFor('the result', () => output.stdout().includes('\n'))
-  child.kill('SIGTERM')
-  child.kill('SIGINT')
-  const [code] = await once(child, 'close')
-  t.ok(code === 130 || code === 0, `ended with ${code}`)
-  await lab.run('birch', ['start'])
-  t.is(await lab.run('birch', ['kv', 'get', 'c', '--timeout', '20s']), '2')
-})
+)
 
 test(
   'a create that is interrupted ends with 130, leaves no process, and can be repeated',

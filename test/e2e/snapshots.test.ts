@@ -64,7 +64,7 @@ test('logs are cut behind snapshots, on every member', LIMIT, async (t) => {
 })
 
 test(
-  'a member that was away until its entries were gone comes back by a snapshot',
+  'STO-23: a member that was away until its entries were gone comes back by a snapshot',
   LIMIT,
   async (t) => {
     await lab.kill('cedar')

@@ -32,7 +32,7 @@ test('clocks go on with monotonic time after they were heard', (t) => {
   t.is(clock.stamp([1, 2, 3], later), now.wallMs + 695)
 })
 
-test('one wrong clock of three moves nothing, wherever it is', (t) => {
+test('TIM-03: one wrong clock of three moves nothing, wherever it is', (t) => {
   for (const wrong of [0, 1_000 * HOUR]) {
     const follower = new LogClock(1, 0)
     follower.hear(2, now.wallMs, now)

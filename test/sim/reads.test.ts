@@ -17,7 +17,7 @@ const PAUSED_RUNS = IS_FULL ? 100 : 6
 const PAUSES_PER_RUN = 10
 
 test(
-  'a leader that sleeps for 1 to 30 seconds gives no stale read when it wakes',
+  'RFT-09, TIM-04: a leader that sleeps for 1 to 30 seconds gives no stale read when it wakes',
   LIMIT,
   async (t) => {
     t.comment(`seed ${SEED}`)

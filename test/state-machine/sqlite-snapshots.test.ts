@@ -117,7 +117,7 @@ test('a fetch goes on after a restart, and finds what the disk has damaged', asy
   await second.close()
 })
 
-test('which state is in force is said by the base, and the other one is deleted', async (t) => {
+test('STO-24: which state is in force is said by the base, and the other one is deleted', async (t) => {
   const { machine: source, info } = await machineWith(await t.tmp(), 2)
   for (const stateBase of [0, info.index]) {
     const directory = await t.tmp()
