@@ -15,6 +15,7 @@ import {
   META_COUNT,
   nodeCountOf,
   nodeOf,
+  numberAt,
   PAGE_FLAG
 } from '../../lib/log-store/lmdb-file.ts'
 import { LmdbDamagedLog } from '../../lib/log-store/lmdb-damaged-log.ts'
@@ -205,6 +206,33 @@ test('entries whose pages are gone are named, and the file is left alone', async
   )
   await report.close()
   t.alike(readFileSync(join(directory, LOG_DATA_FILE)), bytes)
+})
+
+test('a page that is neither used nor free is a fault', async (t) => {
+  const directory = await written(t)
+  const newest = newestTransaction(directory)
+  const place = looked(directory, (file) => {
+    const meta = file.metas.find((one) => one?.transaction === newest)
+    const page = present(file.page(meta?.free.root ?? 0), 'the root of the free pages')
+    const nodes = Array.from({ length: nodeCountOf(page) }, (_, at) => nodeOf(page, at))
+    const places = nodes.flatMap((node) => {
+      const { value, flags } = present(node, 'a list')
+      const count = flags === 0 ? numberAt(value, 0) : 0
+      // where one page is named, and not several
+      const ats = Array.from({ length: count }, (_, at) => (at + 1) * 8)
+      const ofPages = ats.filter(
+        (at) => value.getBigInt64(at, true) > 0n && value.getBigInt64(at - 8, true) >= 0n
+      )
+      return ofPages.map((at) => page.number * file.pageBytes + value.byteOffset + at)
+    })
+    return present(places[0], 'a free page')
+  })
+  edit(directory, (bytes) => bytes.fill(0, place, place + 8))
+  t.ok(/neither used nor free/.test(looked(directory, structureFault) ?? ''))
+  const faults: string[] = []
+  await contents(directory, (fault) => faults.push(fault))
+  t.is(faults.length, 1)
+  t.is(looked(directory, structureFault), null)
 })
 
 test('an entry whose key is damaged is found by what its record says', async (t) => {
