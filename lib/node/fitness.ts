@@ -28,6 +28,7 @@ export class Fitness {
   #timer: Timer | null = null
   #isClosed = false
   #wasWrong = false
+  #isTold = false
   #triedMs = -Infinity
 
   constructor(parts: FitnessParts) {
@@ -54,12 +55,15 @@ export class Fitness {
     const { id, clock, timers, status, events, handOver } = this.#parts
     const { wrongClocks } = status()
     const isWrong = wrongClocks.includes(id)
-    if (isWrong && !this.#wasWrong) {
+    // the others' clocks are those of their last answers: where all were set together, one look is not enough
+    const isStillWrong = isWrong && this.#wasWrong
+    this.#wasWrong = isWrong
+    if (isStillWrong && !this.#isTold) {
       const fields = { event: 'clock.wrong' }
       events.warn(fields, 'most voters say that the clock of this machine is wrong: set it')
     }
-    this.#wasWrong = isWrong
-    if (isWrong && clock.nowMs() - this.#triedMs >= HAND_OVER_RETRY_MS) {
+    this.#isTold = isStillWrong
+    if (isStillWrong && clock.nowMs() - this.#triedMs >= HAND_OVER_RETRY_MS) {
       this.#triedMs = clock.nowMs()
       void handOver((other) => !wrongClocks.includes(other)) // it never rejects
     }

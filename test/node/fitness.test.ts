@@ -57,6 +57,20 @@ test('a clock that is off by less than the limit is no reason to go', async (t) 
   await cluster.close()
 })
 
+test('clocks that are all set together move nobody', async (t) => {
+  const { cluster, leader } = await voters(23, 3)
+  const { term } = leader.assembly.replica.status
+  for (let round = 1; round <= 40; round++) {
+    // at other moments between two looks, each just after which the others' clocks seem to be old
+    await cluster.time.run(2_000 + 25 * round)
+    for (const node of cluster.nodes()) node.time.jumpWall(round * HOUR_MS)
+  }
+  await cluster.time.run(SOME_TIME_MS)
+  t.is(leader.assembly.replica.status.term, term)
+  t.is(cluster.leader(), leader)
+  await cluster.close()
+})
+
 test('it goes to a voter whose clock is right, however many others are wrong', async (t) => {
   const { cluster, leader, others } = await voters(7, 5)
   const [wrong] = others
