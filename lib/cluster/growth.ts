@@ -17,6 +17,8 @@ export interface GrowthInput {
   /** since when each learner has been linked and caught up; kept by `GrowthWatch` */
   readonly readySinceMs: ReadonlyMap<NodeId, number>
   readonly nowMs: number
+  /** how often a learner that lives is heard of */
+  readonly heartbeatMs: number
 }
 
 /** The learners to promote now, in one change; empty for none. */
@@ -34,8 +36,10 @@ export function votersWhenGrown(eligibleCount: number, targetVoters: number): nu
   return oddAtMost(Math.min(targetVoters, eligibleCount))
 }
 
+type ReadinessInput = Omit<GrowthInput, 'readySinceMs' | 'nowMs' | 'heartbeatMs'>
+
 /** Whether a learner is linked and within MAX_PROMOTION_LAG entries of the leader. */
-export function isReady(input: Omit<GrowthInput, 'readySinceMs'>, id: NodeId): boolean {
+export function isReady(input: ReadinessInput, id: NodeId): boolean {
   const progress = input.status.progress.get(id)
   if (progress === undefined || !input.isEligible(id) || !input.isLinked(id)) return false
   return input.status.lastIndex - progress.matchIndex <= MAX_PROMOTION_LAG
@@ -44,7 +48,13 @@ export function isReady(input: Omit<GrowthInput, 'readySinceMs'>, id: NodeId): b
 function isStable(input: GrowthInput, id: NodeId): boolean {
   const sinceMs = input.readySinceMs.get(id)
   if (sinceMs === undefined || !isReady(input, id)) return false
-  return input.nowMs - sinceMs >= PROMOTION_STABILITY_MS
+  return input.nowMs - sinceMs >= PROMOTION_STABILITY_MS && isHeard(input, id)
+}
+
+/** A link outlives the machine behind it for a while, and a voter that is gone may be the one that counts. */
+function isHeard({ status, nowMs, heartbeatMs }: GrowthInput, id: NodeId): boolean {
+  const heardMs = status.progress.get(id)?.heardMs ?? null
+  return heardMs !== null && nowMs - heardMs <= 2 * heartbeatMs
 }
 
 function oddAtMost(count: number): number {

@@ -22,6 +22,7 @@ export interface LeaderDutiesParts {
   /** term of the last applied entry: a leader begins when its own first entry is applied */
   readonly appliedTerm: () => Term
   readonly isLinked: (id: NodeId) => boolean
+  readonly heartbeatMs: number
   /** proposes; `onEnd` once, when it is settled: carried out, or refused or unknown */
   readonly change: (change: ConfigurationChange, onEnd: (isDone: boolean) => void) => void
   readonly onChange: (change: ConfigurationChange) => void
@@ -59,7 +60,7 @@ export class LeaderDuties {
 
   #watchLearners(): void {
     const nowMs = this.#parts.clock.nowMs()
-    const input = this.#growthInput(nowMs)
+    const input = this.#growthInput()
     const learners = learnersOf(input.status.configuration)
     for (const id of this.#readySinceMs.keys()) {
       if (!learners.includes(id)) this.#readySinceMs.delete(id)
@@ -102,14 +103,17 @@ export class LeaderDuties {
   }
 
   #promotionsDue(): ConfigurationChange | null {
+    const { clock, heartbeatMs } = this.#parts
     const promote = promotionsDue({
-      ...this.#growthInput(this.#parts.clock.nowMs()),
-      readySinceMs: this.#readySinceMs
+      ...this.#growthInput(),
+      readySinceMs: this.#readySinceMs,
+      nowMs: clock.nowMs(),
+      heartbeatMs
     })
     return promote.length === 0 ? null : { add: [], promote, demote: [], remove: [] }
   }
 
-  #growthInput(nowMs: number) {
+  #growthInput() {
     const { status, targetVoters, isLinked, trustState } = this.#parts
     const voterKind = new Set(
       trustState()
@@ -117,7 +121,7 @@ export class LeaderDuties {
         .map((node) => node.id)
     )
     const isEligible = (id: NodeId): boolean => voterKind.has(id)
-    return { status: status(), targetVoters, isEligible, isLinked, nowMs }
+    return { status: status(), targetVoters, isEligible, isLinked }
   }
 }
 

@@ -148,6 +148,11 @@ export class LmdbDamagedLog implements DamagedLog {
     return this.#damage.entryWith(index, hash)
   }
 
+  /** Whether this entry is in the log, whole or damaged, or the log begins after it. */
+  holds(id: EntryId): boolean {
+    return this.#damage.holds(id)
+  }
+
   /** Resolves when nothing is being written. */
   async settled(): Promise<void> {
     await this.#commit

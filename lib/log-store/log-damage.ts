@@ -15,7 +15,7 @@ import { MAX_TERM_JUMP } from '../limits.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
 import { decodeConfiguration } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
-import { chainHash, ENTRY_KIND } from '../raft/entry.ts'
+import { chainHash, ENTRY_KIND, isSameEntry } from '../raft/entry.ts'
 import type { HardState, InstalledSnapshot } from '../raft/effects.ts'
 import type { LogState, VerifiedEntry } from './encoding.ts'
 import type { LogRecords } from './restore.ts'
@@ -116,6 +116,14 @@ export class LogDamage {
     if (index <= base.id.index || index > last.index) return null
     const found = this.#records.entryAt(index)
     return found.kind === 'good' && equalSecret(found.entry.hash, hash) ? found : null
+  }
+
+  /** Whether this entry is in the log, whole or damaged, or the log begins after it. */
+  holds(id: EntryId): boolean {
+    if (isSameEntry(id, this.#state.base.id)) return true
+    if (this.entryWith(id.index, id.hash) !== null) return true
+    const hash = this.#damaged.find(({ index }) => index === id.index)?.hash ?? null
+    return hash !== null && equalSecret(hash, id.hash)
   }
 
   /** Whether this is what lies damaged at its index. */

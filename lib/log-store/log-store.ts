@@ -2,6 +2,7 @@
 // reads of what is durable. Two implementations, lmdb and memory; one conformance suite.
 
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
+import { isSameEntry } from '../raft/entry.ts'
 import type { IndexedConfiguration } from '../raft/configurations.ts'
 import type { HardState, Write } from '../raft/effects.ts'
 import type { ValidationReport } from './validation.ts'
@@ -54,4 +55,10 @@ export interface OpenedLog<Store extends LogStore> {
   readonly restored: RestoredLog
   /** what was verified before the start */
   readonly validation: ValidationReport
+}
+
+/** Whether `log` has this entry, or begins after it. */
+export function holdsEntry(log: Pick<LogStore, 'idAt'>, id: EntryId): boolean {
+  const found = log.idAt(id.index)
+  return typeof found === 'object' && isSameEntry(found, id)
 }

@@ -283,6 +283,7 @@ export class Assembly {
       trustState: () => stateMachine.trust(),
       appliedTerm: () => stateMachine.applied().term,
       isLinked: (id) => this.#isLinked(id),
+      heartbeatMs: this.#parts.timing.heartbeatMs,
       change: (change, onEnd) =>
         this.replica.change(change, (outcome) => onEnd(outcome.kind === 'done')),
       onChange: (change) => this.#statusLog.tellChange(change)

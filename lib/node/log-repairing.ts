@@ -16,7 +16,7 @@ import { LmdbDamagedLog } from '../log-store/lmdb-damaged-log.ts'
 import { isDamagedEntry, isLostBeginning } from '../log-store/restore.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import { EMPTY_CONFIGURATION } from '../raft/configuration.ts'
-import type { Index } from '../raft/entry.ts'
+import type { EntryId, Index } from '../raft/entry.ts'
 import { genesis } from '../raft/entry.ts'
 import { LogRepair } from '../replica/log-repair.ts'
 import type { RepairEnd } from '../replica/log-repair.ts'
@@ -227,10 +227,11 @@ class Repairing {
   async #trustState(): Promise<TrustState> {
     if (isLostState(this.#parts.damage)) return NO_TRUST
     const { stateBase, base } = this.#log
+    const log = { stateBase, base: base.index, holds: (id: EntryId) => this.#log.holds(id) }
     const silent = { info: () => {}, warn: () => {} }
     const reporting = { onFailed: () => {}, onBoundary: undefined, events: silent }
     try {
-      const machine = await openStateMachine(this.#parts.premises, { stateBase, base }, reporting)
+      const machine = await openStateMachine(this.#parts.premises, log, reporting)
       const trustState = machine.trust()
       await machine.close()
       return trustState

@@ -7,13 +7,15 @@ import type { AspenError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
 import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
+import { holdsEntry } from '../log-store/log-store.ts'
 import type { LogStore, OpenedLog, RestoredLog } from '../log-store/log-store.ts'
+import type { EntryId } from '../raft/entry.ts'
 import { genesis } from '../raft/entry.ts'
 import { TIMING } from '../raft/timing.ts'
 import { systemRandom } from '../random.ts'
 import { restoreStateMachine } from '../state-machine/restore-state.ts'
 import type { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
-import type { StateMachine } from '../state-machine/state-machine.ts'
+import type { Backing, StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
@@ -105,18 +107,18 @@ export async function openLog(
 /** The state machine of a log that begins there; made again from a snapshot where it is damaged. The caller closes it. */
 export async function openStateMachine(
   { directory, membership }: Pick<Premises, 'directory' | 'membership'>,
-  { base, stateBase }: Pick<LogStore, 'base' | 'stateBase'>,
+  log: Backing & Pick<LogStore, 'stateBase'>,
   reporting: StoreReporting
 ): Promise<SqliteStateMachine> {
   const { events } = reporting
   const { machine, rebuilt } = await restoreStateMachine({
     stateDir: directory.stateDir,
     snapshotsDir: directory.snapshotsDir,
-    stateBase,
+    stateBase: log.stateBase,
     genesis: genesis(membership.clusterId),
     clock: systemClock,
     timers: systemTimers,
-    base: base.index,
+    log,
     shouldCheck: false,
     onSnapshotEvent: ({ event, index, message }) =>
       events.warn({ event: `storage.snapshot_${event}`, index }, message),
@@ -142,7 +144,13 @@ export async function openStores(
     ? await foundLog(opened, founder, systemClock.wallMs())
     : opened.restored
   checkOwnIdentity({ id: membership.id, publicKey: keyPair.publicKey }, restored)
-  const stateMachine = await openStateMachine(premises, opened.store, reporting)
+  const { store } = opened
+  const log = {
+    stateBase: store.stateBase,
+    base: store.base.index,
+    holds: (id: EntryId) => holdsEntry(store, id)
+  }
+  const stateMachine = await openStateMachine(premises, log, reporting)
   ending.add(() => stateMachine.close())
   const backups = new FileBackupSource({
     stateMachine,

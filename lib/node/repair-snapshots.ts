@@ -34,6 +34,7 @@ export class RepairSnapshots {
       folder: directory.snapshotsDir,
       genesisHash: genesis(membership.clusterId).hash,
       databaseOf: (index) => databasePath(directory.stateDir, index),
+      appliedIndex: () => parts.log.last.index,
       onEvent: ({ event, index, message }) =>
         events.warn({ event: `storage.snapshot_${event}`, index }, message),
       onFailed

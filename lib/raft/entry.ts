@@ -1,5 +1,6 @@
 // A log entry and the hash chain that runs through all of them.
 
+import b4a from 'b4a'
 import { hash } from '../crypto.ts'
 import { bytesOf } from '../encoding.ts'
 
@@ -66,4 +67,9 @@ export function chainHash(previousHash: Uint8Array, entry: Omit<Entry, 'hash'>):
 export function chained(previous: EntryId, entry: Omit<Entry, 'index' | 'hash'>): Entry {
   const unhashed = { ...entry, index: previous.index + 1 }
   return { ...unhashed, hash: chainHash(previous.hash, unhashed) }
+}
+
+/** Whether both name one entry, with all that precedes it. */
+export function isSameEntry(a: EntryId, b: EntryId): boolean {
+  return a.index === b.index && a.term === b.term && b4a.equals(a.hash, b.hash)
 }

@@ -99,12 +99,13 @@ export class Applier {
   /** Cuts the log behind the newest snapshot that is durable here. */
   maybeCompact(): void {
     const { log, stateMachine, keepEntries } = this.#parts
-    const [newest, older] = stateMachine.snapshots.list()
+    // one that is ahead was fetched, and does not help a state that has to be made again; or this is a start,
+    // and what comes before it has still to be applied
+    const isReached = ({ index }: SnapshotInfo): boolean => index <= this.appliedIndex
+    const [newest, older] = stateMachine.snapshots.list().filter(isReached)
     if (newest === undefined || this.#isCompacting || this.#isEnded) return
     // the one before bounds what is kept in bytes: a snapshot is due by those too
-    const unkept = Math.max(newest.index - keepEntries, older?.index ?? 0)
-    // after a start it may be behind its own snapshot: what it has not applied again is still needed
-    const to = Math.min(unkept, this.appliedIndex)
+    const to = Math.max(newest.index - keepEntries, older?.index ?? 0)
     const before = log.base.index
     if (to <= before) return
     this.#isCompacting = true

@@ -1,9 +1,9 @@
 // The ends that a divergence means: two nodes hold different entries at one index and term; or the log of
 // this one does not hold what its state was made from.
 
-import { equalSecret } from '../crypto.ts'
 import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { LogStore } from '../log-store/log-store.ts'
+import { holdsEntry } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Effects } from '../raft/effects.ts'
 import type { EntryId } from '../raft/entry.ts'
@@ -29,9 +29,8 @@ export function failDiverged(id: NodeId, log: LogStore, { leader, index }: Diver
  * @throws StorageError DATA_LOST
  */
 export function checkBacked(log: Pick<LogStore, 'last' | 'idAt'>, applied: EntryId): void {
-  const { index, term, hash } = applied
-  const found = log.idAt(index)
-  if (typeof found === 'object' && found.term === term && equalSecret(found.hash, hash)) return
+  if (holdsEntry(log, applied)) return
+  const { index } = applied
   const lack =
     index > log.last.index ? `ends at entry ${log.last.index}` : `has another entry ${index}`
   throw new StorageError({

@@ -9,12 +9,12 @@ import { assert, present } from '../assert.ts'
 import type { OnBoundary } from '../boundary.ts'
 import { hash } from '../crypto.ts'
 import { StorageError } from '../errors.ts'
-import { KEPT_SNAPSHOTS, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
+import { SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { IncomingFiles } from './incoming-files.ts'
 import { findSnapshots, pathsOf } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
-import { chunkBytesAt, hashAt, isManifestOf, isSameSnapshot } from './snapshot-stream.ts'
+import { chunkBytesAt, hashAt, isManifestOf, isSameSnapshot, keptOf } from './snapshot-stream.ts'
 import type { SnapshotTask, TaskAnswer } from './snapshot-task.ts'
 import { SnapshotThread } from './snapshot-thread.ts'
 import { filesOf } from './sqlite-database.ts'
@@ -33,6 +33,8 @@ export interface FileSnapshotsOptions {
   readonly genesisHash: Uint8Array
   /** the file that a prepared snapshot becomes */
   readonly databaseOf: (index: Index) => string
+  /** that a state which is made again comes back to, with the log */
+  readonly appliedIndex: () => Index
   readonly onEvent: (event: SnapshotEvent) => void
   readonly onFailed: (error: StorageError) => void
   readonly onBoundary?: OnBoundary | undefined
@@ -114,9 +116,9 @@ export class FileSnapshots implements Snapshots {
   /** A snapshot is durable: it is in the list from now on, and the oldest may go. */
   add(made: Manifested): void {
     const others = this.#snapshots.filter((each) => !isSameSnapshot(each.info, made.info))
-    const all = [made, ...others].toSorted((a, b) => b.info.index - a.info.index)
-    this.#snapshots = all.slice(0, KEPT_SNAPSHOTS)
-    for (const old of all.slice(KEPT_SNAPSHOTS)) this.#delete(old)
+    const all = [made, ...others]
+    this.#snapshots = keptOf(all, this.#options.appliedIndex())
+    for (const each of all) if (!this.#snapshots.includes(each)) this.#delete(each)
   }
 
   /** The prepared snapshot is in use. */

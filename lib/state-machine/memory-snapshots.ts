@@ -4,10 +4,10 @@ import b4a from 'b4a'
 import { assert, present } from '../assert.ts'
 import { hash } from '../crypto.ts'
 import { ProtocolError } from '../errors.ts'
-import { KEPT_SNAPSHOTS } from '../limits.ts'
+import type { Index } from '../raft/entry.ts'
 import { decodeImage } from './memory-state-image.ts'
 import type { StateImage } from './memory-state-image.ts'
-import { chunkBytesAt, hashAt, isManifestOf, isSameSnapshot } from './snapshot-stream.ts'
+import { chunkBytesAt, hashAt, isManifestOf, isSameSnapshot, keptOf } from './snapshot-stream.ts'
 import type {
   IncomingSnapshot,
   PreparedSnapshot,
@@ -34,6 +34,7 @@ export interface SnapshotShelf {
 export interface MemorySnapshotsOptions {
   readonly shelf: SnapshotShelf
   readonly genesisHash: Uint8Array
+  readonly appliedIndex: () => Index
   readonly defer: (fn: () => void) => void
   readonly onEvent: (event: SnapshotEvent) => void
   /** A state is whole and durable beside the one in use. */
@@ -86,11 +87,13 @@ export class MemorySnapshots implements Snapshots {
 }
 
 /** Puts a snapshot among those of a disk, and forgets the oldest. */
-export function keepSnapshot(shelf: SnapshotShelf, made: StoredSnapshot): void {
+export function keepSnapshot(
+  shelf: SnapshotShelf,
+  made: StoredSnapshot,
+  appliedIndex: Index
+): void {
   const others = shelf.snapshots.filter((each) => !isSameSnapshot(each.info, made.info))
-  shelf.snapshots = [made, ...others]
-    .toSorted((a, b) => b.info.index - a.info.index)
-    .slice(0, KEPT_SNAPSHOTS)
+  shelf.snapshots = keptOf([made, ...others], appliedIndex)
 }
 
 class MemoryIncoming implements IncomingSnapshot {
@@ -135,7 +138,7 @@ class MemoryIncoming implements IncomingSnapshot {
 
   #prepared(): PreparedSnapshot | null {
     const { info, chunks } = this.#stored
-    const { shelf, genesisHash, onEvent, onPrepared } = this.#options
+    const { shelf, genesisHash, appliedIndex, onEvent, onPrepared } = this.#options
     for (const position of chunks.keys())
       if (!isGood(this.#stored, position)) chunks.delete(position)
     if (chunks.size < info.chunkCount) {
@@ -150,7 +153,7 @@ class MemoryIncoming implements IncomingSnapshot {
       if (!isNamed || !b4a.equals(image.genesisHash, genesisHash))
         throw new ProtocolError('the snapshot is another one than its name says')
       onPrepared(image)
-      keepSnapshot(shelf, this.#stored)
+      keepSnapshot(shelf, this.#stored, appliedIndex())
       this.discard()
       const { configuration, configurationIndex } = image.applied
       return { info, timeMs, configuration, configurationIndex }

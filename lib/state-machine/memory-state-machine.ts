@@ -25,6 +25,7 @@ import { contentAfter } from './state-hash.ts'
 import type {
   Applied,
   ApplyResult,
+  Backing,
   Content,
   KeyValue,
   PreparedSnapshot,
@@ -95,6 +96,7 @@ export class MemoryStateMachine implements StateMachine {
     this.snapshots = new MemorySnapshots({
       shelf: disk,
       genesisHash: options.genesis.hash,
+      appliedIndex: () => this.#applied.index,
       defer: (fn) => options.defer(() => this.#isClosed || fn()),
       onEvent: (event) => options.onSnapshotEvent?.(event),
       onPrepared: (prepared) => void disk.images.set(prepared.applied.index, prepared)
@@ -124,14 +126,14 @@ export class MemoryStateMachine implements StateMachine {
 
   /**
    * As `open`, but a state that is not there, or has not come as far as the log's base, is made again from
-   * the newest snapshot that has.
+   * the newest snapshot of an entry that the log has.
    * @throws StorageError WRONG_CLUSTER; CORRUPTED when there is no such snapshot
    */
-  static restore(options: MemoryStateMachineOptions, base: Index): MemoryStateMachine {
+  static restore(options: MemoryStateMachineOptions, log: Backing): MemoryStateMachine {
     const { disk = new MemoryStateDisk(), stateBase = 0 } = options
     const { index } = disk.images.get(stateBase)?.applied ?? appliedAtGenesis(options.genesis)
     const isMissing = stateBase > 0 && !disk.images.has(stateBase)
-    if (index < base || isMissing) disk.images.set(stateBase, newestImage(disk, base))
+    if (index < log.base || isMissing) disk.images.set(stateBase, newestImage(disk, log))
     return MemoryStateMachine.open(options)
   }
 
@@ -263,7 +265,8 @@ export class MemoryStateMachine implements StateMachine {
     const { index, term, hash: chainHash } = image.applied
     const { contentHash, byteCount, chunkCount } = totals
     const info = { index, term, chainHash, contentHash, byteCount, chunkCount }
-    keepSnapshot(this.#disk, { info, manifest, chunks: new Map(chunks.entries()) })
+    const made = { info, manifest, chunks: new Map(chunks.entries()) }
+    keepSnapshot(this.#disk, made, this.#applied.index)
     return info
   }
 
@@ -345,9 +348,11 @@ function imageAtGenesis(genesis: EntryId): StateImage {
 }
 
 /** Of the newest snapshot at or above `base` that is whole. */
-function newestImage(disk: MemoryStateDisk, base: Index): StateImage {
+function newestImage(disk: MemoryStateDisk, { base, holds }: Backing): StateImage {
   for (const stored of disk.snapshots) {
-    if (stored.info.index < base) break
+    const { index, term, chainHash: hash } = stored.info
+    if (index < base) break
+    if (!holds({ index, term, hash })) continue
     const chunks = wholeChunks(stored)
     if (chunks === null) continue
     try {

@@ -1,7 +1,8 @@
 // Opens the database of a state machine, and makes it again when it is damaged: a view of the log may be
-// thrown away. One in which damage was met is read whole first: opening it reads little of it. What makes it whole is the newest snapshot at or above the log's base; from there the log is
-// applied. A database that belongs to another cluster or a newer version, or that cannot be reached, is
-// never touched.
+// thrown away. One in which damage was met is read whole first: opening it reads little of it. What makes it
+// whole is the newest snapshot of an entry that the log has; from there the log is applied. (One that was fetched
+// and never adopted may be ahead of the log: promises are missing between the two.) A database that belongs to
+// another cluster or a newer version, or that cannot be reached, is never touched.
 
 import { existsSync, rmSync } from 'node:fs'
 import type { OnBoundary } from '../boundary.ts'
@@ -15,6 +16,7 @@ import { databasePath, filesOf, suspicionOf, tidyStateDir } from './sqlite-datab
 import { storageErrorOf } from './sqlite-errors.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import type { SqliteStateMachineOptions } from './sqlite-state-machine.ts'
+import type { Backing } from './state-machine.ts'
 
 export interface RestoredState {
   readonly machine: SqliteStateMachine
@@ -28,8 +30,7 @@ export interface RestoredState {
 }
 
 export interface RestoreOptions extends SqliteStateMachineOptions {
-  /** index before the first entry of the log: a state that has not come so far cannot go on */
-  readonly base: Index
+  readonly log: Backing
   /** whether all rows are read first also where no machine has met damage */
   readonly shouldCheck: boolean
 }
@@ -65,9 +66,9 @@ async function tryOpen(options: RestoreOptions): Promise<Opening> {
   try {
     const machine = SqliteStateMachine.open(options)
     const { index } = machine.applied()
-    if (index >= options.base) return { machine }
+    if (index >= options.log.base) return { machine }
     await machine.close()
-    const problem = `it has applied entries up to ${index}, and the log begins after ${options.base}`
+    const problem = `it has applied entries up to ${index}, and the log begins after ${options.log.base}`
     return { machine: null, problem }
   } catch (error) {
     if (!(error instanceof StorageError) || error.code !== 'CORRUPTED') throw error
@@ -76,10 +77,10 @@ async function tryOpen(options: RestoreOptions): Promise<Opening> {
 }
 
 async function rebuilt(options: RestoreOptions, reason: string): Promise<RestoredState> {
-  const { stateDir, stateBase, base } = options
+  const { stateDir, stateBase, log } = options
   const target = databasePath(stateDir, stateBase)
   tidyStateDir(stateDir, stateBase)
-  const index = base === 0 ? 0 : await build(options, target, reason)
+  const index = log.base === 0 ? 0 : await build(options, target, reason)
   if (index === 0)
     for (const path of filesOf(target)) rmSync(path, { force: true, recursive: true })
   return { machine: SqliteStateMachine.open(options), rebuilt: { reason, index } }
@@ -87,9 +88,12 @@ async function rebuilt(options: RestoreOptions, reason: string): Promise<Restore
 
 /** From the newest snapshot that makes a database. @returns its index */
 async function build(options: RestoreOptions, target: string, reason: string): Promise<Index> {
-  const { snapshotsDir, genesis, base, onBoundary } = options
+  const { snapshotsDir, genesis, log, onBoundary } = options
+  const { base, holds } = log
   for (const snapshot of snapshotsIn(snapshotsDir)) {
     if (snapshot.info.index < base) break
+    const { term, chainHash: hash } = snapshot.info
+    if (!holds({ index: snapshot.info.index, term, hash })) continue
     const stream = pathsOf(snapshotsDir, snapshot.info).snap
     const genesisHash = genesis.hash
     const task = { kind: 'build', stream, snapshot, genesisHash, target, publishIn: null } as const

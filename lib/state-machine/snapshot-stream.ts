@@ -15,11 +15,13 @@ import { HASH_BYTES, hash } from '../crypto.ts'
 import { decode, encode } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
 import {
+  KEPT_SNAPSHOTS,
   MAX_SNAPSHOT_CHUNKS,
   MAX_SNAPSHOT_RECORD_BYTES,
   REVISION_STRIDE,
   SNAPSHOT_CHUNK_BYTES
 } from '../limits.ts'
+import type { Index } from '../raft/entry.ts'
 import { RECORD_HEADER_BYTES, SNAPSHOT_MAGIC, snapshotRecordEncoding } from './snapshot-encoding.ts'
 import type { SnapshotInfo, SnapshotName } from './state-machine.ts'
 import type { SnapshotCounts, SnapshotHead, SnapshotRecord } from './snapshot-encoding.ts'
@@ -58,6 +60,20 @@ export function isManifestOf(info: SnapshotInfo, manifest: Uint8Array): boolean 
 /** Whether they name the same snapshot. */
 export function isSameSnapshot(a: SnapshotName, b: SnapshotName): boolean {
   return a.index === b.index && b4a.equals(a.contentHash, b.contentHash)
+}
+
+/**
+ * Those that stay, newest first: KEPT_SNAPSHOTS of what has been applied, which a state can be made from again, and
+ * the newest one that is ahead of it, on its way to be adopted.
+ */
+export function keptOf<T extends { readonly info: SnapshotName }>(
+  snapshots: readonly T[],
+  appliedIndex: Index
+): readonly T[] {
+  const all = snapshots.toSorted((a, b) => b.info.index - a.info.index)
+  const ahead = all.filter(({ info }) => info.index > appliedIndex).slice(0, 1)
+  const reached = all.filter(({ info }) => info.index <= appliedIndex).slice(0, KEPT_SNAPSHOTS)
+  return [...ahead, ...reached]
 }
 
 /** The hash of a chunk. */

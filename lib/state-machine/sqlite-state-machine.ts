@@ -108,6 +108,7 @@ export class SqliteStateMachine implements StateMachine {
       folder: options.snapshotsDir,
       genesisHash: options.genesis.hash,
       databaseOf: (index) => databasePath(options.stateDir, index),
+      appliedIndex: () => this.applied().index,
       onEvent: (event) => options.onSnapshotEvent?.(event),
       onFailed: (error) => this.#fail(error),
       onBoundary: options.onBoundary

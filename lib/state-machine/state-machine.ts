@@ -6,7 +6,7 @@ import type { Address } from '../address.ts'
 import type { ErrorDetail } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
-import type { Entry, Index, Term } from '../raft/entry.ts'
+import type { Entry, EntryId, Index, Term } from '../raft/entry.ts'
 
 /** The index of the entry that made a change. */
 export type Revision = Index
@@ -243,4 +243,12 @@ export interface Invite {
     readonly reason: 'usedUp' | 'revoked' | 'expired'
     readonly atMs: number
   } | null
+}
+
+/** The log that a state is a view of, as much of it as choosing a state takes. */
+export interface Backing {
+  /** index before the first entry of the log: a state that has not come so far cannot go on */
+  readonly base: Index
+  /** whether the log holds this entry, or begins after it: a state that is ahead of the log has no promises behind it */
+  readonly holds: (id: EntryId) => boolean
 }

@@ -272,18 +272,19 @@ export class Nemesis {
     const isComplete = expected.every((one) => one.process !== null || this.#joining.has(one))
     if (first === undefined || !isComplete) return false
     const index = first.configurationIndex
-    const isAgreed = statuses.every((status) => {
-      return status.configurationIndex === index && status.commitIndex >= index
-    })
+    const isAgreed = statuses.every(
+      (status) => status.configurationIndex === index && status.commitIndex >= index
+    )
     if (!isAgreed || isJoint(first.configuration)) return false
-    return this.#isHealable(votersOf(first.configuration), gone)
+    // a leader that has heard nothing of a loss yet may make voters of learners
+    const voters = votersOf(first.configuration)
+    const learners = learnersOf(first.configuration)
+    return [voters, [...voters, ...learners]].every((ids) => this.#isHealable(ids, gone))
   }
 
   #isHealable(voters: readonly NodeId[], gone: ReadonlySet<Machine>): boolean {
-    const left = voters.filter((id) => {
-      const machine = this.#world.machineOf(id)
-      return machine !== undefined && !gone.has(machine)
-    })
+    const machines = voters.map((id) => this.#world.machineOf(id))
+    const left = machines.filter((machine) => machine !== undefined && !gone.has(machine))
     return left.length * 2 > voters.length
   }
 

@@ -50,6 +50,7 @@ function inputOf(status: Status, overrides: Partial<GrowthInput> = {}): GrowthIn
     isLinked: () => true,
     readySinceMs: new Map(status.configuration.members.map(({ id }) => [id, 0])),
     nowMs: PROMOTION_STABILITY_MS,
+    heartbeatMs: PROMOTION_STABILITY_MS,
     ...overrides
   }
 }
@@ -83,6 +84,20 @@ test('a learner must have been ready for the stability time', (t) => {
   const three = statusWith({ 1: 'voter', 2: 'learner', 3: 'learner' })
   t.alike(promotionsDue(inputOf(three, { nowMs: PROMOTION_STABILITY_MS - 1 })), [])
   t.alike(promotionsDue(inputOf(three, { readySinceMs: new Map([[2, 0]]) })), [])
+})
+
+test('a learner that has not answered lately is not promoted, though its link seems to be up', (t) => {
+  const status = statusWith({ 1: 'voter', 2: 'learner', 3: 'learner' })
+  const [nowMs, heartbeatMs] = [PROMOTION_STABILITY_MS, 100]
+  const promoted = (...heard: readonly (number | null)[]) => {
+    const progress = new Map(
+      [...status.progress].map(([id, one], at) => [id, { ...one, heardMs: heard[at] ?? null }])
+    )
+    return promotionsDue(inputOf({ ...status, progress }, { nowMs, heartbeatMs }))
+  }
+  t.alike(promoted(nowMs, nowMs - 200), [2, 3])
+  t.alike(promoted(nowMs, nowMs - 201), [])
+  t.alike(promoted(null, nowMs), [])
 })
 
 test('a learner that lags, has no link, or came to learn only is not promoted', (t) => {

@@ -39,13 +39,16 @@ function open(configuration: Configuration, nodes: readonly NodeRecord[]) {
     targetVoters: 3,
     status: () => {
       const progress = new Map(
-        world.configuration.members.map((member) => [member.id, CAUGHT_UP] as const)
+        world.configuration.members.map(
+          ({ id }) => [id, { ...CAUGHT_UP, heardMs: time.nowMs() }] as const
+        )
       )
       return statusOf(world.configuration, { role: world.role, progress })
     },
     trustState: () => trustOf(world.nodes),
     appliedTerm: () => world.appliedTerm,
     isLinked: (id) => world.linked.has(id),
+    heartbeatMs: 150,
     change: (change, end) => begun.push({ change, end }),
     onChange: () => {}
   })

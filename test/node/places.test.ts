@@ -38,5 +38,5 @@ test('a runtime file that is not there, or is not one, is null', async (t) => {
   }
   const runtime = { pid: 1, socket: '/s', http: 'http://127.0.0.1:7070' }
   writeFileSync(join(dataDir, 'runtime.json'), JSON.stringify(runtime))
-  t.alike(readRuntime(dataDir), runtime)
+  t.alike(readRuntime(dataDir), { ...runtime, isRepairing: false })
 })

@@ -15,9 +15,10 @@ import test from 'brittle'
 import { systemClock } from '../../lib/clock.ts'
 import { AspenError } from '../../lib/errors.ts'
 import { SeededRandom, randomBelow } from '../../lib/random.ts'
-import { restoreStateMachine } from '../../lib/state-machine/restore-state.ts'
+import type { EntryId } from '../../lib/raft/entry.ts'
+import { isLostState, restoreStateMachine } from '../../lib/state-machine/restore-state.ts'
 import type { RestoredState } from '../../lib/state-machine/restore-state.ts'
-import type { StateMachine } from '../../lib/state-machine/state-machine.ts'
+import type { Backing, StateMachine } from '../../lib/state-machine/state-machine.ts'
 import { flip, machineWith, overwrite } from './files.ts'
 import { all } from './implementations.ts'
 import {
@@ -111,7 +112,32 @@ test('a state that is behind the log is made again, and without a snapshot it is
   }
 })
 
-function restored(directory: string, base: number): Promise<RestoredState> {
+test('a state is never made of a snapshot that is ahead of the log, or of another log', async (t) => {
+  const directory = await t.tmp()
+  const { machine, info } = await machineWith(directory, 1)
+  await machine.close()
+  rmSync(databaseIn(directory))
+  const asked: EntryId[] = []
+  try {
+    await restored(directory, 1, (id) => {
+      asked.push(id)
+      return false
+    })
+    t.fail('opened')
+  } catch (error) {
+    t.ok(isLostState(error), 'a member may have one that fits')
+  }
+  const { index, term, chainHash: hash } = info
+  t.alike(asked, [{ index, term, hash }])
+  const { rebuilt } = await restored(directory, 1)
+  t.is(rebuilt?.index, index, 'it is the log that it did not fit')
+})
+
+function restored(
+  directory: string,
+  base: number,
+  holds: Backing['holds'] = () => true
+): Promise<RestoredState> {
   return restoreStateMachine({
     stateDir: join(directory, 'state'),
     snapshotsDir: join(directory, 'snapshots'),
@@ -119,7 +145,7 @@ function restored(directory: string, base: number): Promise<RestoredState> {
     genesis: GENESIS,
     clock: systemClock,
     onFailed: rethrow,
-    base,
+    log: { base, holds },
     shouldCheck: true
   })
 }

@@ -12,7 +12,7 @@ import {
 } from '../../lib/state-machine/snapshot-encoding.ts'
 import type { SnapshotRecord } from '../../lib/state-machine/snapshot-encoding.ts'
 import { decodeManifest, encodeManifest } from '../../lib/state-machine/snapshot-files.ts'
-import { SnapshotReader, SnapshotWriter } from '../../lib/state-machine/snapshot-stream.ts'
+import { keptOf, SnapshotReader, SnapshotWriter } from '../../lib/state-machine/snapshot-stream.ts'
 import { asBytes, key32 } from './samples.ts'
 
 const GOLDEN = 'test/golden/snapshot-1.json'
@@ -172,6 +172,17 @@ test('a backup has nothing with which anybody could come into the cluster', (t) 
   ])
     t.absent(text.includes(secret), `${secret.slice(0, 2)}…`)
   t.alike(shown(read([stream])).length, kept.length + 1)
+})
+
+test('two snapshots of what is applied are kept, and the newest of what is not, whatever comes', (t) => {
+  const kept = (indexes: readonly number[], appliedIndex: number): readonly number[] => {
+    const snapshots = indexes.map((index) => ({ info: { index, contentHash: key32(index) } }))
+    return keptOf(snapshots, appliedIndex).map(({ info }) => info.index)
+  }
+  t.alike(kept([10, 30, 20], 30), [30, 20])
+  t.alike(kept([10, 20, 40, 50], 20), [50, 20, 10], 'fetched ones displace none of its own')
+  t.alike(kept([10, 20, 50], 50), [50, 20], 'until they are adopted')
+  t.alike(kept([40], 0), [40])
 })
 
 test('records in another order, twice, too few or too many are refused', (t) => {

@@ -223,7 +223,7 @@ function restored(directory: string, base = 0): Promise<RestoredState> {
     genesis: GENESIS,
     clock: systemClock,
     onFailed: rethrow,
-    base,
+    log: { base, holds: () => true },
     shouldCheck: false
   })
 }
