@@ -165,7 +165,7 @@ export const MAX_BACKUPS = 2
 export const BACKUP_MAKING_MS = 11 * 60_000
 /** How long whoever takes a backup may take nothing; then the connection is closed. */
 export const BACKUP_STALL_MS = 60_000
-/** Snapshots kept; the newest is never deleted. */
+/** Snapshots kept of what has been applied; and the newest one that is ahead of it. */
 export const KEPT_SNAPSHOTS = 2
 /** Page cache of the threads that read and build snapshots. */
 export const SNAPSHOT_CACHE_BYTES = 32 * MIB
