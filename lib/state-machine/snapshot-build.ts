@@ -24,7 +24,7 @@ import { openForFilling } from './sqlite-connection.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { createTables, writeMeta } from './sqlite-schema.ts'
-import { insertRow, prepareRowStatements } from './sqlite-writer.ts'
+import { insertKeyRow, insertRow, prepareRowStatements } from './sqlite-writer.ts'
 import type { RowStatements } from './sqlite-writer.ts'
 
 export type BuildTask = Extract<SnapshotTask, { kind: 'build' }>
@@ -142,7 +142,7 @@ class Tables {
   }
 
   add(each: SnapshotRecord): void {
-    const { putNode, putInvite, putSession, insertKey } = this.#statements
+    const { putNode, putInvite, putSession } = this.#statements
     switch (each.kind) {
       case 'head':
         this.#begin(each)
@@ -170,9 +170,8 @@ class Tables {
         break
       }
       case 'key': {
-        const { key, createRevision, version, valueBytes } = each
-        const id = each.revision * REVISION_STRIDE + each.ordinal
-        insertKey.run(key, id, createRevision, version, valueBytes, each.hash)
+        const rowId = each.revision * REVISION_STRIDE + each.ordinal
+        insertKeyRow(this.#statements, { ...each, rowId })
         break
       }
       case 'end':

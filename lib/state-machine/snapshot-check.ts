@@ -8,7 +8,9 @@ import type { TaskAnswer } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
 import { damagedDatabase } from './sqlite-errors.ts'
-import { bytes, readCompactedRow, readProgress } from './sqlite-schema.ts'
+import { wholeKeys } from './sqlite-keys.ts'
+import { bytes, haveTypes, readCompactedRow, readProgress } from './sqlite-schema.ts'
+import type { ColumnType } from './sqlite-schema.ts'
 import { contentWith, EMPTY_CONTENT, isSameContent } from './state-hash.ts'
 import type { Content } from './state-machine.ts'
 
@@ -32,12 +34,14 @@ export function checkStructure(connection: Connection): void {
   if (problem !== 'ok') throw damagedDatabase(String(problem))
 }
 
-/** Each row against its seal, and the live ones against the meta. @throws StorageError CORRUPTED */
+/** Each row and each key against its seal, and the live ones against the meta. @throws StorageError CORRUPTED */
 export function checkRows(connection: Connection, throwIfCancelled: () => void): void {
   let rowCount = 0
-  for (const _ of wholeRows(connection, readProgress(connection).applied)) {
+  const look = (): void => {
     if (++rowCount % ROWS_BETWEEN_LOOKS === 0) throwIfCancelled()
   }
+  for (const _ of wholeRows(connection, readProgress(connection).applied)) look()
+  for (const _ of wholeKeys(connection)) look()
 }
 
 /**
@@ -52,6 +56,7 @@ export function* wholeRows(
   const links = new Links(readCompactedRow(connection))
   let content = EMPTY_CONTENT
   for (const stored of connection.prepare<[], StoredRow>(HISTORY).raw().iterate()) {
+    if (!haveTypes(stored, STORED_TYPES)) throw damagedDatabase('a row of its history')
     const [id, superseded, createRevision, version, key, seal, value, keyHash] = stored
     const row = {
       id,
@@ -128,4 +133,15 @@ type StoredRow = readonly [
   seal: Buffer,
   value: Buffer | null,
   hash: Buffer | null
+]
+
+const STORED_TYPES: readonly ColumnType[] = [
+  'integer',
+  'integer',
+  'integer',
+  'integer',
+  'blob',
+  'blob',
+  'blob or null',
+  'blob or null'
 ]

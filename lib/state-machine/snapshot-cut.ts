@@ -18,7 +18,8 @@ import type { SnapshotTask, TaskAnswer, TaskWatch } from './snapshot-task.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { openForReadingAll } from './sqlite-connection.ts'
 import { damagedDatabase } from './sqlite-errors.ts'
-import { bytes, lastRowOf, readHead, readProgress, readSessions } from './sqlite-schema.ts'
+import { wholeKeys } from './sqlite-keys.ts'
+import { lastRowOf, readHead, readProgress, readSessions } from './sqlite-schema.ts'
 import type { Progress } from './sqlite-schema.ts'
 
 export type CutTask = Extract<SnapshotTask, { kind: 'cut' }>
@@ -133,29 +134,9 @@ function writeRows(writer: SnapshotWriter, source: Source): void {
 }
 
 function writeKeys(writer: SnapshotWriter, { connection }: Source): void {
-  for (const row of connection.prepare<[], KeyRow>(KEYS).raw().iterate()) {
-    const [key, id, createRevision, version, valueBytes, hash] = row
-    writer.add({
-      kind: 'key',
-      key: bytes(key),
-      revision: revisionOf(id),
-      ordinal: id % REVISION_STRIDE,
-      createRevision,
-      version,
-      valueBytes,
-      hash: bytes(hash)
-    })
+  for (const row of wholeKeys(connection)) {
+    const { key, rowId, modRevision: revision, createRevision, version, valueBytes, hash } = row
+    const ordinal = rowId % REVISION_STRIDE
+    writer.add({ kind: 'key', key, revision, ordinal, createRevision, version, valueBytes, hash })
   }
 }
-
-const KEYS = `
-  SELECT key, row, create_revision, version, value_bytes, hash FROM keys ORDER BY key`
-
-type KeyRow = readonly [
-  key: Buffer,
-  id: number,
-  createRevision: number,
-  version: number,
-  valueBytes: number,
-  hash: Buffer
-]

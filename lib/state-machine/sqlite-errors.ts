@@ -66,11 +66,21 @@ function codeOf(error: unknown): ErrorCode {
   if (diskCodeOf(error) === 'NO_SPACE' || code.startsWith('SQLITE_FULL')) return 'NO_SPACE'
   // the index of the write-ahead log could not grow
   if (code === 'SQLITE_IOERR_SHMSIZE') return 'NO_SPACE'
-  if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) return 'CORRUPTED'
+  if (DAMAGED.some((each) => code.startsWith(each))) return 'CORRUPTED'
   if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_PERM')) return 'OPEN_DATABASE'
   if (code === 'ENOENT' || code === 'EACCES' || code === 'EPERM') return 'OPEN_DATABASE'
   return 'IO_ERROR'
 }
+
+/** Statements never change: one that SQLite refuses, or a row, was met by tables that are not those it was made for. */
+const DAMAGED = [
+  'SQLITE_CORRUPT',
+  'SQLITE_NOTADB',
+  'SQLITE_ERROR',
+  'SQLITE_SCHEMA',
+  'SQLITE_CONSTRAINT',
+  'SQLITE_MISMATCH'
+] as const
 
 function isSystemError(error: unknown): error is Error & { readonly code: string } {
   return (

@@ -8,22 +8,28 @@ import { prefixEnd, successorOf } from './byte-order.ts'
 import { revisionOf } from './revision-row.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { damagedDatabase } from './sqlite-errors.ts'
-import { bytes } from './sqlite-schema.ts'
+import { KeyTable } from './sqlite-keys.ts'
+import type { ColumnType } from './sqlite-schema.ts'
+import { bytes, haveTypes } from './sqlite-schema.ts'
 import { rowHash } from './state-hash.ts'
 import type { KeyValue, ScanPage, ScanRequest } from './state-machine.ts'
 
 export class SqliteReader {
   readonly #connection: Connection
   readonly #statements: Statements
+  readonly #keys: KeyTable
 
   constructor(connection: Connection) {
     this.#connection = connection
     this.#statements = prepareStatements(connection)
+    this.#keys = new KeyTable(connection)
   }
 
   get(key: Uint8Array): KeyValue | null {
     const row = this.#statements.get.get(key)
-    return row === undefined ? null : verified(row)
+    if (row !== undefined) return verified(row)
+    this.#keys.checkBeside(key, key)
+    return null
   }
 
   scan(request: ScanRequest): ScanPage {
@@ -31,11 +37,10 @@ export class SqliteReader {
     assert(limit >= 1 && limit <= MAX_SCAN_LIMIT, `a scan has a limit of 1 to ${MAX_SCAN_LIMIT}`)
     const items: KeyValue[] = []
     let byteCount = 0
-    for (const row of this.#statements.scan.iterate(
-      startOf(prefix, after),
-      prefixEnd(prefix),
-      limit + 1
-    )) {
+    const begin = startOf(prefix, after)
+    const end = prefixEnd(prefix)
+    this.#keys.checkBeside(begin, end)
+    for (const row of this.#statements.scan.iterate(begin, end, limit + 1)) {
       byteCount += row[0].byteLength + (row[1]?.byteLength ?? 0)
       if (items.length === limit || byteCount > MAX_SCAN_BYTES) return { items, hasMore: true }
       items.push(verified(row))
@@ -66,6 +71,15 @@ type Row = readonly [
   hash: Buffer
 ]
 
+const ROW_TYPES: readonly ColumnType[] = [
+  'blob',
+  'blob or null',
+  'integer',
+  'integer',
+  'integer',
+  'blob'
+]
+
 type Statements = ReturnType<typeof prepareStatements>
 
 // LEFT JOIN: SQLite must walk the keys and look up the rows, and a row that is not there must be noticed.
@@ -87,7 +101,7 @@ function prepareStatements(connection: Connection) {
 
 /** A row that a fault of the disk has changed is read by nobody. @throws StorageError CORRUPTED */
 function verified(row: Row): KeyValue {
-  const item = keyValueOf(row)
+  const item = haveTypes(row, ROW_TYPES) ? keyValueOf(row) : null
   if (item !== null && b4a.equals(rowHash(item), row[5])) return item
   throw damagedDatabase(`the row of revision ${revisionOf(row[2])}`)
 }

@@ -5,7 +5,7 @@
 //              before (0: none), so that a compaction reads each row once and looks for nothing. `seal`
 //              is what revision-row.ts says. The value is last, so that the rest is read without it.
 //   keys       one row per live key, pointing at its newest revision row; the mod revision follows
-//              from that id. `hash` is the row's term of the state hash.
+//              from that id. `hash` is the row's term of the state hash; `seal` is what sqlite-keys.ts says.
 //   meta       one row: how far the machine is, as a snapshot's head says it, written in every transaction
 //              that applies entries; and up to which row the compaction has come, which is this machine's own
 //              business. Every record, here and in the tables below, has its hash behind it (seal.ts).
@@ -30,7 +30,7 @@ import { damagedDatabase } from './sqlite-errors.ts'
 import type { Applied, Revision, TrustState } from './state-machine.ts'
 import { EMPTY_TRUST } from './trust.ts'
 
-const FORMAT = 2
+const FORMAT = 3
 const APPLICATION_ID = 0x4173_706e
 
 const SCHEMA = `
@@ -49,7 +49,8 @@ const SCHEMA = `
     create_revision INTEGER NOT NULL,
     version INTEGER NOT NULL,
     value_bytes INTEGER NOT NULL,
-    hash BLOB NOT NULL
+    hash BLOB NOT NULL,
+    seal INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -194,6 +195,21 @@ function readRecords(
 function bytesOrDamage(value: unknown, what: string): Uint8Array {
   if (!Buffer.isBuffer(value)) throw damagedDatabase(what)
   return bytes(value)
+}
+
+export type ColumnType = 'integer' | 'blob' | 'blob or null'
+
+/** Whether the columns have the types with which they were written: those of a damaged row may have any. */
+export function haveTypes(row: readonly unknown[], types: readonly ColumnType[]): boolean {
+  for (const [at, type] of types.entries()) {
+    const value = row[at]
+    const isOne =
+      type === 'integer'
+        ? Number.isSafeInteger(value)
+        : Buffer.isBuffer(value) || (type === 'blob or null' && value === null)
+    if (!isOne) return false
+  }
+  return true
 }
 
 /** What SQLite gives back, as a plain array of bytes. */

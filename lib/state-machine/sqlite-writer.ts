@@ -12,14 +12,17 @@ import type { Session } from './sessions.ts'
 import type { Connection, Statement, WalState } from './sqlite-connection.ts'
 import { prepareCheckpoint } from './sqlite-connection.ts'
 import { damagedDatabase } from './sqlite-errors.ts'
-import type { Progress } from './sqlite-schema.ts'
-import { bytes, sealedHead, sealedRow } from './sqlite-schema.ts'
+import type { KeyRow } from './sqlite-keys.ts'
+import { KEY_COLUMNS, KeyTable, keySeal } from './sqlite-keys.ts'
+import type { ColumnType, Progress } from './sqlite-schema.ts'
+import { haveTypes, sealedHead, sealedRow } from './sqlite-schema.ts'
 import type { Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
 import type { KeyState, PlannedRow } from './write-plan.ts'
 
 export class SqliteWriter {
   readonly #connection: Connection
   readonly #statements: Statements
+  readonly #keys: KeyTable
   readonly #genesisHash: Uint8Array
   /** how large the write-ahead log is */
   readonly wal: () => WalState
@@ -29,6 +32,7 @@ export class SqliteWriter {
     this.#connection = connection
     this.wal = prepareCheckpoint(connection, 'NOOP')
     this.#statements = prepareStatements(connection)
+    this.#keys = new KeyTable(connection)
   }
 
   /** SQLite looks at no write-ahead log then. */
@@ -55,13 +59,9 @@ export class SqliteWriter {
     if (this.#connection.inTransaction) this.#statements.rollback.run()
   }
 
-  /** The state of a live key, within the transaction. */
+  /** The state of a live key, within the transaction. @throws StorageError CORRUPTED */
   lookup(key: Uint8Array): KeyState | null {
-    const found = this.#statements.lookup.get(key)
-    if (found === undefined) return null
-    const { row: rowId, create_revision: createRevision, version, value_bytes: valueBytes } = found
-    const modRevision = revisionOf(rowId)
-    return { rowId, createRevision, modRevision, version, valueBytes, hash: bytes(found.hash) }
+    return this.#keys.find(key)
   }
 
   /** The row in the append-only table. @returns its hash; null for a tombstone */
@@ -77,21 +77,27 @@ export class SqliteWriter {
   /** Points the key at the row that `writeRevision` wrote. */
   writeKey(row: PlannedRow, revision: Revision, hash: Uint8Array | null): void {
     const { key, value, createRevision, version, previous } = row
-    const { insertKey, updateKey, deleteKey } = this.#statements
-    const id = rowIdOf(row, revision)
-    if (value === null || hash === null) deleteKey.run(key)
-    else if (previous === null)
-      insertKey.run(key, id, createRevision, version, value.byteLength, hash)
-    else updateKey.run(id, version, value.byteLength, hash, key)
+    const { updateKey, deleteKey } = this.#statements
+    if (value === null || hash === null) {
+      assertOne(deleteKey.run(key).changes)
+      return
+    }
+    const rowId = rowIdOf(row, revision)
+    const valueBytes = value.byteLength
+    const after = { key, rowId, createRevision, version, valueBytes, hash }
+    if (previous === null) insertKeyRow(this.#statements, after)
+    else assertOne(updateKey.run(rowId, version, valueBytes, hash, keySeal(after), key).changes)
   }
 
   /** Rows of the history in (after, to], ascending, at most `limit`. @throws StorageError CORRUPTED */
   historyAfter(after: number, to: number, limit: number): readonly RowPlace[] {
     const rows = this.#statements.historyAfter.all(after, to, limit)
-    return rows.map(([id, superseded, isTombstone, seal]) => {
+    return rows.map((row) => {
+      const [id, superseded, isTombstone, seal] = row
       const place = { id, superseded, isTombstone: isTombstone === 1 }
+      const isWhole = haveTypes(row, PLACE_TYPES) && isInPlace(place, seal)
       // who believed it would delete rows that are wanted
-      if (!isInPlace(place, seal)) throw damagedDatabase(`the row of revision ${revisionOf(id)}`)
+      if (!isWhole) throw damagedDatabase(`the row of revision ${revisionOf(id)}`)
       return place
     })
   }
@@ -144,12 +150,11 @@ function rowIdOf(row: PlannedRow, revision: Revision): number {
   return revision * REVISION_STRIDE + row.ordinal
 }
 
-interface LookupRow {
-  readonly row: number
-  readonly create_revision: number
-  readonly version: number
-  readonly value_bytes: number
-  readonly hash: Buffer
+const PLACE_TYPES: readonly ColumnType[] = ['integer', 'integer', 'integer', 'blob']
+
+/** A key that was found is still there. @throws StorageError CORRUPTED */
+function assertOne(changeCount: number): void {
+  if (changeCount !== 1) throw damagedDatabase('a key that it has is not found')
 }
 
 type Statements = ReturnType<typeof prepareStatements>
@@ -159,12 +164,9 @@ function prepareStatements(connection: Connection) {
     begin: connection.prepare<[]>('BEGIN IMMEDIATE'),
     commit: connection.prepare<[]>('COMMIT'),
     rollback: connection.prepare<[]>('ROLLBACK'),
-    lookup: connection.prepare<[Uint8Array], LookupRow>(
-      'SELECT row, create_revision, version, value_bytes, hash FROM keys WHERE key = ?'
-    ),
     ...prepareRowStatements(connection),
-    updateKey: connection.prepare<[number, number, number, Uint8Array, Uint8Array]>(
-      'UPDATE keys SET row = ?, version = ?, value_bytes = ?, hash = ? WHERE key = ?'
+    updateKey: connection.prepare<[number, number, number, Uint8Array, number, Uint8Array]>(
+      'UPDATE keys SET row = ?, version = ?, value_bytes = ?, hash = ?, seal = ? WHERE key = ?'
     ),
     historyAfter: connection
       .prepare<
@@ -204,7 +206,8 @@ export interface RowStatements {
       createRevision: number,
       version: number,
       valueBytes: number,
-      hash: Uint8Array
+      hash: Uint8Array,
+      seal: number
     ]
   >
   readonly putNode: Statement<[id: number, record: Uint8Array]>
@@ -217,9 +220,7 @@ export function prepareRowStatements(connection: Connection): RowStatements {
     insertRevision: connection.prepare(
       'INSERT INTO revisions (id, superseded, create_revision, version, key, seal, value) VALUES (?, ?, ?, ?, ?, ?, ?)'
     ),
-    insertKey: connection.prepare(
-      'INSERT INTO keys (key, row, create_revision, version, value_bytes, hash) VALUES (?, ?, ?, ?, ?, ?)'
-    ),
+    insertKey: connection.prepare(`INSERT INTO keys (${KEY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`),
     putNode: connection.prepare('INSERT OR REPLACE INTO nodes VALUES (?, ?)'),
     putInvite: connection.prepare('INSERT OR REPLACE INTO invites VALUES (?, ?)'),
     putSession: connection.prepare('INSERT OR REPLACE INTO sessions VALUES (?, ?)')
@@ -236,6 +237,12 @@ export function insertRow(
   const seal = sealOf(row, content)
   insertRevision.run(id, superseded, createRevision, version, key, seal, value)
   return content
+}
+
+/** A live key, with its seal. */
+export function insertKeyRow({ insertKey }: Pick<RowStatements, 'insertKey'>, row: KeyRow): void {
+  const { key, rowId, createRevision, version, valueBytes, hash } = row
+  insertKey.run(key, rowId, createRevision, version, valueBytes, hash, keySeal(row))
 }
 
 interface Differences<T> {

@@ -7,6 +7,7 @@ import { present } from '../../lib/assert.ts'
 import { contentHash, revisionOf, sealOf } from '../../lib/state-machine/revision-row.ts'
 import { openWriter } from '../../lib/state-machine/sqlite-connection.ts'
 import type { Connection } from '../../lib/state-machine/sqlite-connection.ts'
+import { keySeal } from '../../lib/state-machine/sqlite-keys.ts'
 import { bytes, readHead, sealedHead } from '../../lib/state-machine/sqlite-schema.ts'
 import { contentAfter } from '../../lib/state-machine/state-hash.ts'
 
@@ -53,7 +54,15 @@ function flipFirst(connection: Connection): void {
     connection.prepare<(Uint8Array | number)[]>(statement).run(...values)
   }
   run('UPDATE revisions SET value = ?, seal = ? WHERE id = ?', flipped, sealOf(row, hash), id)
-  run('UPDATE keys SET hash = ? WHERE row = ?', hash, id)
+  const after = {
+    key: row.key,
+    rowId: id,
+    createRevision,
+    version,
+    valueBytes: value.byteLength,
+    hash
+  }
+  run('UPDATE keys SET hash = ?, seal = ? WHERE row = ?', hash, keySeal(after), id)
   const head = readHead(connection)
   const modRevision = revisionOf(id)
   const previous = { rowId: id, createRevision, modRevision, version, hash: bytes(before) }

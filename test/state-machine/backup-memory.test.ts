@@ -7,7 +7,11 @@ import test from 'brittle'
 import { REVISION_STRIDE } from '../../lib/limits.ts'
 import { createTables, sealedRow, writeMeta } from '../../lib/state-machine/sqlite-schema.ts'
 import { openForFilling } from '../../lib/state-machine/sqlite-connection.ts'
-import { insertRow, prepareRowStatements } from '../../lib/state-machine/sqlite-writer.ts'
+import {
+  insertKeyRow,
+  insertRow,
+  prepareRowStatements
+} from '../../lib/state-machine/sqlite-writer.ts'
 import { appliedAtGenesis } from '../../lib/state-machine/apply-entry.ts'
 import { contentWith, EMPTY_CONTENT } from '../../lib/state-machine/state-hash.ts'
 import { isThreadMessage } from '../../lib/state-machine/snapshot-task.ts'
@@ -51,7 +55,8 @@ function fill(path: string): void {
     hash = new Uint8Array(insertRow(statements, row))
     superseded = id
   }
-  statements.insertKey.run(key, superseded, FIRST_REVISION, ROW_COUNT, value.byteLength, hash)
+  const state = { rowId: superseded, createRevision: FIRST_REVISION, version: ROW_COUNT, hash }
+  insertKeyRow(statements, { key, ...state, valueBytes: value.byteLength })
   writeMeta(connection, {
     genesisHash: GENESIS.hash,
     applied: {

@@ -57,7 +57,16 @@ const OF_KEYS = [
   'UPDATE keys SET create_revision = 2',
   'UPDATE keys SET value_bytes = 4',
   'UPDATE keys SET row = 2048',
-  "INSERT INTO keys SELECT x'63', row, create_revision, version, value_bytes, hash FROM keys"
+  "UPDATE keys SET hash = x'00'",
+  'UPDATE keys SET hash = (SELECT seal FROM revisions WHERE id = 3072)',
+  'UPDATE keys SET seal = seal + 1',
+  'UPDATE keys SET seal = seal + 65536',
+  "UPDATE keys SET key = x'62'"
+]
+
+const OF_TABLE_KEYS = [
+  'DELETE FROM keys',
+  "INSERT INTO keys SELECT x'63', row, create_revision, version, value_bytes, hash, seal FROM keys"
 ]
 
 /** Who reads them sees that they are not what was sealed. */
@@ -67,7 +76,7 @@ const OF_META = [
 ]
 
 test('a row that was changed gets into no snapshot and no backup', LIMIT, async (t) => {
-  for (const change of [...OF_HISTORY, ...OF_KEYS]) {
+  for (const change of [...OF_HISTORY, ...OF_KEYS, ...OF_TABLE_KEYS]) {
     const { directory, machine } = await machineWith(t, CHANGES)
     edit(directory, change)
     const [database, folder] = [databaseIn(directory), join(directory, 'snapshots')]
@@ -95,6 +104,66 @@ test('damage that a thread meets ends the machine, also damage of a record', LIM
   machine.backup(join(directory, 'target'), () => t.fail('a backup'))
   t.is((await failure).code, 'CORRUPTED')
   await machine.close()
+})
+
+test('nothing is taken over from a key that was changed', LIMIT, async (t) => {
+  const commands = [
+    [put('a', 'fourth')],
+    [del('a')],
+    [put('a', 'fourth', { kind: 'revision', revision: 3 })],
+    [put('a', 'fourth', { kind: 'absent' })],
+    [put('c', '1'), put('a', 'fourth')]
+  ]
+  for (const change of OF_KEYS) {
+    for (const command of commands) {
+      const { directory, machine, log, failure } = await machineWith(t, CHANGES)
+      edit(directory, change)
+      const entries = [log.write(...command)]
+      const outcome = await Promise.race([applied(machine, entries), failure])
+      t.is('code' in outcome && outcome.code, 'CORRUPTED', change)
+      t.is(machine.applied().index, CHANGES.length)
+      await machine.close()
+      t.ok(existsSync(suspicionOf(databaseIn(directory))))
+      const { machine: again, rebuilt } = await restored(directory)
+      t.ok(rebuilt?.reason.includes('damaged'), rebuilt?.reason)
+      await again.close()
+    }
+  }
+})
+
+test('a key that was changed hides no key and ends no scan', LIMIT, async (t) => {
+  const looks: readonly ((machine: SqliteStateMachine) => unknown)[] = [
+    (machine) => machine.get(asBytes('a')),
+    (machine) => machine.get(asBytes('c')),
+    (machine) => machine.scan({ prefix: asBytes('a'), after: null, limit: 10 }),
+    (machine) => machine.scan({ prefix: asBytes('c'), after: null, limit: 10 }),
+    (machine) => machine.scan({ prefix: asBytes(''), after: asBytes('b'), limit: 10 })
+  ]
+  for (const look of looks) {
+    const { directory, machine, failure } = await machineWith(t, CHANGES)
+    edit(directory, "UPDATE keys SET key = x'62'")
+    await t.exception(() => look(machine), /damaged/)
+    t.is((await failure).code, 'CORRUPTED')
+    await machine.close()
+  }
+})
+
+test('tables that are gone or others are damage', LIMIT, async (t) => {
+  for (const change of [
+    'DROP TABLE keys',
+    'DROP TABLE revisions',
+    'DROP TABLE meta',
+    'DROP TABLE sessions',
+    'ALTER TABLE keys RENAME COLUMN version TO another',
+    'DROP TABLE keys; CREATE TABLE keys (key INTEGER) STRICT'
+  ]) {
+    const { directory, machine } = await machineWith(t, CHANGES)
+    await machine.close()
+    edit(directory, change)
+    const { machine: again, rebuilt } = await restored(directory)
+    t.ok(rebuilt?.reason.includes('damaged'), rebuilt?.reason)
+    await again.close()
+  }
 })
 
 test('a compaction deletes nothing on the word of a row that was changed', LIMIT, async (t) => {

@@ -16,7 +16,12 @@ test('codes of SQLite and of the system have their code, and the cause is kept',
     SQLITE_CANTOPEN: 'OPEN_DATABASE',
     SQLITE_CORRUPT: 'CORRUPTED',
     SQLITE_CORRUPT_INDEX: 'CORRUPTED',
-    SQLITE_NOTADB: 'CORRUPTED'
+    SQLITE_NOTADB: 'CORRUPTED',
+    SQLITE_ERROR: 'CORRUPTED',
+    SQLITE_SCHEMA: 'CORRUPTED',
+    SQLITE_CONSTRAINT_PRIMARYKEY: 'CORRUPTED',
+    SQLITE_CONSTRAINT_DATATYPE: 'CORRUPTED',
+    SQLITE_MISMATCH: 'CORRUPTED'
   }
   for (const [code, expected] of Object.entries(table)) {
     const cause = new Database.SqliteError('what happened', code)
