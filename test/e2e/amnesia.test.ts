@@ -59,7 +59,7 @@ test(
     const joined = await lab.aspen('cedar', ['join', ticket, '--name', 'cedar', '--foreground'])
     t.is(joined.code, EXIT.fenced, joined.stderr)
     t.ok(/forgotten what it promised/.test(joined.stderr), joined.stderr)
-    t.ok(/join as a new node/.test(joined.stderr), 'and what to do')
+    t.ok(/join again as a new node/.test(joined.stderr), 'and what to do')
     await lab.put('alder', 'after', 'v')
   }
 )
