@@ -27,7 +27,8 @@ export function newestMeta({ metas: [a, b] }: LmdbFile): Meta | string {
   const isPair = Math.abs(a.transaction - b.transaction) === 1
   const isNew = a.transaction === 0 && b.transaction === 0
   if (!isPair && !isNew) return 'its first two pages are not of transactions that follow each other'
-  return a.transaction > b.transaction ? a : b
+  // as lmdb chooses. Two of transaction 0: the second may be what a first transaction that failed has left
+  return a.transaction >= b.transaction ? a : b
 }
 
 /** What is wrong with the structure of a file; null: nothing. Throws what the file system throws. */

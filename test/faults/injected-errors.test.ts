@@ -54,7 +54,8 @@ const SYNCS: readonly Fault[] = [
 const WRITES: readonly Fault[] = [
   { call: 'pwrite64', injection: 'error=EIO', files: LOG, count: 120 },
   { call: 'pwrite64', injection: 'error=ENOSPC', files: LOG, count: 120 },
-  { call: 'pwrite64', injection: 'retval=512', files: LOG, count: 120 },
+  // the third writes the meta of the first transaction
+  { call: 'pwrite64', injection: 'retval=512', files: LOG, count: 120, always: [3] },
   { call: 'writev', injection: 'error=EIO', files: LOG, count: 60 },
   // the third writes the first entry of a new cluster
   { call: 'writev', injection: 'retval=512', files: LOG, count: 60, always: [3] },

@@ -89,7 +89,9 @@ async function startedAgain(
 ): Promise<TestNode> {
   const node = new TestNode({ lab, machine, command, isAlone: true })
   if ((await node.ready) !== null) return node
+  if (command !== 'create') throw new Error(`the node does not start again:\n${node.log}`)
   // it may have been finished before the crash
-  if (command === 'create') return startedAgain(lab, machine, 'start')
-  throw new Error(`the node does not start again:\n${node.log}`)
+  const finished = new TestNode({ lab, machine, command: 'start', isAlone: true })
+  if ((await finished.ready) !== null) return finished
+  throw new Error(`the node can neither be created:\n${node.log}\nnor started:\n${finished.log}`)
 }

@@ -144,6 +144,26 @@ test('a meta page that names another transaction does not make the older one the
   t.ok(isMended)
 })
 
+test('what a first transaction that failed has left is no log yet, and can become one', async (t) => {
+  const directory = await written(t)
+  edit(directory, (bytes, pageBytes) => {
+    // lmdb puts back the numbers of the meta that it has overwritten, and not its trees
+    const roots = [48, 96].map((tree) => tree + 40)
+    for (const meta of [0, pageBytes]) {
+      bytes.writeBigUInt64LE(1n, meta + 144)
+      bytes.writeBigUInt64LE(0n, meta + 152)
+    }
+    for (const root of roots) {
+      bytes.fill(0, root - 34, root)
+      bytes.writeBigInt64LE(-1n, root)
+    }
+  })
+  t.is(looked(directory, structureFault), null)
+  const { store } = await open(directory, (fault) => t.fail(fault))
+  t.alike(store.last, GENESIS)
+  await store.close()
+})
+
 test('without the newest state the log is lost, although older ones lie in the file', async (t) => {
   const directory = await written(t)
   const newest = newestTransaction(directory)
