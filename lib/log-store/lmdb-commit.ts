@@ -7,7 +7,7 @@ import { StorageError } from '../errors.ts'
 import type { LogState } from './encoding.ts'
 import { encodeBaseConfiguration, encodeState } from './encoding.ts'
 import type { LogEnvironment } from './lmdb-environment.ts'
-import { BASE_CONFIGURATION_KEY, STATE_KEY, storageErrorOf } from './lmdb-environment.ts'
+import { BASE_CONFIGURATION_KEY, STATE_KEY, writeErrorOf } from './lmdb-environment.ts'
 
 /** An entry's record to be put, or null to be removed. */
 export interface Change {
@@ -48,15 +48,18 @@ export async function commit(
 const REASON_DEADLINE_MS = 1_000
 
 /** Why a commit failed: lmdb-js puts it into a second promise, which rejects. */
-export async function reasonOf(failure: unknown): Promise<StorageError> {
+export async function reasonOf(
+  environment: LogEnvironment,
+  failure: unknown
+): Promise<StorageError> {
   if (failure instanceof StorageError) return failure
   if (typeof failure !== 'object' || failure === null || !('commitError' in failure)) {
-    return storageErrorOf(failure)
+    return writeErrorOf(environment, failure)
   }
   const silence = delay(REASON_DEADLINE_MS, failure, { ref: false })
   try {
-    return storageErrorOf(await Promise.race([failure.commitError, silence]))
+    return writeErrorOf(environment, await Promise.race([failure.commitError, silence]))
   } catch (reason) {
-    return storageErrorOf(reason)
+    return writeErrorOf(environment, reason)
   }
 }

@@ -173,7 +173,7 @@ export class LmdbDamagedLog implements DamagedLog {
       await commit(this.#environment, transaction)
     } catch (error) {
       this.#hasFailed = true
-      this.#options.onFailed(await reasonOf(error))
+      this.#options.onFailed(await reasonOf(this.#environment, error))
       return
     }
     this.#commit = null

@@ -12,7 +12,15 @@
 // in two to let them in), `flushed` (never settles after a failure), overlapping sync (acknowledges
 // writes that a failed sync has lost).
 
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync, truncateSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statfsSync,
+  statSync,
+  truncateSync
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { open } from 'lmdb'
@@ -28,6 +36,7 @@ type Records = Database<Uint8Array, Uint8Array>
 
 /** The open environment of one log. */
 export interface LogEnvironment {
+  readonly directory: string
   readonly root: RootDatabase<Uint8Array, Uint8Array>
   readonly entries: Records
   readonly states: readonly [Records, Records]
@@ -66,6 +75,7 @@ export function openEnvironment(directory: string): LogEnvironment {
     }
     const root = open<Uint8Array, Uint8Array>(options)
     return {
+      directory,
       root,
       entries: root.openDB({ name: 'entries', ...RECORDS }),
       states: [
@@ -146,16 +156,7 @@ export function syncDirectory(directory: string): void {
 export function storageErrorOf(error: unknown): StorageError {
   const code = codeOf(error)
   const reason = error instanceof Error ? error.message : String(error)
-  if (NO_SPACE_CODES.has(code)) {
-    return new StorageError(
-      {
-        code: 'NO_SPACE',
-        message: `the log could not be written: no space left (${reason})`,
-        hint: 'free space on the disk of the data directory, then start the node again'
-      },
-      { cause: error }
-    )
-  }
+  if (NO_SPACE_CODES.has(code)) return noSpace(error)
   if (CORRUPTED_CODES.has(code)) {
     return new StorageError(
       { code: 'CORRUPTED', message: `the log is damaged: ${reason}` },
@@ -169,6 +170,36 @@ export function storageErrorOf(error: unknown): StorageError {
       hint: 'look for disk errors in the system log, then start the node again'
     },
     { cause: error }
+  )
+}
+
+/** The same for what became of a write: lmdb calls one that came short, where the disk ends, an error of the disk. */
+export function writeErrorOf({ directory }: LogEnvironment, error: unknown): StorageError {
+  const known = storageErrorOf(error)
+  return known.code === 'IO_ERROR' && isFull(directory) ? noSpace(error) : known
+}
+
+function isFull(directory: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(directory)
+    return bavail * bsize < SHORT_WRITE_BYTES
+  } catch {
+    return false
+  }
+}
+
+/** Free bytes below which a write may have come short for want of them. */
+const SHORT_WRITE_BYTES = 1024 * 1024
+
+function noSpace(cause: unknown): StorageError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new StorageError(
+    {
+      code: 'NO_SPACE',
+      message: `the log could not be written: no space left (${reason})`,
+      hint: 'free space on the disk of the data directory, then start the node again'
+    },
+    { cause }
   )
 }
 

@@ -266,7 +266,7 @@ export class LmdbLogStore implements LogStore {
       if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.durable')
       this.#sweptTo = sweep.to
     } catch (error) {
-      const reason = await reasonOf(error)
+      const reason = await reasonOf(this.#environment, error)
       // not before: a commit that began meanwhile would settle the writes of this one
       this.#commit = null
       this.#fail(reason)

@@ -115,7 +115,7 @@ async function copy(directory: string, making: string, salvaged: Salvaged): Prom
       await commit(environment, { changes, state, hasNewBase })
     }
   } catch (error) {
-    throw error instanceof AspenError ? error : await reasonOf(error)
+    throw error instanceof AspenError ? error : await reasonOf(environment, error)
   } finally {
     file.close()
     await environment.root.close()
