@@ -69,10 +69,8 @@ export const MAX_LOG_CACHE_ENTRIES = 16_384
 export const MAX_APPENDS_PER_STEP = 4
 /** A leader whose clock is further from its quorum's refuses to stamp entries, and hands over. */
 export const MAX_CLOCK_SKEW_MS = 5 * 60_000
-/** How often a node looks at what the others' clocks say of its own. */
+/** How often a node looks at what the others' clocks say of its own; each second look hands over. */
 export const CLOCK_LOOK_MS = 1_000
-/** How often a leader with a wrong clock tries to hand over. */
-export const HAND_OVER_RETRY_MS = 2_000
 /** The latest time that an entry or a clock may show: the last one that a Date holds. */
 export const MAX_TIME_MS = 8.64e15
 /** Reads waiting for one confirmation round; beyond: OVERLOADED. */

@@ -14,7 +14,7 @@ export interface GrowthInput {
   /** learners that were let in to vote one day */
   readonly isEligible: (id: NodeId) => boolean
   readonly isLinked: (id: NodeId) => boolean
-  /** since when each learner has been linked and caught up; kept by `GrowthWatch` */
+  /** since when each learner has been linked and caught up; kept by `LeaderDuties` */
   readonly readySinceMs: ReadonlyMap<NodeId, number>
   readonly nowMs: number
   /** how often a learner that lives is heard of */

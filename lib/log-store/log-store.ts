@@ -62,3 +62,11 @@ export function holdsEntry(log: Pick<LogStore, 'idAt'>, id: EntryId): boolean {
   const found = log.idAt(id.index)
   return typeof found === 'object' && isSameEntry(found, id)
 }
+
+/** What a state must know of the log that it is a view of. */
+export function backingOf(log: Pick<LogStore, 'base' | 'idAt'>): {
+  readonly base: Index
+  readonly holds: (id: EntryId) => boolean
+} {
+  return { base: log.base.index, holds: (id) => holdsEntry(log, id) }
+}

@@ -4,7 +4,7 @@
 
 import type { NodeId } from '../node-id.ts'
 import type { Timer } from '../clock.ts'
-import { CLOCK_LOOK_MS, HAND_OVER_RETRY_MS } from '../limits.ts'
+import { CLOCK_LOOK_MS } from '../limits.ts'
 import type { Status } from '../raft/effects.ts'
 import { askDisk } from '../service/ask-member.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -27,9 +27,8 @@ export class Fitness {
   readonly #parts: FitnessParts
   #timer: Timer | null = null
   #isClosed = false
-  #wasWrong = false
-  #isTold = false
-  #triedMs = -Infinity
+  /** in a row, that found the own clock wrong */
+  #wrongLooks = 0
 
   constructor(parts: FitnessParts) {
     this.#parts = parts
@@ -52,19 +51,15 @@ export class Fitness {
 
   #lookAtClock(): void {
     if (this.#isClosed) return
-    const { id, clock, timers, status, events, handOver } = this.#parts
+    const { id, timers, status, events, handOver } = this.#parts
     const { wrongClocks } = status()
-    const isWrong = wrongClocks.includes(id)
+    this.#wrongLooks = wrongClocks.includes(id) ? this.#wrongLooks + 1 : 0
     // the others' clocks are those of their last answers: where all were set together, one look is not enough
-    const isStillWrong = isWrong && this.#wasWrong
-    this.#wasWrong = isWrong
-    if (isStillWrong && !this.#isTold) {
+    if (this.#wrongLooks === 2) {
       const fields = { event: 'clock.wrong' }
       events.warn(fields, 'most voters say that the clock of this machine is wrong: set it')
     }
-    this.#isTold = isStillWrong
-    if (isStillWrong && clock.nowMs() - this.#triedMs >= HAND_OVER_RETRY_MS) {
-      this.#triedMs = clock.nowMs()
+    if (this.#wrongLooks > 0 && this.#wrongLooks % 2 === 0) {
       void handOver((other) => !wrongClocks.includes(other)) // it never rejects
     }
     this.#timer = timers.start(CLOCK_LOOK_MS, () => this.#lookAtClock())

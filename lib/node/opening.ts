@@ -7,9 +7,8 @@ import type { AspenError } from '../errors.ts'
 import { HttpServer } from '../http/http-server.ts'
 import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
-import { holdsEntry } from '../log-store/log-store.ts'
+import { backingOf } from '../log-store/log-store.ts'
 import type { LogStore, OpenedLog, RestoredLog } from '../log-store/log-store.ts'
-import type { EntryId } from '../raft/entry.ts'
 import { genesis } from '../raft/entry.ts'
 import { TIMING } from '../raft/timing.ts'
 import { systemRandom } from '../random.ts'
@@ -145,11 +144,7 @@ export async function openStores(
     : opened.restored
   checkOwnIdentity({ id: membership.id, publicKey: keyPair.publicKey }, restored)
   const { store } = opened
-  const log = {
-    stateBase: store.stateBase,
-    base: store.base.index,
-    holds: (id: EntryId) => holdsEntry(store, id)
-  }
+  const log = { stateBase: store.stateBase, ...backingOf(store) }
   const stateMachine = await openStateMachine(premises, log, reporting)
   ending.add(() => stateMachine.close())
   const backups = new FileBackupSource({

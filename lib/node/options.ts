@@ -31,7 +31,7 @@ export interface NodeOptions {
   readonly timing: TimingProfile | null
   /** how much is kept; null keeps the recorded settings, or takes DEFAULT_STORAGE; given ones are added to the recorded */
   readonly storage: Partial<StorageSettings> | null
-  /** how long opening may take; left out: as long as others are needed to repair a log (UNAVAILABLE then) */
+  /** how long opening may take, then UNAVAILABLE; left out: as long as a repair needs others */
   readonly openLimitMs?: number
   readonly logger: Logger
   readonly onProgress: (progress: Progress) => void

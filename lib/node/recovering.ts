@@ -18,7 +18,7 @@ import { hexOf } from '../encoding.ts'
 import { ConfigError, StorageError } from '../errors.ts'
 import { MAX_APPLY_BYTES, MAX_BATCH_SIZE } from '../limits.ts'
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
-import { holdsEntry } from '../log-store/log-store.ts'
+import { backingOf } from '../log-store/log-store.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { EntryId, Index } from '../raft/entry.ts'
 import { genesis } from '../raft/entry.ts'
@@ -169,7 +169,7 @@ async function openMachine({
     genesis: begin,
     clock: systemClock,
     timers: systemTimers,
-    log: { base: store.base.index, holds: (id) => holdsEntry(store, id) },
+    log: backingOf(store),
     shouldCheck: true,
     onFailed,
     onBoundary: directory.onBoundary

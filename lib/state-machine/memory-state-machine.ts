@@ -347,7 +347,7 @@ function imageAtGenesis(genesis: EntryId): StateImage {
   }
 }
 
-/** Of the newest snapshot at or above `base` that is whole. */
+/** Of the newest snapshot that is whole and of an entry that the log has. */
 function newestImage(disk: MemoryStateDisk, { base, holds }: Backing): StateImage {
   for (const stored of disk.snapshots) {
     const { index, term, chainHash: hash } = stored.info

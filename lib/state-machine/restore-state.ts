@@ -6,7 +6,7 @@
 
 import { existsSync, rmSync } from 'node:fs'
 import type { OnBoundary } from '../boundary.ts'
-import { StorageError } from '../errors.ts'
+import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { Index } from '../raft/entry.ts'
 import { findSnapshots, pathsOf } from './snapshot-files.ts'
 import type { Manifested } from './snapshot-files.ts'
@@ -104,7 +104,7 @@ async function build(options: RestoreOptions, target: string, reason: string): P
   throw new StorageError({
     code: 'CORRUPTED',
     message: `the state machine is damaged (${reason}), and this node has no good snapshot at or after ${base}`,
-    hint: 'another member can send one: remove this node from the cluster and join it again',
+    hint: `start it where a member is in reach, which sends one; else ${REJOIN_HINT}`,
     fields: { variant: STATE_LOST }
   })
 }

@@ -12,7 +12,7 @@ import type { Memories, MemoryStore } from '../cluster/guard-keeper.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { AspenError } from '../errors.ts'
 import { DEFAULT_MAX_STATE_BYTES, DEFAULT_MAX_STATE_ENTRIES } from '../limits.ts'
-import { holdsEntry } from '../log-store/log-store.ts'
+import { backingOf } from '../log-store/log-store.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import { MemoryLogDisk } from '../log-store/memory-log-disk.ts'
 import { MemoryLogStore } from '../log-store/memory-log-store.ts'
@@ -252,11 +252,7 @@ export class Machine {
       defer: (fn: () => void) => void time.start(applyMs?.() ?? 0, fn),
       ...(instruments?.shouldCheckpoint && { shouldCheckpoint: instruments.shouldCheckpoint })
     }
-    const { store } = log
-    const stateMachine = MemoryStateMachine.restore(stateOptions, {
-      base: store.base.index,
-      holds: (id) => holdsEntry(store, id)
-    })
+    const stateMachine = MemoryStateMachine.restore(stateOptions, backingOf(log.store))
     const makeCore = instruments?.makeCore?.(process)
     const makeTransport = instruments?.makeTransport?.(process)
     const assembly = new Assembly({

@@ -1,11 +1,10 @@
 // A log that is damaged on the disk of one node, with real nodes: it is put together again by the others, or
 // the start is refused; no wrong byte is served.
 
-import { openSync, closeSync, readFileSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import test from 'brittle'
 import { EXIT } from '../../lib/errors.ts'
-import { Lab, waitFor } from './lab.ts'
+import { agree, harm } from './harm.ts'
+import { Lab } from './lab.ts'
 import { refused } from './refusal.ts'
 
 const LIMIT = { timeout: 240_000 }
@@ -13,35 +12,14 @@ const lab = await Lab.open()
 await lab.cluster(['alder', 'birch', 'cedar'])
 await lab.voters('cedar', 3)
 
-/** Flips a bit in every copy of `text` in the log of a node that does not run; @returns how many. */
-function harm(machine: string, text: string): number {
-  const path = join(lab.dataDir(machine), 'log', 'data.mdb')
-  const bytes = readFileSync(path)
-  const file = openSync(path, 'r+')
-  let count = 0
-  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + 1)) {
-    writeSync(file, Buffer.from([(bytes[at] ?? 0) ^ 0x10]), 0, 1, at)
-    count++
-  }
-  closeSync(file)
-  return count
-}
-
-async function agree(machines: readonly string[]): Promise<void> {
-  await waitFor('one state everywhere', async () => {
-    const states = await Promise.all(machines.map((name) => lab.status(name)))
-    return new Set(states.map((one) => `${one.applied_index} ${one.state_hash}`)).size === 1
-  })
-}
-
 test(
   'STO-07: damaged entries of one node are given back by the others, before it votes',
   LIMIT,
   async (t) => {
     for (let n = 0; n < 20; n++) await lab.put('alder', `key-${n}`, `precious-${n}-value`)
-    await agree(['alder', 'birch', 'cedar'])
+    await agree(lab, ['alder', 'birch', 'cedar'])
     await lab.run('birch', ['stop'])
-    const count = [3, 7, 8, 9, 19].map((n) => harm('birch', `precious-${n}-value`))
+    const count = [3, 7, 8, 9, 19].map((n) => harm(lab, 'birch', `precious-${n}-value`))
     t.ok(
       count.every((found) => found > 0),
       `${count.join(', ')} places harmed`
@@ -51,7 +29,7 @@ test(
     const log = (await lab.aspen('birch', ['logs', '-n', '50'])).stdout
     t.ok(log.includes('asking other members for what cannot be read'), log)
     t.ok(log.includes('the log is whole again'), log)
-    await agree(['alder', 'birch', 'cedar'])
+    await agree(lab, ['alder', 'birch', 'cedar'])
     t.is(await lab.run('birch', ['kv', 'get', 'key-8', '--timeout', '30s']), 'precious-8-value')
     t.is(await lab.run('birch', ['kv', 'get', 'key-3']), 'later')
   }
@@ -75,13 +53,13 @@ test(
   LIMIT,
   async (t) => {
     await Promise.all(['alder', 'birch', 'cedar'].map((name) => lab.run(name, ['stop'])))
-    t.ok(harm('birch', 'precious-8-value') > 0)
+    t.ok(harm(lab, 'birch', 'precious-8-value') > 0)
     const refusal = await refused('birch', ['recover', '--timeout', '3s'], { lab })
     t.alike([refusal.exitCode, refusal.code], [EXIT.unavailable, 'UNAVAILABLE'])
     t.ok(refusal.line.includes('is damaged, and no member in reach'), refusal.line)
     t.ok(refusal.tookMs < 20_000, `${Math.round(refusal.tookMs)} ms`)
     await Promise.all(['alder', 'birch', 'cedar'].map((name) => lab.run(name, ['start'])))
-    await agree(['alder', 'birch', 'cedar'])
+    await agree(lab, ['alder', 'birch', 'cedar'])
   }
 )
 
@@ -92,7 +70,7 @@ test(
     await lab.run('solo', ['create', '--name', 'solo', '--quiet'])
     await lab.put('solo', 'key', 'only-copy-of-this')
     await lab.run('solo', ['stop'])
-    t.ok(harm('solo', 'only-copy-of-this') > 0)
+    t.ok(harm(lab, 'solo', 'only-copy-of-this') > 0)
     const start = await lab.aspen('solo', ['start'])
     t.is(start.code, EXIT.integrity)
     t.ok(/the log is damaged: entry \d+/.test(start.stderr), start.stderr)

@@ -1,12 +1,13 @@
 // Real nodes whose storage is damaged where the log is cut behind snapshots: their own snapshots and those of
 // others stand for what nobody has any more; who waits for help can be stopped, and helps others meanwhile.
 
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import { bytesOf } from '../../lib/encoding.ts'
 import { EXIT } from '../../lib/errors.ts'
+import { agree, harm } from './harm.ts'
 import { Lab, waitFor } from './lab.ts'
 
 const LIMIT = { timeout: 240_000 }
@@ -35,27 +36,6 @@ async function write(machine: string, count: number, tag: string): Promise<void>
   }
 }
 
-/** Flips a bit in every copy of `text` in the log of a node that does not run; @returns how many. */
-function harm(machine: string, text: string): number {
-  const path = join(lab.dataDir(machine), 'log', 'data.mdb')
-  const bytes = readFileSync(path)
-  const file = openSync(path, 'r+')
-  let count = 0
-  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + 1)) {
-    writeSync(file, Buffer.from([(bytes[at] ?? 0) ^ 0x10]), 0, 1, at)
-    count++
-  }
-  closeSync(file)
-  return count
-}
-
-async function agree(machines: readonly string[]): Promise<void> {
-  await waitFor('one state everywhere', async () => {
-    const states = await Promise.all(machines.map((name) => lab.status(name)))
-    return new Set(states.map((one) => `${one.applied_index} ${one.state_hash}`)).size === 1
-  })
-}
-
 async function logOf(machine: string): Promise<string> {
   return (await lab.aspen(machine, ['logs', '-n', '60'])).stdout
 }
@@ -82,7 +62,7 @@ test(
     const { storage, state_hash: hash } = await lab.status('solo')
     await lab.run('solo', ['stop'])
     // entries that the log keeps although a snapshot stands for them
-    const harmed = [272, 265, 260].map((n) => harm('solo', `precious-solo-${n}-value`))
+    const harmed = [272, 265, 260].map((n) => harm(lab, 'solo', `precious-solo-${n}-value`))
     t.ok(
       harmed.some((count) => count > 0),
       `${harmed.join(', ')} places, the log began after ${storage.log_base}`
@@ -103,7 +83,7 @@ test(
   LIMIT,
   async (t) => {
     await write('alder', 330, 'first')
-    await agree(NAMES)
+    await agree(lab, NAMES)
     for (const name of NAMES) await snapshotted(name, 100)
     // the founder was never told by anybody who it is
     for (const name of ['alder', 'cedar']) {
@@ -112,7 +92,7 @@ test(
       rmSync(join(lab.dataDir(name), 'snapshots'), { recursive: true })
       await lab.run(name, ['start'])
       await said(t, name, 'it begins after')
-      await agree(NAMES)
+      await agree(lab, NAMES)
       t.is(
         await lab.run(name, ['kv', 'get', 'key-9', '--timeout', '30s']),
         'precious-first-329-value'
@@ -128,15 +108,15 @@ test(
     await lab.run('cedar', ['stop'])
     rmSync(join(lab.dataDir('cedar'), 'snapshots'), { recursive: true })
     const harmed = Array.from({ length: 12 }, (_, n) =>
-      harm('cedar', `precious-first-${318 + n}-value`)
+      harm(lab, 'cedar', `precious-first-${318 + n}-value`)
     )
     t.ok(harmed.filter((count) => count > 0).length > 3, harmed.join(', '))
     await write('birch', 400, 'second')
-    await agree(['alder', 'birch'])
+    await agree(lab, ['alder', 'birch'])
     for (const name of ['alder', 'birch']) await snapshotted(name, 500)
     await lab.run('cedar', ['start'])
     await said(t, 'cedar', 'asking other members for what cannot be read')
-    await agree(NAMES)
+    await agree(lab, NAMES)
     t.is(
       await lab.run('cedar', ['kv', 'get', 'key-39', '--timeout', '30s']),
       'precious-second-399-value'
@@ -149,10 +129,10 @@ test(
   LIMIT,
   async (t) => {
     await write('birch', 30, 'third')
-    await agree(NAMES)
+    await agree(lab, NAMES)
     await Promise.all(NAMES.map((name) => lab.run(name, ['stop'])))
-    t.ok(harm('birch', 'precious-third-28-value') > 0)
-    t.ok(harm('cedar', 'precious-third-29-value') > 0)
+    t.ok(harm(lab, 'birch', 'precious-third-28-value') > 0)
+    t.ok(harm(lab, 'cedar', 'precious-third-29-value') > 0)
     const waiting = lab.start('birch', ['start'])
     await waitFor('a process that can be stopped', async () => {
       const status = await lab.aspen('birch', ['status'])
@@ -166,7 +146,7 @@ test(
     ])
     t.alike([birch.code, cedar.code], [EXIT.ok, EXIT.ok], `${birch.stderr}\n${cedar.stderr}`)
     await lab.run('alder', ['start'])
-    await agree(NAMES)
+    await agree(lab, NAMES)
     t.is(
       await lab.run('cedar', ['kv', 'get', 'key-28', '--timeout', '30s']),
       'precious-third-28-value'

@@ -12,17 +12,15 @@ import {
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import test from 'brittle'
-import { systemClock } from '../../lib/clock.ts'
 import { AspenError } from '../../lib/errors.ts'
 import { SeededRandom, randomBelow } from '../../lib/random.ts'
 import type { EntryId } from '../../lib/raft/entry.ts'
-import { isLostState, restoreStateMachine } from '../../lib/state-machine/restore-state.ts'
+import { isLostState } from '../../lib/state-machine/restore-state.ts'
 import type { RestoredState } from '../../lib/state-machine/restore-state.ts'
 import type { Backing, StateMachine } from '../../lib/state-machine/state-machine.ts'
 import { flip, machineWith, overwrite } from './files.ts'
 import { all } from './implementations.ts'
 import {
-  GENESIS,
   LogMaker,
   applied,
   cut,
@@ -31,7 +29,7 @@ import {
   isWhole,
   openSqlite,
   put,
-  rethrow
+  restoredIn
 } from './samples.ts'
 
 test(
@@ -136,18 +134,9 @@ test('a state is never made of a snapshot that is ahead of the log, or of anothe
 function restored(
   directory: string,
   base: number,
-  holds: Backing['holds'] = () => true
+  holds?: Backing['holds']
 ): Promise<RestoredState> {
-  return restoreStateMachine({
-    stateDir: join(directory, 'state'),
-    snapshotsDir: join(directory, 'snapshots'),
-    stateBase: 0,
-    genesis: GENESIS,
-    clock: systemClock,
-    onFailed: rethrow,
-    log: { base, holds },
-    shouldCheck: true
-  })
+  return restoredIn(directory, { base, ...(holds && { holds }), shouldCheck: true })
 }
 
 function viewOf(machine: StateMachine): unknown {

@@ -17,11 +17,14 @@ import type {
   RequestId
 } from '../../lib/state-machine/command.ts'
 import { encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
+import { restoreStateMachine } from '../../lib/state-machine/restore-state.ts'
+import type { RestoredState } from '../../lib/state-machine/restore-state.ts'
 import { checkDatabase } from '../../lib/state-machine/snapshot-check.ts'
 import { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type { SqliteStateMachineOptions } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type {
   ApplyResult,
+  Backing,
   IncomingSnapshot,
   KeyValue,
   PreparedSnapshot,
@@ -242,4 +245,26 @@ export function isWhole(path: string): boolean {
 /** The file of a machine in `directory` that began at the genesis. */
 export function databaseIn(directory: string): string {
   return join(directory, 'state', '0.db')
+}
+
+/** The state machine in `directory` as a start restores it, over a log that begins after `base` and holds all else. */
+export function restoredIn(
+  directory: string,
+  options: {
+    readonly base?: number
+    readonly holds?: Backing['holds']
+    readonly shouldCheck: boolean
+  }
+): Promise<RestoredState> {
+  const { base = 0, holds = () => true, shouldCheck } = options
+  return restoreStateMachine({
+    stateDir: join(directory, 'state'),
+    snapshotsDir: join(directory, 'snapshots'),
+    stateBase: 0,
+    genesis: GENESIS,
+    clock: systemClock,
+    onFailed: rethrow,
+    log: { base, holds },
+    shouldCheck
+  })
 }

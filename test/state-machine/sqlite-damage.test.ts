@@ -6,18 +6,15 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import test from 'brittle'
 import type { Assert } from 'brittle'
-import { systemClock } from '../../lib/clock.ts'
 import { AspenError } from '../../lib/errors.ts'
 import type { StorageError } from '../../lib/errors.ts'
 import { cutBackup } from '../../lib/state-machine/backup-cut.ts'
-import { restoreStateMachine } from '../../lib/state-machine/restore-state.ts'
 import type { RestoredState } from '../../lib/state-machine/restore-state.ts'
 import { checkDatabase } from '../../lib/state-machine/snapshot-check.ts'
 import { cutSnapshot } from '../../lib/state-machine/snapshot-cut.ts'
 import { suspicionOf } from '../../lib/state-machine/sqlite-database.ts'
 import type { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import {
-  GENESIS,
   LogMaker,
   applied,
   asBytes,
@@ -27,7 +24,7 @@ import {
   isWhole,
   openSqlite,
   put,
-  rethrow,
+  restoredIn,
   shown
 } from './samples.ts'
 
@@ -285,16 +282,7 @@ function edit(directory: string, sql: string): void {
 }
 
 function restored(directory: string, base = 0): Promise<RestoredState> {
-  return restoreStateMachine({
-    stateDir: join(directory, 'state'),
-    snapshotsDir: join(directory, 'snapshots'),
-    stateBase: 0,
-    genesis: GENESIS,
-    clock: systemClock,
-    onFailed: rethrow,
-    log: { base, holds: () => true },
-    shouldCheck: false
-  })
+  return restoredIn(directory, { base, shouldCheck: false })
 }
 
 function hex(text: string): string {
