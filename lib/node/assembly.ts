@@ -16,21 +16,19 @@ import type { Entry } from '../raft/entry.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { checkBacked } from '../replica/divergence.ts'
 import { Replica } from '../replica/replica.ts'
-import { ClusterView } from '../service/cluster-view.ts'
-import { Forwarder } from '../service/forwarding.ts'
-import { KeyValueStore } from '../service/key-value-store.ts'
-import { NodeService } from '../service/node-service.ts'
-import { TicketOffice } from '../service/ticket-office.ts'
+import type { Forwarder } from '../service/forwarding.ts'
+import type { NodeService } from '../service/node-service.ts'
+import type { TicketOffice } from '../service/ticket-office.ts'
 import type { ApplyResult } from '../state-machine/state-machine.ts'
 import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
-import { roomOf } from './disk-duty.ts'
 import { endOfRefused } from './fenced.ts'
 import { Fitness } from './fitness.ts'
 import { handOver } from './hand-over.ts'
 import { Peering } from './peering.ts'
+import { Services } from './services.ts'
 import { SnapshotDuty } from './snapshot-duty.ts'
 import { StatusLog } from './status-log.ts'
 
@@ -58,7 +56,7 @@ export class Assembly {
   #handingOver: Promise<void> = Promise.resolve()
 
   constructor(parts: AssemblyParts) {
-    const { id, clock, timers, random, stateMachine } = parts
+    const { timers, random } = parts
     this.#parts = parts
     this.#statusLog = new StatusLog(parts.events)
     this.#core = makeCore(parts)
@@ -73,13 +71,11 @@ export class Assembly {
     const request = transport.request.bind(transport)
     const giveTo = (mayTake: (other: NodeId) => boolean): Promise<void> => this.handOver(mayTake)
     this.#fitness = new Fitness({ ...parts, status, request, handOver: giveTo })
-    const { gate, hasSpace } = roomOf(this.#fitness.disk, parts)
-    const ways = { request, gate, hasSpace }
-    const forwarder = new Forwarder({ id, clock, timers, random, replica, ...ways })
-    this.#forwarder = forwarder
     this.#peering = new Peering({ ...parts, trust: this.#trust, transport })
-    const where = { whereabouts: () => this.#peering.whereabouts() }
-    this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, ...where })
+    const services = this.#makeServices()
+    this.#forwarder = services.forwarder
+    this.tickets = services.tickets
+    this.service = services.node
     this.#snapshots = this.#makeSnapshots()
     this.#duties = this.#makeDuties()
     this.#leaderLink = new LeaderLink({
@@ -89,13 +85,6 @@ export class Assembly {
       onLost: (member) => replica.onLinkLost(member)
     })
     this.#description = this.#makeDescription()
-    this.service = new NodeService({
-      kv: new KeyValueStore(forwarder, stateMachine, timers),
-      view: this.#makeView(),
-      tickets: this.tickets,
-      backups: parts.backups,
-      forwarder
-    })
   }
 
   /** Listens, dials, votes. Never waits for peers or for the DHT. */
@@ -311,28 +300,17 @@ export class Assembly {
     })
   }
 
-  #makeView(): ClusterView {
-    const { id, keyPair, clusterId, name, version, dataDir, pid, clock } = this.#parts
-    const { stateMachine, log } = this.#parts
-    return new ClusterView({
-      id,
-      publicKey: keyPair.publicKey,
-      clusterId,
-      name: () => name,
-      version,
-      dataDir,
-      pid,
-      api: () => this.#api,
-      clock,
-      startedMs: clock.nowMs(),
+  #makeServices(): Services {
+    return new Services({
+      parts: this.#parts,
       replica: this.replica,
-      stateMachine,
-      log,
       transport: this.#transport,
-      configuration: () => this.#trust.configuration(),
+      trust: this.#trust,
+      fitness: this.#fitness,
+      whereabouts: () => this.#peering.whereabouts(),
+      api: () => this.#api,
       isInTouch: () => this.isInTouch(),
       hasFailed: () => this.#hasFailed,
-      disk: () => this.#fitness.disk?.state ?? null,
       fetching: () => this.#snapshots.fetching
     })
   }

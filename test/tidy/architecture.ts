@@ -43,9 +43,10 @@ export const HOMES: ReadonlyMap<string, string> = new Map([
   ['lmdb', 'lib/log-store'],
   ['paparam', 'lib/cli'],
   ['pino', 'lib/node'],
+  ['prom-client', 'lib/service'],
   ['protomux', 'lib/transport'],
-  ['smol-toml', 'lib/node'],
-  ['sodium-universal', 'lib/crypto.ts']
+  ['sodium-universal', 'lib/crypto.ts'],
+  ['toml-eslint-parser', 'lib/node']
 ])
 
 /** Packages that every file may name. */
