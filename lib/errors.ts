@@ -173,9 +173,47 @@ export class KeyValueStoreError extends AspenError {
   override readonly name = 'KeyValueStoreError'
 }
 
+/** What a storage was asked when it failed. */
+export const STORAGE_VARIANTS = [
+  'OpenDatabase',
+  /** a statement or a transaction that changes something */
+  'Execute',
+  /** a statement that reads */
+  'Query',
+  /** something cannot be written in its form; nothing was written */
+  'Serialize',
+  /** what is stored is not what was written */
+  'Deserialize',
+  /** likewise, of the JSON files in the data directory */
+  'JsonSerialize',
+  'JsonDeserialize',
+  'IoError',
+  'DiskSpaceInsufficient'
+] as const
+export type StorageVariant = (typeof STORAGE_VARIANTS)[number]
+
 /** Log and state machine. Ends the process when it comes from a write (DESIGN §4). */
 export class StorageError extends AspenError {
   override readonly name = 'StorageError'
+
+  /** Null where the storage did what it was asked: what it holds is not this node's, or not wanted any more. */
+  get variant(): StorageVariant | null {
+    const named = this.detail.fields?.['variant']
+    const known = STORAGE_VARIANTS.find((variant) => variant === named)
+    return known ?? VARIANT_OF_CODE[this.code] ?? null
+  }
+}
+
+const VARIANT_OF_CODE: { readonly [Code in ErrorCode]?: StorageVariant } = {
+  OPEN_DATABASE: 'OpenDatabase',
+  LOCKED: 'OpenDatabase',
+  FORMAT_NEWER: 'OpenDatabase',
+  IDENTITY_WITHOUT_LOG: 'OpenDatabase',
+  CORRUPTED: 'Deserialize',
+  UNKNOWN_ENTRY_KIND: 'Deserialize',
+  IO_ERROR: 'IoError',
+  NO_SPACE: 'DiskSpaceInsufficient',
+  DISK_SPACE_INSUFFICIENT: 'DiskSpaceInsufficient'
 }
 
 /** Dialling, links, requests between members. */

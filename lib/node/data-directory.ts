@@ -216,8 +216,18 @@ function unusable(message: string, hint: string, cause?: unknown): ConfigError {
 
 const TOKEN_BYTES = 32
 
+/** @throws StorageError JsonSerialize */
 function textOfJson(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`
+  try {
+    return `${JSON.stringify(value, null, 2)}\n`
+  } catch (error) {
+    const [why = ''] = systemReason(error).split('\n', 1)
+    const message = `a file of the data directory has no JSON form: ${why}`
+    throw new StorageError(
+      { code: 'FAILED', message, fields: { variant: 'JsonSerialize' } },
+      { cause: error }
+    )
+  }
 }
 
 function readText(path: string): string {

@@ -11,7 +11,7 @@ import { Value } from '@sinclair/typebox/value'
 import type { Address } from '../address.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
-import { ConfigError, REJOIN_HINT } from '../errors.ts'
+import { ConfigError, REJOIN_HINT, StorageError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { TimingProfile } from '../raft/timing.ts'
@@ -95,7 +95,7 @@ type Settings = Pick<Membership, 'name' | 'bootstrap' | 'timing' | 'storage'>
 
 const FORMAT = 1
 
-/** @throws ConfigError DATA_DIR_UNUSABLE when the file is there and cannot be read; FORMAT_NEWER */
+/** @throws StorageError DATA_DIR_UNUSABLE (JsonDeserialize) when the file is there and cannot be read; ConfigError FORMAT_NEWER */
 export function readMembership(directory: DataDirectory): Membership | null {
   if (!directory.hasJson('node.json')) return null
   const json = directory.readJson('node.json')
@@ -108,8 +108,9 @@ export function readMembership(directory: DataDirectory): Membership | null {
     })
   }
   if (!Value.Check(MembershipJson, json)) {
-    throw new ConfigError({
+    throw new StorageError({
       code: 'DATA_DIR_UNUSABLE',
+      fields: { variant: 'JsonDeserialize' },
       message: `node.json in ${directory.path} is damaged`,
       hint: `restore the file from where you keep a copy; else ${REJOIN_HINT}`
     })

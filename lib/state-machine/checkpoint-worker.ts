@@ -29,6 +29,6 @@ function checkpointed(database: string, mode: 'NOOP' | 'PASSIVE'): WalState | Er
     connection ??= openForCheckpoint(database)
     return prepareCheckpoint(connection, mode)()
   } catch (error) {
-    return storageErrorOf(error, 'cannot checkpoint the state machine').detail
+    return storageErrorOf(error, 'cannot checkpoint the state machine', 'Execute').detail
   }
 }

@@ -7,7 +7,6 @@ import { dirname } from 'node:path'
 import b4a from 'b4a'
 import { unreachable } from '../assert.ts'
 import { hash } from '../crypto.ts'
-import { encode } from '../encoding.ts'
 import { REVISION_STRIDE, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Applied, SnapshotInfo } from './state-machine.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
@@ -148,19 +147,13 @@ class Tables {
         this.#begin(each)
         break
       case 'node':
-        putNode.run(each.node.id, sealed('nodes', encode(nodeRecordEncoding, each.node)))
+        putNode.run(each.node.id, sealed('nodes', nodeRecordEncoding, each.node))
         break
       case 'invite':
-        putInvite.run(
-          each.invite.createdIndex,
-          sealed('invites', encode(inviteEncoding, each.invite))
-        )
+        putInvite.run(each.invite.createdIndex, sealed('invites', inviteEncoding, each.invite))
         break
       case 'session':
-        putSession.run(
-          each.session.bornIndex,
-          sealed('sessions', encode(sessionEncoding, each.session))
-        )
+        putSession.run(each.session.bornIndex, sealed('sessions', sessionEncoding, each.session))
         break
       case 'row': {
         const { createRevision, version, key, value } = each

@@ -2,7 +2,7 @@
 
 import Database from 'better-sqlite3'
 import { AspenError, diskCodeOf, StorageError } from '../errors.ts'
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode, StorageVariant } from '../errors.ts'
 
 /** Whether the storage failed, rather than the program. */
 export function isStorageFailure(error: unknown): boolean {
@@ -12,20 +12,28 @@ export function isStorageFailure(error: unknown): boolean {
 }
 
 /**
- * `error` as a StorageError; `doing` says what could not be done: `cannot apply entries`.
+ * `error` as a StorageError; `doing` says what could not be done: `cannot apply entries`. `asked` is what
+ * SQLite was asked, and the error's variant where the code does not say more.
  * Result codes: https://sqlite.org/rescode.html
  */
-export function storageErrorOf(error: unknown, doing: string): StorageError {
+export function storageErrorOf(
+  error: unknown,
+  doing: string,
+  asked: 'Execute' | 'Query' | null = null
+): StorageError {
   if (error instanceof StorageError) return error
   const text = error instanceof Error ? error.message : String(error)
   if (isMissingBinding(error)) return missingBinding(text, error)
   const code = error instanceof AspenError ? 'CORRUPTED' : codeOf(error)
   const { message, hint } = EXPLANATIONS[code] ?? {}
+  const isOfStatement = error instanceof Database.SqliteError && code === 'IO_ERROR'
+  const variant: StorageVariant | null = isOfStatement ? asked : null
   return new StorageError(
     {
       code,
       message: `${doing}: ${message === undefined ? text : `${message} (${text})`}`,
-      ...(hint === undefined ? {} : { hint })
+      ...(hint === undefined ? {} : { hint }),
+      ...(variant === null ? {} : { fields: { variant } })
     },
     { cause: error }
   )

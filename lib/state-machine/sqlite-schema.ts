@@ -15,7 +15,7 @@
 // `application_id` says that the file is ours, `user_version` is the format record.
 
 import b4a from 'b4a'
-import { boundedUint, decode, encode } from '../encoding.ts'
+import { boundedUint, decode } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
 import { REVISION_STRIDE } from '../limits.ts'
 import type { EntryId } from '../raft/entry.ts'
@@ -128,12 +128,12 @@ export function writeMeta(connection: Connection, head: SnapshotHead): void {
 
 /** The head of the state as meta keeps it. */
 export function sealedHead(head: SnapshotHead): Uint8Array {
-  return sealed('meta', encode(snapshotHeadEncoding, head))
+  return sealed('meta', snapshotHeadEncoding, head)
 }
 
 /** Up to which row the compaction has come, as meta keeps it. */
 export function sealedRow(compactedRow: number): Uint8Array {
-  return sealed('compaction', encode(rowEncoding, compactedRow))
+  return sealed('compaction', rowEncoding, compactedRow)
 }
 
 const rowEncoding = boundedUint(Number.MAX_SAFE_INTEGER)

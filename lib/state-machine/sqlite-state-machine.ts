@@ -101,7 +101,7 @@ export class SqliteStateMachine implements StateMachine {
       onIdle: () => this.#rest(),
       onFailed: (error) => {
         if (!isStorageFailure(error)) throw error
-        this.#fail(storageErrorOf(error, 'cannot apply entries'))
+        this.#fail(storageErrorOf(error, 'cannot apply entries', 'Execute'))
       }
     })
     this.#snapshots = new FileSnapshots({
@@ -348,7 +348,7 @@ export class SqliteStateMachine implements StateMachine {
       return read()
     } catch (error) {
       if (!isStorageFailure(error)) throw error
-      const failure = storageErrorOf(error, 'cannot read the state machine')
+      const failure = storageErrorOf(error, 'cannot read the state machine', 'Query')
       if (failure.code === 'CORRUPTED') this.#fail(failure)
       throw failure
     }

@@ -1,7 +1,6 @@
 // The writing connection: rows and progress, inside transactions that stay open as long as the caller
 // likes. Rows are hashed here, because it is the dear part of writing them.
 
-import { encode } from '../encoding.ts'
 import { REVISION_STRIDE } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
@@ -113,10 +112,7 @@ export class SqliteWriter {
   }
 
   writeSession(session: Session): void {
-    this.#statements.putSession.run(
-      session.bornIndex,
-      sealed('sessions', encode(sessionEncoding, session))
-    )
+    this.#statements.putSession.run(session.bornIndex, sealed('sessions', sessionEncoding, session))
   }
 
   dropSession(bornIndex: Index): void {
@@ -133,7 +129,7 @@ export class SqliteWriter {
     const { putNode, dropNode, putInvite, dropInvite } = this.#statements
     const nodes = differences<NodeRecord>(before.nodes, after.nodes, (node) => node.id)
     for (const node of nodes.changed)
-      putNode.run(node.id, sealed('nodes', encode(nodeRecordEncoding, node)))
+      putNode.run(node.id, sealed('nodes', nodeRecordEncoding, node))
     for (const node of nodes.gone) dropNode.run(node.id)
     const invites = differences<Invite>(
       before.invites,
@@ -141,7 +137,7 @@ export class SqliteWriter {
       (invite) => invite.createdIndex
     )
     for (const invite of invites.changed)
-      putInvite.run(invite.createdIndex, sealed('invites', encode(inviteEncoding, invite)))
+      putInvite.run(invite.createdIndex, sealed('invites', inviteEncoding, invite))
     for (const invite of invites.gone) dropInvite.run(invite.createdIndex)
   }
 }

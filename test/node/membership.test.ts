@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
-import { AspenError } from '../../lib/errors.ts'
+import { AspenError, StorageError } from '../../lib/errors.ts'
 import { DataDirectory } from '../../lib/node/data-directory.ts'
 import type { Membership } from '../../lib/node/membership.ts'
 import { readMembership, writeMembership } from '../../lib/node/membership.ts'
@@ -97,6 +97,30 @@ test('a newer format is refused by its name, whatever else it holds', async (t) 
   )
 })
 
+function variantOf(act: () => unknown): unknown {
+  try {
+    act()
+  } catch (error) {
+    return error instanceof StorageError ? error.variant : error
+  }
+  return 'nothing was thrown'
+}
+
+test('what has no JSON form is refused, and the file stays', async (t) => {
+  const path = join(await t.tmp(), 'data')
+  const directory = DataDirectory.open(path)
+  t.teardown(() => directory.close())
+  writeMembership(directory, FULL)
+  const before = readFileSync(join(path, 'node.json'), 'utf8')
+  const round: { self?: object } = {}
+  round.self = round
+  t.is(
+    variantOf(() => directory.writeJson('node.json', round)),
+    'JsonSerialize'
+  )
+  t.is(readFileSync(join(path, 'node.json'), 'utf8'), before)
+})
+
 test('a damaged file is refused, never taken for none', async (t) => {
   const path = join(await t.tmp(), 'data')
   const directory = DataDirectory.open(path)
@@ -125,6 +149,10 @@ test('a damaged file is refused, never taken for none', async (t) => {
       codeOf(() => readMembership(directory)),
       'DATA_DIR_UNUSABLE',
       text.slice(0, 40)
+    )
+    t.is(
+      variantOf(() => readMembership(directory)),
+      'JsonDeserialize'
     )
   }
 })
