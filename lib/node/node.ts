@@ -11,6 +11,7 @@
 import { TransportError } from '../errors.ts'
 import type { AspenError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
+import type { ClusterController } from '../service/cluster-controller.ts'
 import type {
   Health,
   Members,
@@ -92,6 +93,10 @@ export class AspenNode implements NodeApi {
 
   get kv(): KeyValueApi {
     return this.#service.kv
+  }
+
+  get cluster(): ClusterController {
+    return this.#service.cluster
   }
 
   status(): Status {

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { ClusterTrust } from '../cluster/trust.ts'
 import type { Whereabouts } from '../cluster/invites.ts'
 import type { Replica } from '../replica/replica.ts'
+import { ClusterControl } from '../service/cluster-control.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
@@ -40,9 +41,11 @@ export class Services {
     const forwarder = new Forwarder({ id, clock, timers, random, replica, request, ...room })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
+    const view = viewParts(made, clock)
     this.node = new NodeService({
       kv: new KeyValueStore(forwarder, stateMachine, timers),
-      view: new ClusterView(viewParts(made, clock)),
+      cluster: new ClusterControl({ ...view, forwarder, stateMachine, log: parts.log }),
+      view: new ClusterView(view),
       tickets: this.tickets,
       backups: parts.backups,
       forwarder

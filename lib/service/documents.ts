@@ -104,6 +104,45 @@ export const Members = Type.Object({ members: Type.Array(MemberRow) })
 export type MemberRow = Static<typeof MemberRow>
 export type Members = Static<typeof Members>
 
+export const ClusterNode = Type.Object({ id: Id, key: Key, addresses: Type.Array(Address) })
+export type ClusterNode = Static<typeof ClusterNode>
+
+/** Who belongs to the cluster, by its configuration. */
+export const ClusterState = Type.Object({
+  nodes: Type.Array(ClusterNode, { description: 'all members' }),
+  members: Type.Array(Id, { description: 'the voters' }),
+  learners: Type.Array(ClusterNode)
+})
+export type ClusterState = Static<typeof ClusterState>
+
+const LogId = Type.Object({ term: Type.Integer(), index: Type.Integer() })
+
+/** What a node's consensus core says of itself, from memory. */
+export const RaftMetrics = Type.Object({
+  node_id: Id,
+  state: Type.Union([
+    Type.Literal('Leader'),
+    Type.Literal('Follower'),
+    Type.Literal('Learner'),
+    Type.Literal('Candidate'),
+    Type.Literal('Shutdown')
+  ]),
+  current_leader: Type.Union([Id, Type.Null()]),
+  current_term: Type.Integer(),
+  last_log_index: Type.Integer(),
+  last_applied: Type.Union([LogId, Type.Null()]),
+  /** newest snapshot of this node */
+  snapshot: Type.Union([LogId, Type.Null()]),
+  /** on the leader: up to where each other member's log is known to be its own, null for nothing; else null */
+  replication: Type.Union([
+    Type.Record(Type.String({ pattern: '^[1-9][0-9]*$' }), Type.Union([LogId, Type.Null()])),
+    Type.Null()
+  ]),
+  /** on the leader: since a majority of the voters has answered; else null */
+  millis_since_quorum_ack: Type.Union([Type.Number(), Type.Null()])
+})
+export type RaftMetrics = Static<typeof RaftMetrics>
+
 const LogPosition = Type.Object({
   last_term: Type.Integer(),
   last_index: Type.Integer(),

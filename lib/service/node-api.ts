@@ -3,6 +3,7 @@
 
 import type { WriteCommand } from '../state-machine/command.ts'
 import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
+import type { ClusterController } from './cluster-controller.ts'
 import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
 
 export type Consistency = 'linearizable' | 'stale'
@@ -68,6 +69,7 @@ export interface Backup {
 
 export interface NodeApi {
   readonly kv: KeyValueApi
+  readonly cluster: ClusterController
   /** From memory; works without quorum. */
   status(): Status
   members(): Members

@@ -2,6 +2,7 @@
 
 import { TicketError } from '../errors.ts'
 import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
+import type { ClusterController } from './cluster-controller.ts'
 import type { ClusterView } from './cluster-view.ts'
 import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
 import type { LogPosition } from './encoding.ts'
@@ -20,6 +21,7 @@ import type { TicketOffice } from './ticket-office.ts'
 
 export interface NodeServiceParts {
   readonly kv: KeyValueApi
+  readonly cluster: ClusterController
   readonly view: Pick<ClusterView, 'status' | 'members' | 'health' | 'livez'>
   readonly tickets: Pick<TicketOffice, 'create' | 'list' | 'revoke'>
   /** null where nothing is on a disk */
@@ -29,6 +31,7 @@ export interface NodeServiceParts {
 
 export class NodeService implements NodeApi {
   readonly kv: KeyValueApi
+  readonly cluster: ClusterController
   readonly #view: NodeServiceParts['view']
   readonly #tickets: NodeServiceParts['tickets']
   readonly #backups: Backups
@@ -37,6 +40,7 @@ export class NodeService implements NodeApi {
 
   constructor(parts: NodeServiceParts) {
     this.kv = parts.kv
+    this.cluster = parts.cluster
     this.#view = parts.view
     this.#tickets = parts.tickets
     this.#backups = new Backups(parts.forwarder, parts.backups)

@@ -35,9 +35,11 @@ import type {
 } from '../../lib/service/node-api.ts'
 import type { Change, WriteCommand } from '../../lib/state-machine/command.ts'
 import type { KeyValue } from '../../lib/state-machine/state-machine.ts'
+import { MemoryController } from './memory-controller.ts'
 
 export class MemoryNode implements NodeApi {
   readonly kv: KeyValueApi
+  readonly cluster = new MemoryController((options, operation) => this.#run(options, operation))
   /** operations that began */
   calls = 0
   lastOptions: RequestOptions | ReadOptions | undefined

@@ -5,6 +5,7 @@ import type { Health, Members, NewTicket, Status, Tickets } from '../../lib/serv
 import type { KeyValueApi } from '../../lib/service/node-api.ts'
 import { NodeService } from '../../lib/service/node-service.ts'
 import { encodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
+import { MemoryController } from '../http/memory-controller.ts'
 import { Desk, fateOf } from './leader.ts'
 
 const STATUS: Status = {
@@ -69,8 +70,10 @@ function open() {
   const asked: unknown[] = []
   const unused = () => Promise.reject(new Error('nobody asks the store here'))
   const kv: KeyValueApi = { write: unused, get: unused, scan: unused }
+  const cluster = new MemoryController((_options, operation) => Promise.resolve(operation()))
   const service = new NodeService({
     kv,
+    cluster,
     view: {
       status: () => ({ ...STATUS, leader: desk.replica.status.leader }),
       members: () => MEMBERS,
