@@ -5,8 +5,8 @@ import { present } from '../assert.ts'
 import { ConfigError, EXIT, KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_SCAN_LIMIT, MAX_INDEX, MAX_SCAN_LIMIT, MAX_VALUE_SIZE } from '../limits.ts'
 import { itemJson, keyJson } from '../service/kv-json.ts'
-import type { ReadOptions, Scanned, Written } from '../service/node-api.ts'
-import type { Condition } from '../state-machine/command.ts'
+import type { ReadOptions, Scanned } from '../service/node-api.ts'
+import type { Expectation } from '../service/write-request.ts'
 import type { KeyValue } from '../state-machine/state-machine.ts'
 import { withNode } from './connect.ts'
 import type { Flags } from './flags.ts'
@@ -20,13 +20,13 @@ import { displayBytes, plural } from './text.ts'
 export async function put(invocation: Invocation): Promise<number> {
   const { args, flags, host, output } = invocation
   const timeoutMs = requestTimeoutMs(invocation)
-  const condition = conditionOf(flags)
+  const expected = expectationOf(flags)
   const key = keyOf(args['key'])
   const typed = present(args['value'], 'value')
   const value =
     typed === '-' ? await readInput(host.stdin, MAX_VALUE_SIZE, valueTooLarge) : bytesOf(typed)
   const written = await withNode(invocation, (node) =>
-    node.kv.write({ changes: [{ kind: 'put', key, value, condition }] }, { timeoutMs })
+    node.kv.put(key, value, { timeoutMs, ...expected })
   )
   const { revision } = written
   output.result({
@@ -34,7 +34,7 @@ export async function put(invocation: Invocation): Promise<number> {
     json: () => ({
       ...keyJson(key),
       revision,
-      previous_revision: previousRevisionOf(written)
+      previous_revision: written.previousRevision
     }),
     quiet: () => String(revision)
   })
@@ -69,13 +69,12 @@ export async function get(invocation: Invocation): Promise<number> {
 export async function del(invocation: Invocation): Promise<number> {
   const { args, flags, output } = invocation
   const timeoutMs = requestTimeoutMs(invocation)
-  const condition = conditionOf(flags)
+  const expected = expectationOf(flags)
   const key = keyOf(args['key'])
   const written = await withNode(invocation, (node) =>
-    node.kv.write({ changes: [{ kind: 'delete', key, condition }] }, { timeoutMs })
+    node.kv.delete({ key, ...expected }, { timeoutMs })
   )
-  const previous = previousRevisionOf(written)
-  const { revision } = written
+  const { revision, previousRevision: previous, deleted } = written
   output.result({
     human: (style) =>
       previous === 0
@@ -83,7 +82,7 @@ export async function del(invocation: Invocation): Promise<number> {
         : [`${style.colour('green', 'deleted')}  revision ${revision}`],
     json: () => ({
       ...keyJson(key),
-      deleted: previous !== 0,
+      deleted,
       revision,
       previous_revision: previous
     }),
@@ -146,10 +145,6 @@ function noteMeta(output: Output, item: KeyValue, how: string): void {
   output.note(output.errorStyle.dim(line))
 }
 
-function previousRevisionOf(written: Written): number {
-  return present(written.changes[0], 'the result of the one change').previousRevision
-}
-
 function readOptionsOf(invocation: Invocation): ReadOptions {
   return {
     timeoutMs: requestTimeoutMs(invocation),
@@ -157,10 +152,10 @@ function readOptionsOf(invocation: Invocation): ReadOptions {
   }
 }
 
-function conditionOf(flags: Flags): Condition | null {
-  const revision = flags.integer('ifRevision', { min: 1, max: MAX_INDEX })
-  if (!flags.isSet('ifAbsent')) return revision === null ? null : { kind: 'revision', revision }
-  if (revision === null) return { kind: 'absent' }
+function expectationOf(flags: Flags): Expectation {
+  const ifRevision = flags.integer('ifRevision', { min: 1, max: MAX_INDEX })
+  if (!flags.isSet('ifAbsent')) return ifRevision === null ? {} : { ifRevision }
+  if (ifRevision === null) return { ifAbsent: true }
   throw new ConfigError({
     code: 'CONFIG_INVALID',
     message: '--if-revision and --if-absent exclude each other'

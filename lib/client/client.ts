@@ -1,6 +1,6 @@
 // The typed client of a node, for the command line and for programs: the HTTP API over the node's
-// Unix socket, or over TCP with its token. Start reading here; kv-client.ts has reads and writes,
-// connection.ts what happens when a connection breaks.
+// Unix socket, or over TCP with its token. Start reading here; kv-client.ts has reads and writes on the
+// wire, connection.ts what happens when a connection breaks.
 
 import { BACKUP_MAKING_MS, DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import type {
@@ -12,6 +12,7 @@ import type {
   Survey,
   Tickets
 } from '../service/documents.ts'
+import { KeyValueStore } from '../service/key-value-store.ts'
 import type { ReadOptions, RequestOptions, TicketOptions } from '../service/node-api.ts'
 import type { ClientTarget } from './connection.ts'
 import { Connection } from './connection.ts'
@@ -22,14 +23,15 @@ import { shapes } from './shapes.ts'
 
 export type { ClientTarget } from './connection.ts'
 export type { Downloaded } from './download.ts'
-export type { Deleted, KeyValueClient, Put, WriteOptions } from './kv-client.ts'
+export type * from '../service/key-value-store.ts'
+export type * from '../service/write-request.ts'
 
 /**
  * What a node can be asked, from another process.
  *
  * ```ts
  * const client = Client.connect({ socketPath: '/home/me/.local/share/aspen/alder/aspen.sock' })
- * const { revision } = await client.kv.put(encoder.encode('app/port'), encoder.encode('8080'))
+ * const { revision } = await client.kv.put('app/port', '8080')
  * client.close()
  * ```
  *
@@ -37,12 +39,12 @@ export type { Deleted, KeyValueClient, Put, WriteOptions } from './kv-client.ts'
  * listens), UNAVAILABLE (nothing happened), OUTCOME_UNKNOWN or TIMEOUT (it may have happened).
  */
 export class Client {
-  readonly kv: KeyValueClient
+  readonly kv: KeyValueStore
   readonly #connection: Connection
 
   private constructor(connection: Connection) {
     this.#connection = connection
-    this.kv = new KeyValueClient(connection)
+    this.kv = new KeyValueStore(new KeyValueClient(connection))
   }
 
   /**

@@ -213,7 +213,7 @@ function timeoutOf({ timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: Question<unknown>
 function noAnswer(timeoutMs: number, isUnknown: boolean): KeyValueStoreError {
   const message = `the node did not answer within ${timeoutMs / 1_000} s`
   const why = "its process may be stopped or overloaded: 'aspen status' and 'aspen logs' say more"
-  const fields = { is_unanswered: true, timeout_ms: timeoutMs }
+  const fields = { is_unanswered: true, duration_ms: timeoutMs }
   if (!isUnknown) return new KeyValueStoreError({ code: 'UNAVAILABLE', message, hint: why, fields })
   return new KeyValueStoreError({
     code: 'TIMEOUT',

@@ -22,7 +22,11 @@ export function errorFrom({ error }: ErrorBody): AspenError {
     return new FAMILIES[known]({ code: known, message: `${code}: ${message}` })
   }
   if (code === 'PROTOCOL') return new ProtocolError(message)
-  const fields = { ...(leader !== null && { leader }), ...(revision !== null && { revision }) }
+  const fields = {
+    ...error.fields,
+    ...(leader !== null && { leader }),
+    ...(revision !== null && { revision })
+  }
   const detail: ErrorDetail = { code, message, fields, ...(hint !== null && { hint }) }
   return new FAMILIES[code](detail)
 }

@@ -1,7 +1,6 @@
-// Reads and writes of the client. Keys and values are bytes; on the wire they are text where they
-// are UTF-8 (service/kv-json.ts).
+// Reads and writes of another process's node, as bytes and changes; on the wire they are text where they
+// are UTF-8 (service/kv-json.ts). What programs use over it: service/key-value-store.ts.
 
-import { present } from '../assert.ts'
 import { AspenError } from '../errors.ts'
 import { commandJson, itemFrom, keyJson } from '../service/kv-json.ts'
 import type {
@@ -14,27 +13,10 @@ import type {
   Written
 } from '../service/node-api.ts'
 import { textOf } from '../encoding.ts'
-import type { Condition, WriteCommand } from '../state-machine/command.ts'
+import type { ChangeSet } from '../state-machine/command.ts'
 import type { Revision } from '../state-machine/state-machine.ts'
 import type { Connection } from './connection.ts'
 import { shapes } from './shapes.ts'
-
-export interface WriteOptions extends RequestOptions {
-  /** decided when the write is applied; CONDITION_FAILED when it does not hold */
-  readonly condition?: Condition
-}
-
-export interface Put {
-  readonly revision: Revision
-  /** 0 when the key is new */
-  readonly previousRevision: Revision
-}
-
-export interface Deleted {
-  readonly revision: Revision
-  /** whether the key was there */
-  readonly deleted: boolean
-}
 
 export class KeyValueClient implements KeyValueApi {
   readonly #connection: Connection
@@ -43,7 +25,7 @@ export class KeyValueClient implements KeyValueApi {
     this.#connection = connection
   }
 
-  async write(command: WriteCommand, { timeoutMs }: RequestOptions = {}): Promise<Written> {
+  async write(command: ChangeSet, { timeoutMs }: RequestOptions = {}): Promise<Written> {
     const answer = await this.#connection.ask({
       method: 'POST',
       path: '/kv/write',
@@ -54,28 +36,6 @@ export class KeyValueClient implements KeyValueApi {
     })
     const changes = answer.changes.map((change) => ({ previousRevision: change.previous_revision }))
     return { revision: answer.revision, changes }
-  }
-
-  async put(key: Uint8Array, value: Uint8Array, options: WriteOptions = {}): Promise<Put> {
-    const { condition = null, ...rest } = options
-    const { revision, changes } = await this.write(
-      { changes: [{ kind: 'put', key, value, condition }] },
-      rest
-    )
-    const { previousRevision } = present(changes[0], 'the result of the put')
-    return { revision, previousRevision }
-  }
-
-  async delete(key: Uint8Array, options: WriteOptions = {}): Promise<Deleted> {
-    const { condition = null, ...rest } = options
-    const { revision, changes } = await this.write(
-      { changes: [{ kind: 'delete', key, condition }] },
-      rest
-    )
-    return {
-      revision,
-      deleted: present(changes[0], 'the result of the delete').previousRevision > 0
-    }
   }
 
   async get(key: Uint8Array, options: ReadOptions = {}): Promise<Got> {

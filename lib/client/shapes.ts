@@ -218,7 +218,8 @@ export const shapes = {
       retryable: flag,
       applied: oneOf(false, null),
       leader: nullable(whole),
-      revision: nullable(whole)
+      revision: nullable(whole),
+      fields: recordOf((value) => text(value) || number(value) || flag(value) || value === null)
     })
   })
 }

@@ -19,14 +19,16 @@ export function errorAnswer(error: unknown): ErrorAnswer {
   if (!(error instanceof AspenError)) return INTERNAL
   const { code, message, hint, fields } = error.detail
   const row = CODES[code]
+  const { leader = null, revision = null, ...rest } = fields ?? {}
   const body = {
     code,
     message,
     hint: hint ?? null,
     retryable: row.isRetryable,
     applied: row.outcome === 'refused' ? (false as const) : null,
-    leader: integerOf(fields?.['leader']),
-    revision: integerOf(fields?.['revision'])
+    leader: integerOf(leader),
+    revision: integerOf(revision),
+    fields: rest
   }
   return { status: row.httpStatus, body: { error: body } }
 }
@@ -46,11 +48,12 @@ const INTERNAL: ErrorAnswer = {
       retryable: false,
       applied: null,
       leader: null,
-      revision: null
+      revision: null,
+      fields: {}
     }
   }
 }
 
-function integerOf(value: string | number | boolean | null | undefined): number | null {
+function integerOf(value: string | number | boolean | null): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : null
 }

@@ -4,6 +4,7 @@
 
 import type { ServerResponse } from 'node:http'
 import type { Timer, Timers } from '../clock.ts'
+import { AspenError } from '../errors.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { refusal } from './error-body.ts'
 
@@ -61,7 +62,8 @@ export class InFlight {
     let timer: Timer | null = null
     const deadline = new Promise<never>((_resolve, reject) => {
       timer = this.#timers.start(delayMs, () => {
-        reject(refusal('TIMEOUT', `no answer within ${delayMs} ms`))
+        const message = `no answer within ${delayMs} ms`
+        reject(new AspenError({ code: 'TIMEOUT', message, fields: { duration_ms: delayMs } }))
       })
     })
     return Promise.race([running, deadline]).finally(() => timer?.cancel())

@@ -3,9 +3,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from '@sinclair/typebox'
 import { present } from '../assert.ts'
-import { KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS, MAX_HTTP_BATCH_BODY_BYTES } from '../limits.ts'
 import { ErrorBody } from '../service/documents.ts'
+import { notFoundError } from '../service/key-value-store.ts'
 import type { CommandJson, DeleteAnswer, ReadAnswer, ScanBody } from '../service/kv-documents.ts'
 import * as documents from '../service/kv-documents.ts'
 import {
@@ -17,7 +17,7 @@ import {
   valueJson
 } from '../service/kv-json.ts'
 import type { KeyValueApi, Scanned, ScanOptions, Written } from '../service/node-api.ts'
-import type { Change, WriteCommand } from '../state-machine/command.ts'
+import type { Change, ChangeSet } from '../state-machine/command.ts'
 import type { App } from './app.ts'
 import { placeOf } from './app.ts'
 import { Pieces } from './send-pieces.ts'
@@ -44,7 +44,7 @@ function addRead(app: App, kv: KeyValueApi): void {
       const key = keyFrom(body)
       const options = optionsFrom(body)
       const got = await placeOf(request).run(options.timeoutMs, () => kv.get(key, options))
-      if (got.item === null) throw notFound(key, got.revision)
+      if (got.item === null) throw notFoundError(key, got.revision)
       const { item, consistency } = got
       return {
         ...keyJson(item.key),
@@ -132,7 +132,7 @@ function optionsFrom(body: {
   }
 }
 
-async function commandFrom(json: CommandJson): Promise<WriteCommand> {
+async function commandFrom(json: CommandJson): Promise<ChangeSet> {
   const slice = new Slice()
   const changes: Change[] = []
   let isLong = false
@@ -190,14 +190,4 @@ async function sendPage(reply: FastifyReply, page: Scanned): Promise<FastifyRepl
   const rest = JSON.stringify({ has_more: hasMore, revision, consistency })
   pieces.addText(`],${rest.slice(1)}`)
   return pieces.send(reply)
-}
-
-function notFound(key: Uint8Array, revision: number): KeyValueStoreError {
-  const json = keyJson(key)
-  const name = 'key' in json ? `key '${json.key}'` : `key ${json.key_b64} (base64)`
-  return new KeyValueStoreError({
-    code: 'NOT_FOUND',
-    message: `${name} not found`,
-    fields: { revision }
-  })
 }

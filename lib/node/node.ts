@@ -21,9 +21,9 @@ import type {
   Survey,
   Tickets
 } from '../service/documents.ts'
+import { KeyValueStore } from '../service/key-value-store.ts'
 import type {
   Backup,
-  KeyValueApi,
   NodeApi,
   ReadOptions,
   RequestOptions,
@@ -46,7 +46,9 @@ import type { Plan } from './plan.ts'
 import { planOf } from './plan.ts'
 import { Scrubber } from './scrubber.ts'
 
-export class AspenNode implements NodeApi {
+export class AspenNode implements Omit<NodeApi, 'kv'> {
+  /** Reads and writes through this node. */
+  readonly kv: KeyValueStore
   readonly opened: Opened
   /** Resolves with the process's exit code when the node has ended: by `close` (0), or by itself. */
   readonly closed: Promise<number>
@@ -54,6 +56,7 @@ export class AspenNode implements NodeApi {
 
   private constructor(running: Running, opened: Opened) {
     this.#running = running
+    this.kv = new KeyValueStore(running.assembly.service.kv)
     this.opened = opened
     this.closed = running.ending.exitCode
   }
@@ -89,10 +92,6 @@ export class AspenNode implements NodeApi {
     const opened = await settle(options, running)
     if (ending.failure !== null) throw ending.failure
     return new AspenNode(running, opened)
-  }
-
-  get kv(): KeyValueApi {
-    return this.#service.kv
   }
 
   get cluster(): ClusterController {

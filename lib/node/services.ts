@@ -9,7 +9,7 @@ import { ClusterControl } from '../service/cluster-control.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
-import { KeyValueStore } from '../service/key-value-store.ts'
+import { ReplicatedStore } from '../service/replicated-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -43,7 +43,7 @@ export class Services {
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
     const view = viewParts(made, clock)
     this.node = new NodeService({
-      kv: new KeyValueStore(forwarder, stateMachine, timers),
+      kv: new ReplicatedStore(forwarder, stateMachine, timers),
       cluster: new ClusterControl({ ...view, forwarder, stateMachine, log: parts.log }),
       view: new ClusterView(view),
       tickets: this.tickets,

@@ -5,7 +5,7 @@
 import { ConfigError, KeyValueStoreError } from '../errors.ts'
 import { MAX_BACKUPS } from '../limits.ts'
 import type { Forwarder } from './forwarding.ts'
-import { timeoutOf } from './key-value-store.ts'
+import { timeoutOf } from './request-timeout.ts'
 import type { Backup, ReadOptions } from './node-api.ts'
 
 /** Where backups come from. */

@@ -233,7 +233,12 @@ export const ErrorBody = Type.Object({
     /** whether the operation was carried out: false, or null when nobody can say */
     applied: Type.Union([Type.Literal(false), Type.Null()]),
     leader: Type.Union([Id, Type.Null()]),
-    revision: Type.Union([Type.Integer(), Type.Null()])
+    revision: Type.Union([Type.Integer(), Type.Null()]),
+    /** the facts of the code: `size`, `max`, `key`, `duration_ms` … */
+    fields: Type.Record(
+      Type.String(),
+      Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])
+    )
   })
 })
 export type ErrorBody = Static<typeof ErrorBody>

@@ -44,7 +44,7 @@ export function timeoutError(timeoutMs: number): KeyValueStoreError {
     code: 'TIMEOUT',
     message: `no answer within ${seconds(timeoutMs)}; the write may or may not have happened`,
     hint: 'read the key before you write again',
-    fields: { timeout_ms: timeoutMs }
+    fields: { duration_ms: timeoutMs }
   })
 }
 

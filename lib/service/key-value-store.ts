@@ -1,109 +1,158 @@
-// Reads and writes as a client means them: checked before they cost anything, carried out through
-// the leader, answered with what they are worth.
+// The key-value store as programs use it, in the seed's shapes: the same inside the process of a node
+// (over replicated-store.ts) and over HTTP (over client/kv-client.ts). Keys and values may be bytes or
+// text; answers hold bytes.
 
-import type { Timers } from '../clock.ts'
-import type { AspenError, ErrorDetail } from '../errors.ts'
-import { ControlPlaneError, KeyValueStoreError } from '../errors.ts'
-import { DEFAULT_REQUEST_TIMEOUT_MS, DEFAULT_SCAN_LIMIT } from '../limits.ts'
-import { MAX_KEY_SIZE, MAX_REQUEST_TIMEOUT_MS, MAX_SCAN_LIMIT } from '../limits.ts'
-import { ENTRY_KIND } from '../raft/entry.ts'
-import { checkKey, checkWrite } from '../state-machine/check-write.ts'
-import type { WriteCommand } from '../state-machine/command.ts'
-import { encodeWrite } from '../state-machine/encoding.ts'
-import type { StateMachine } from '../state-machine/state-machine.ts'
-import type { Forwarder } from './forwarding.ts'
-import type { Got, KeyValueApi, ReadMeta, ReadOptions, RequestOptions } from './node-api.ts'
-import type { Scanned, ScanOptions, Written } from './node-api.ts'
+import { present } from '../assert.ts'
+import { KeyValueStoreError } from '../errors.ts'
+import type { ChangeResult, Revision } from '../state-machine/state-machine.ts'
+import { keyJson } from './kv-json.ts'
+import type {
+  Consistency,
+  Got,
+  KeyValueApi,
+  ReadOptions,
+  RequestOptions,
+  Scanned
+} from './node-api.ts'
+import type {
+  Bytes,
+  DeleteRequest,
+  Expectation,
+  WriteCommand,
+  WriteRequest
+} from './write-request.ts'
+import { changesOf, toBytes } from './write-request.ts'
 
-export class KeyValueStore implements KeyValueApi {
-  readonly #forwarder: Forwarder
-  readonly #stateMachine: StateMachine
-  readonly #timers: Timers
-  /** resolves when the next page may be read */
-  #scanTurn: Promise<void> = Promise.resolve()
+export interface ReadRequest {
+  readonly key: Bytes
+}
 
-  constructor(forwarder: Forwarder, stateMachine: StateMachine, timers: Timers) {
-    this.#forwarder = forwarder
-    this.#stateMachine = stateMachine
-    this.#timers = timers
+export interface ReadResult {
+  /** as it was given */
+  readonly key: Bytes
+  readonly value: Uint8Array
+  /** of the last write of the key */
+  readonly revision: Revision
+  readonly createRevision: Revision
+  /** 1 when it was made, one more with each write */
+  readonly version: number
+  /** what the answer is worth */
+  readonly consistency: Consistency
+  /** index of the last entry that the answer reflects */
+  readonly appliedIndex: Revision
+}
+
+export interface WriteResult {
+  /** as it was given */
+  readonly command: WriteCommand
+  readonly revision: Revision
+  /** one per change, in the command's order */
+  readonly changes: readonly ChangeResult[]
+}
+
+export interface DeleteResult {
+  /** as it was given */
+  readonly key: Bytes
+  /** whether the key was there when the delete was applied */
+  readonly deleted: boolean
+  readonly revision: Revision
+  /** 0 when it was not there */
+  readonly previousRevision: Revision
+}
+
+export interface ScanRequest {
+  /** all keys when left out */
+  readonly prefix?: Bytes
+  /** only keys behind this one */
+  readonly after?: Bytes
+  readonly limit?: number
+}
+
+export interface Put {
+  readonly revision: Revision
+  /** 0 when the key is new */
+  readonly previousRevision: Revision
+}
+
+export type PutOptions = RequestOptions & Expectation
+
+/**
+ * Reads and writes, on any node. `write`, `read`, `delete` and `scan` are the seed's; `put` and `get` are
+ * short forms, and `get` answers null for a key that is not there.
+ *
+ * ```ts
+ * await store.write({ command: { Set: { key: 'app/port', value: '8080' } } })
+ * const { value, revision } = await store.read({ key: 'app/port' })
+ * await store.write({ command: { Set: { key: 'app/port', value: '8081', ifRevision: revision } } })
+ * ```
+ *
+ * Each fails with a KeyValueStoreError, or with what the way to the node adds to that. Refused, nothing
+ * happened: INVALID_REQUEST, KEY_TOO_LARGE, VALUE_TOO_LARGE, BATCH_TOO_LARGE, BATCH_BYTES_TOO_LARGE
+ * (`size`, `max`), DUPLICATE_KEY, CONDITION_FAILED (`revision`), NOT_FOUND (`key`), OVERLOADED, UNAVAILABLE,
+ * DISK_SPACE_INSUFFICIENT, STORE_FULL. Unknown, it may have happened: TIMEOUT (`duration_ms`),
+ * OUTCOME_UNKNOWN, SESSION_EXPIRED.
+ */
+export class KeyValueStore {
+  readonly #api: KeyValueApi
+
+  constructor(api: KeyValueApi) {
+    this.#api = api
   }
 
-  async write(command: WriteCommand, options: RequestOptions = {}): Promise<Written> {
-    const timeoutMs = timeoutOf(options)
-    refuse(checkWrite(command))
-    const { result } = await this.#forwarder.submit(
-      (request) => ({ kind: ENTRY_KIND.write, payload: encodeWrite(command, request) }),
-      timeoutMs
-    )
-    if (result.kind === 'written') return { revision: result.revision, changes: result.changes }
-    if (result.kind === 'refused') throw new KeyValueStoreError(result.error)
-    throw new KeyValueStoreError(unexpected(result.kind))
+  async write({ command }: WriteRequest, options?: RequestOptions): Promise<WriteResult> {
+    return { command, ...(await this.#api.write(changesOf(command), options)) }
   }
 
-  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Got> {
-    refuse(checkKey(key))
-    const meta = await this.#readMeta(options)
-    return { ...meta, item: this.#stateMachine.get(key) }
+  /** @throws KeyValueStoreError NOT_FOUND */
+  async read({ key }: ReadRequest, options?: ReadOptions): Promise<ReadResult> {
+    const { item, revision: appliedIndex, ...meta } = await this.get(key, options)
+    if (item === null) throw notFoundError(toBytes('key', key), appliedIndex)
+    const { value, modRevision: revision, createRevision, version } = item
+    return { key, value, revision, createRevision, version, appliedIndex, ...meta }
   }
 
-  async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
-    const { prefix, after = null, limit = DEFAULT_SCAN_LIMIT } = request
-    refuse(checkScan(prefix, after, limit))
-    const { consistency } = await this.#readMeta(options)
-    await this.#nextScanTurn()
-    this.#forwarder.checkOpen()
-    const revision = this.#stateMachine.applied().index
-    return { revision, consistency, ...this.#stateMachine.scan({ prefix, after, limit }) }
+  /** Without an error when there is no such key. */
+  async delete(request: DeleteRequest, options?: RequestOptions): Promise<DeleteResult> {
+    const { revision, changes } = await this.#api.write(changesOf({ Delete: request }), options)
+    const { previousRevision } = present(changes[0], 'the result of the delete')
+    return { key: request.key, deleted: previousRevision > 0, revision, previousRevision }
   }
 
-  /** A page takes milliseconds, and one round confirms many: they are read one to a turn of the event loop. */
-  #nextScanTurn(): Promise<void> {
-    const turn = this.#scanTurn
-    this.#scanTurn = turn.then(() => new Promise((resolve) => this.#timers.soon(resolve)))
-    return turn
-  }
-
-  /** Waits until the local state machine is as new as the read demands; read it in the same turn. */
-  async #readMeta(options: ReadOptions): Promise<ReadMeta> {
-    const timeoutMs = timeoutOf(options)
-    if (options.consistency === 'stale') {
-      this.#forwarder.checkOpen()
-      return { revision: this.#stateMachine.applied().index, consistency: 'stale' }
+  /** A page of keys and values, in the order of the keys' bytes. */
+  async scan(request: ScanRequest, options?: ReadOptions): Promise<Scanned> {
+    const { prefix = '', after, limit } = request
+    const page = {
+      prefix: toBytes('prefix', prefix),
+      ...(after !== undefined && { after: toBytes('after', after) }),
+      ...(limit !== undefined && { limit })
     }
-    const revision = await this.#forwarder.confirmRead(timeoutMs)
-    return { revision, consistency: 'linearizable' }
+    return this.#api.scan(page, options)
+  }
+
+  async put(key: Bytes, value: Bytes, options: PutOptions = {}): Promise<Put> {
+    const { ifRevision, ifAbsent, ...rest } = options
+    const expected = {
+      ...(ifRevision !== undefined && { ifRevision }),
+      ...(ifAbsent !== undefined && { ifAbsent })
+    }
+    const command = changesOf({ Set: { key, value, ...expected } })
+    const { revision, changes } = await this.#api.write(command, rest)
+    const { previousRevision } = present(changes[0], 'the result of the put')
+    return { revision, previousRevision }
+  }
+
+  async get(key: Bytes, options?: ReadOptions): Promise<Got> {
+    return this.#api.get(toBytes('key', key), options)
   }
 }
 
-/** @throws ControlPlaneError INVALID_REQUEST when it is not a positive number up to the maximum */
-export function timeoutOf(options: RequestOptions): number {
-  const { timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
-  if (timeoutMs > 0 && timeoutMs <= MAX_REQUEST_TIMEOUT_MS) return timeoutMs
-  throw new ControlPlaneError({
-    code: 'INVALID_REQUEST',
-    message: `a timeout is between 1 and ${MAX_REQUEST_TIMEOUT_MS} ms, not ${timeoutMs}`
-  })
-}
-
-function checkScan(prefix: Uint8Array, after: Uint8Array | null, limit: number): AspenError | null {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_SCAN_LIMIT) {
-    const message = `a scan's limit is a whole number from 1 to ${MAX_SCAN_LIMIT}, not ${limit}`
-    return new KeyValueStoreError({ code: 'INVALID_REQUEST', message })
-  }
-  const size = Math.max(prefix.byteLength, after?.byteLength ?? 0)
-  if (size <= MAX_KEY_SIZE) return null
-  const message = `a prefix has at most ${MAX_KEY_SIZE} bytes, not ${size}`
+/** There is no such key; there was none at `revision`. */
+export function notFoundError(key: Uint8Array, revision: Revision): KeyValueStoreError {
+  const json = keyJson(key)
+  const name = 'key' in json ? `key '${json.key}'` : `key ${json.key_b64} (base64)`
   return new KeyValueStoreError({
-    code: 'KEY_TOO_LARGE',
-    message,
-    fields: { size, max: MAX_KEY_SIZE }
+    code: 'NOT_FOUND',
+    message: `${name} not found`,
+    fields: { ...json, revision }
   })
-}
-
-function refuse(error: AspenError | null): void {
-  if (error !== null) throw error
-}
-
-function unexpected(kind: string): ErrorDetail {
-  return { code: 'FAILED', message: `a write was answered with '${kind}'` }
 }

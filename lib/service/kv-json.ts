@@ -3,7 +3,7 @@
 
 import { KeyValueStoreError } from '../errors.ts'
 import { bytesOf, textOf } from '../encoding.ts'
-import type { Change, Condition, WriteCommand } from '../state-machine/command.ts'
+import type { Change, Condition, ChangeSet } from '../state-machine/command.ts'
 import type { KeyValue } from '../state-machine/state-machine.ts'
 import type { CommandJson, DeleteJson, ItemJson, SetJson } from './kv-documents.ts'
 
@@ -88,7 +88,7 @@ export function* changesFrom(command: CommandJson): Generator<Change> {
 }
 
 /** The seed's form that says it, and `Batch` when none of its four does. */
-export function commandJson({ changes }: WriteCommand): CommandJson {
+export function commandJson({ changes }: ChangeSet): CommandJson {
   const [first] = changes
   if (first === undefined) return { SetMulti: { pairs: [] } }
   if (changes.length === 1) return operationJson(first)

@@ -1,7 +1,7 @@
 // What a node can be asked, by whatever door: the HTTP API, the embedding program. Every operation
 // works on every node; what only the leader can do takes one hop to it.
 
-import type { WriteCommand } from '../state-machine/command.ts'
+import type { ChangeSet } from '../state-machine/command.ts'
 import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
 import type { ClusterController } from './cluster-controller.ts'
 import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
@@ -19,7 +19,7 @@ export interface ReadOptions extends RequestOptions {
 
 /** @see KeyValueStoreError for every refusal; a write ends as done, refused or unknown */
 export interface KeyValueApi {
-  write(command: WriteCommand, options?: RequestOptions): Promise<Written>
+  write(command: ChangeSet, options?: RequestOptions): Promise<Written>
   get(key: Uint8Array, options?: ReadOptions): Promise<Got>
   scan(request: ScanOptions, options?: ReadOptions): Promise<Scanned>
 }

@@ -17,7 +17,7 @@ import type { ApplyResult, Invite, StateMachine } from '../state-machine/state-m
 import { inviteIdOf } from '../../tickets/tickets.ts'
 import type { NewTicket, TicketRow, Tickets } from './documents.ts'
 import type { Forwarder } from './forwarding.ts'
-import { timeoutOf } from './key-value-store.ts'
+import { timeoutOf } from './request-timeout.ts'
 import type { RequestOptions, TicketOptions } from './node-api.ts'
 import type { Submitted } from './submission.ts'
 

@@ -10,7 +10,7 @@ import { EMPTY_CONFIGURATION } from '../raft/configuration.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
 import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
-import type { ControlCommand, Requested, RequestId, WriteCommand } from './command.ts'
+import type { ControlCommand, Requested, RequestId, ChangeSet } from './command.ts'
 import { UnknownKindError, decodeControl, decodeWrite } from './encoding.ts'
 import { EMPTY_CONTENT } from './state-hash.ts'
 import type { Applied, Content } from './state-machine.ts'
@@ -22,7 +22,7 @@ export type DecodedEntry =
   /** each member makes a snapshot of what precedes it; nothing changes */
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'configuration'; readonly configuration: Configuration }
-  | { readonly kind: 'write'; readonly command: Requested<WriteCommand> }
+  | { readonly kind: 'write'; readonly command: Requested<ChangeSet> }
   | { readonly kind: 'control'; readonly command: Requested<ControlCommand> }
   /** bytes that no version writes: refused, and the same on every node */
   | { readonly kind: 'malformed'; readonly error: ErrorDetail }

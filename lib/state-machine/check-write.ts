@@ -12,10 +12,10 @@ import {
   MAX_SETMULTI_KEYS,
   MAX_VALUE_SIZE
 } from '../limits.ts'
-import type { Change, Condition, WriteCommand } from './command.ts'
+import type { Change, Condition, ChangeSet } from './command.ts'
 
 /** What is wrong with a client's write, or null. Called before it is proposed. */
-export function checkWrite(command: WriteCommand): KeyValueStoreError | null {
+export function checkWrite(command: ChangeSet): KeyValueStoreError | null {
   const detail = refusalOfWrite(command)
   return detail === null ? null : new KeyValueStoreError(detail)
 }
@@ -30,7 +30,7 @@ export function checkKey(key: Uint8Array): KeyValueStoreError | null {
  * What applying relies on: at least one change, no empty key, no key twice. The decoder has bounded
  * everything else. Deterministic: the same bytes are refused on every node.
  */
-export function refusalAtApply(command: WriteCommand): ErrorDetail | null {
+export function refusalAtApply(command: ChangeSet): ErrorDetail | null {
   const { changes } = command
   if (changes.length === 0) return NO_CHANGES
   if (changes.length > MAX_CHANGES_PER_ENTRY)
@@ -45,7 +45,7 @@ const NO_CHANGES: ErrorDetail = {
 }
 const EMPTY_KEY: ErrorDetail = { code: 'INVALID_REQUEST', message: 'a key has at least one byte' }
 
-function refusalOfWrite(command: WriteCommand): ErrorDetail | null {
+function refusalOfWrite(command: ChangeSet): ErrorDetail | null {
   const { changes } = command
   if (changes.length === 0) return NO_CHANGES
   if (changes.length > MAX_SETMULTI_KEYS) return batchTooLarge(changes.length, MAX_SETMULTI_KEYS)

@@ -23,7 +23,7 @@ export const CLIENT_ID_BYTES = 16
 export type Requested<Command> = Command & { readonly request: RequestId | null }
 
 /** A client's write: all changes or none. At most MAX_SETMULTI_KEYS, no key twice. */
-export interface WriteCommand {
+export interface ChangeSet {
   readonly changes: readonly Change[]
 }
 

@@ -65,7 +65,7 @@ import {
 import { MAX_NODE_ID } from '../node-id.ts'
 import { checked, choice, mapped, nullable, record, tagged, versioned } from '../record.ts'
 import type { Change, Condition, ControlCommand, RequestId } from './command.ts'
-import type { Requested, WriteCommand } from './command.ts'
+import type { Requested, ChangeSet } from './command.ts'
 import { CLIENT_ID_BYTES, FEATURE_LEVEL } from './command.ts'
 import { detailOf, MAX_DETAIL_BYTES, textsOf } from './refusal-texts.ts'
 import type { Session } from './sessions.ts'
@@ -83,7 +83,7 @@ export class UnknownKindError extends ProtocolError {
 }
 
 /** The payload of an entry of kind `write`. */
-export function encodeWrite(command: WriteCommand, request: RequestId | null = null): Uint8Array {
+export function encodeWrite(command: ChangeSet, request: RequestId | null = null): Uint8Array {
   return encode(writeEncoding, { ...command, request })
 }
 
@@ -92,7 +92,7 @@ export function encodeWrite(command: WriteCommand, request: RequestId | null = n
  * @throws UnknownKindError for what a newer version wrote
  * @throws ProtocolError for anything else that `encodeWrite` does not make
  */
-export function decodeWrite(payload: Uint8Array): Requested<WriteCommand> {
+export function decodeWrite(payload: Uint8Array): Requested<ChangeSet> {
   return decode(writeEncoding, payload)
 }
 
@@ -176,12 +176,12 @@ const changeEncoding = tagged<Change>(
   newer
 )
 
-const writeEncoding: Encoder<Requested<WriteCommand>> = versioned(
+const writeEncoding: Encoder<Requested<ChangeSet>> = versioned(
   { what: 'write format', byte: 1, onUnknown: newer },
   requested(
     versioned(
       { what: 'write kind', byte: 0, onUnknown: newer },
-      record<WriteCommand>({ changes: boundedArray(changeEncoding, MAX_CHANGES_PER_ENTRY) })
+      record<ChangeSet>({ changes: boundedArray(changeEncoding, MAX_CHANGES_PER_ENTRY) })
     )
   )
 )

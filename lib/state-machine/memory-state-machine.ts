@@ -12,7 +12,7 @@ import type { Entry, EntryId, Index } from '../raft/entry.ts'
 import { appliedAfter, appliedAtGenesis, decodeEntry, gapAfter } from './apply-entry.ts'
 import { requestOf } from './apply-entry.ts'
 import type { DecodedEntry } from './apply-entry.ts'
-import type { ControlCommand, WriteCommand } from './command.ts'
+import type { ControlCommand, ChangeSet } from './command.ts'
 import { MemoryRows, NO_ROWS } from './memory-rows.ts'
 import type { LiveRow } from './memory-rows.ts'
 import { MemorySnapshots, keepSnapshot, wholeChunks } from './memory-snapshots.ts'
@@ -316,7 +316,7 @@ export class MemoryStateMachine implements StateMachine {
     return { result, content: this.#applied, upkeep: { compactedRevision, featureLevel } }
   }
 
-  #write(command: WriteCommand, revision: Revision): Outcome {
+  #write(command: ChangeSet, revision: Revision): Outcome {
     const plan = planWrite(command, revision, (key) => this.#rows.find(key))
     if (plan.kind === 'refused') return this.#unchanged(plan)
     let content: Content = this.#applied

@@ -7,7 +7,7 @@ import { MAX_TRANSACTION_BYTES } from '../limits.ts'
 import type { Entry } from '../raft/entry.ts'
 import { appliedAfter, decodeEntry, requestOf } from './apply-entry.ts'
 import type { DecodedEntry } from './apply-entry.ts'
-import type { ControlCommand, WriteCommand } from './command.ts'
+import type { ControlCommand, ChangeSet } from './command.ts'
 import { SessionTable } from './sessions.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import type { Progress } from './sqlite-schema.ts'
@@ -137,7 +137,7 @@ export class SqliteApplier {
     return unchanged(before, { kind: 'none' })
   }
 
-  *#write(command: WriteCommand, revision: Revision, before: Progress): Steps<Outcome> {
+  *#write(command: ChangeSet, revision: Revision, before: Progress): Steps<Outcome> {
     const plan = planWrite(command, revision, (key) => this.#writer.lookup(key))
     if (plan.kind === 'refused') return unchanged(before, plan)
     yield

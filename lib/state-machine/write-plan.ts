@@ -5,7 +5,7 @@ import type { ErrorDetail } from '../errors.ts'
 import { assert } from '../assert.ts'
 import { textOf } from '../encoding.ts'
 import { refusalAtApply } from './check-write.ts'
-import type { Change, WriteCommand } from './command.ts'
+import type { Change, ChangeSet } from './command.ts'
 import type { ChangeResult, Revision } from './state-machine.ts'
 
 /** What is stored about a live key, besides its value. */
@@ -45,7 +45,7 @@ export type WritePlan =
 
 /** `lookup` gives the state of a live key before this revision, or null. */
 export function planWrite(
-  command: WriteCommand,
+  command: ChangeSet,
   revision: Revision,
   lookup: (key: Uint8Array) => KeyState | null
 ): WritePlan {

@@ -8,7 +8,7 @@ import type { Clock } from '../clock.ts'
 import { bytesOf, hexOf, textOf } from '../encoding.ts'
 import { AspenError } from '../errors.ts'
 import type { Consistency, Got, Scanned, Written } from '../service/node-api.ts'
-import type { Change, Condition, WriteCommand } from '../state-machine/command.ts'
+import type { Change, Condition, ChangeSet } from '../state-machine/command.ts'
 import type { KeyValue, Revision } from '../state-machine/state-machine.ts'
 
 /** A change as the history keeps it: keys and values are text. */
@@ -277,7 +277,7 @@ const UNKNOWN = { kind: 'unknown' } as const
 const REFUSED = { kind: 'refused' } as const
 
 /** The command that a recorded write stands for. */
-export function commandOf(operation: WriteOperation): WriteCommand {
+export function commandOf(operation: WriteOperation): ChangeSet {
   return { changes: operation.changes.map((change) => changeOf(change)) }
 }
 

@@ -15,7 +15,6 @@ import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { parseAddress } from '../../lib/address.ts'
 import { present } from '../../lib/assert.ts'
-import { bytesOf } from '../../lib/encoding.ts'
 import { MAX_SETMULTI_KEYS } from '../../lib/limits.ts'
 import { AspenNode } from '../../lib/node/node.ts'
 import { TIMING } from '../../lib/raft/timing.ts'
@@ -87,13 +86,11 @@ async function fill(): Promise<void> {
     while (next < KEY_COUNT) {
       const from = next
       next += MAX_SETMULTI_KEYS
-      const changes = Array.from({ length: MAX_SETMULTI_KEYS }, (_, at) => ({
-        kind: 'put' as const,
-        key: bytesOf(`bench/key/${from + at}`),
-        value: new Uint8Array(VALUE_BYTES).fill(from + at),
-        condition: null
-      }))
-      await node.kv.write({ changes }, { timeoutMs: 60_000 })
+      const pairs = Array.from(
+        { length: MAX_SETMULTI_KEYS },
+        (_, at) => [`bench/key/${from + at}`, new Uint8Array(VALUE_BYTES).fill(from + at)] as const
+      )
+      await node.kv.write({ command: { SetMulti: { pairs } } }, { timeoutMs: 60_000 })
     }
   }
   await Promise.all(Array.from({ length: FILLERS }, work))

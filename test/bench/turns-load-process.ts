@@ -33,13 +33,11 @@ client.close()
 process.disconnect()
 
 async function putBatch(count: number): Promise<void> {
-  const changes = Array.from({ length: MAX_SETMULTI_KEYS }, (_, index) => ({
-    kind: 'put' as const,
-    key: keyOf('large', index),
-    value: large.map((byte) => byte ^ count),
-    condition: null
-  }))
-  await client.kv.write({ changes }, { timeoutMs: 60_000 })
+  const pairs = Array.from(
+    { length: MAX_SETMULTI_KEYS },
+    (_, index) => [keyOf('large', index), large.map((byte) => byte ^ count)] as const
+  )
+  await client.kv.write({ command: { SetMulti: { pairs } } }, { timeoutMs: 60_000 })
 }
 
 async function phase(name: string, work: () => Promise<unknown>): Promise<void> {

@@ -156,7 +156,8 @@ test('an error is one line on stderr, or one object on stdout and nothing else',
       retryable: false,
       applied: false,
       leader: null,
-      revision: 7
+      revision: 7,
+      fields: {}
     }
   })
 })

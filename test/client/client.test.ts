@@ -16,7 +16,8 @@ import {
 } from '../../lib/errors.ts'
 import { MAX_KEY_SIZE, MAX_VALUE_SIZE } from '../../lib/limits.ts'
 import { commandJson } from '../../lib/service/kv-json.ts'
-import type { Change, WriteCommand } from '../../lib/state-machine/command.ts'
+import type { Operation } from '../../lib/service/write-request.ts'
+import type { Change, ChangeSet } from '../../lib/state-machine/command.ts'
 import { openServer, TOKEN } from '../http/open-server.ts'
 import type { Opened } from '../http/open-server.ts'
 
@@ -68,9 +69,11 @@ test('a missing key is null with the revision at which it was missing, and a del
   const { client } = await openClient(t)
   const got = await client.kv.get(bytesOf('nope'), { consistency: 'stale' })
   t.alike(got, { item: null, revision: 10, consistency: 'stale' })
-  t.alike(await client.kv.delete(bytesOf('nope')), { revision: 11, deleted: false })
+  const none = await client.kv.delete({ key: 'nope' })
+  t.alike(none, { key: 'nope', deleted: false, revision: 11, previousRevision: 0 })
   await client.kv.put(bytesOf('a'), bytesOf(''))
-  t.alike(await client.kv.delete(bytesOf('a')), { revision: 13, deleted: true })
+  const gone = await client.kv.delete({ key: bytesOf('a') })
+  t.alike(gone, { key: bytesOf('a'), deleted: true, revision: 13, previousRevision: 12 })
 })
 
 test('options reach the node', async (t) => {
@@ -81,9 +84,18 @@ test('options reach the node', async (t) => {
   t.alike(node.lastOptions, { timeoutMs: 322 })
   await client.listTickets({ timeoutMs: 323 })
   t.alike(node.lastOptions, { timeoutMs: 323 })
-  await client.kv.put(bytesOf('b'), bytesOf('1'), { condition: { kind: 'absent' } })
+  await client.kv.put(bytesOf('b'), bytesOf('1'), { ifAbsent: true })
   t.alike(node.lastCommand?.changes[0]?.condition, { kind: 'absent' })
 })
+
+function operationOf({ condition, ...change }: Change): Operation {
+  const expected =
+    condition?.kind === 'revision'
+      ? { ifRevision: condition.revision }
+      : { ifAbsent: condition !== null }
+  if (change.kind === 'delete') return { Delete: { key: change.key, ...expected } }
+  return { Set: { key: change.key, value: change.value, ...expected } }
+}
 
 const SEED = Number(process.env['ASPEN_TEST_SEED'] ?? Date.now() % 1_000_000)
 
@@ -111,8 +123,8 @@ test('any command arrives as it was given', async (t) => {
     fc.record({ kind: fc.constant('delete' as const), key: bytes(1), condition })
   )
   const property = fc.asyncProperty(fc.array(change, { maxLength: 4 }), async (changes) => {
-    const command: WriteCommand = { changes }
-    await errorOf(client.kv.write(command))
+    const command: ChangeSet = { changes }
+    await errorOf(client.kv.write({ command: { Batch: { operations: changes.map(operationOf) } } }))
     const text = (value: unknown): string =>
       JSON.stringify(value, (_key, part) =>
         part instanceof Uint8Array ? Buffer.from(part).toString('hex') : part
@@ -174,13 +186,11 @@ test('values of every kind come back exactly, up to the limits and not beyond', 
 
 test('a full batch is written in one command', async (t) => {
   const { client } = await openClient(t)
-  const changes = Array.from({ length: 100 }, (_, index) => ({
-    kind: 'put' as const,
-    key: bytesOf(`k${index}`),
-    value: new Uint8Array(80_000).fill(index),
-    condition: null
-  }))
-  const written = await client.kv.write({ changes })
+  const pairs = Array.from(
+    { length: 100 },
+    (_, index) => [`k${index}`, new Uint8Array(80_000).fill(index)] as const
+  )
+  const written = await client.kv.write({ command: { SetMulti: { pairs } } })
   t.is(written.changes.length, 100)
   const { item } = await client.kv.get(bytesOf('k1'))
   t.ok(

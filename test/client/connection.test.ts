@@ -136,13 +136,9 @@ test('a large write that the server cuts before it has it all did not happen', a
     client.close()
     server.close()
   })
-  const changes = Array.from({ length: 8 }, (_, index) => ({
-    kind: 'put' as const,
-    key: bytesOf(`k${index}`),
-    value: new Uint8Array(1_000_000).fill(97),
-    condition: null
-  }))
-  t.is(await codeOf(client.kv.write({ changes })), 'UNAVAILABLE')
+  const value = new Uint8Array(1_000_000).fill(97)
+  const pairs = Array.from({ length: 8 }, (_, index) => [`k${index}`, value] as const)
+  t.is(await codeOf(client.kv.write({ command: { SetMulti: { pairs } } })), 'UNAVAILABLE')
 })
 
 test('answers that are not those of a node are PROTOCOL, and unknown for a write', async (t) => {
@@ -178,7 +174,8 @@ test('an error code of a newer node allows the same conclusions', async (t) => {
         retryable,
         applied,
         leader: null,
-        revision: null
+        revision: null,
+        fields: {}
       }
     })
   const { client } = await scripted(t, [
@@ -259,13 +256,9 @@ test('a write that had not left when its time was over did not happen', async (t
     client.close()
     server.close()
   })
-  const change = {
-    kind: 'put',
-    value: new Uint8Array(1_000_000).fill(97),
-    condition: null
-  } as const
-  const changes = ['a', 'b', 'c', 'd'].map((key) => ({ ...change, key: bytesOf(key) }))
-  t.is(await outcomeOf(client.kv.write({ changes }, { timeoutMs: 50 })), 'UNAVAILABLE refused')
+  const value = new Uint8Array(1_000_000).fill(97)
+  const command = { SetMulti: { pairs: ['a', 'b', 'c', 'd'].map((key) => [key, value] as const) } }
+  t.is(await outcomeOf(client.kv.write({ command }, { timeoutMs: 50 })), 'UNAVAILABLE refused')
 })
 
 test('closing the client ends what is in progress', async (t) => {

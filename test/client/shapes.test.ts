@@ -142,7 +142,8 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
         retryable: false,
         applied: false,
         leader: 1,
-        revision: 2
+        revision: 2,
+        fields: { key: 'a', size: 1, is_last: true, after: null }
       }
     }
   ]

@@ -326,10 +326,9 @@ test('a program that opens and closes a node ends by itself', LIMIT, async (t) =
       bootstrap: [{ host: '127.0.0.1', port: ${lab.bootstrap.split(':')[1]} }], port: null, httpPort: null,
       timing: 'default', onProgress() {}, logger: createLogger({ level: 'silent', destination: 'ndjson' })
     })
-    const key = new TextEncoder().encode('k')
-    await node.kv.write({ changes: [{ kind: 'put', key, value: key, condition: null }] })
-    const { item } = await node.kv.get(key)
-    console.log(new TextDecoder().decode(item.value))
+    await node.kv.write({ command: { Set: { key: 'k', value: 'k' } } })
+    const { value } = await node.kv.read({ key: 'k' })
+    console.log(new TextDecoder().decode(value))
     await node.close()
     await node.close()
     console.log('closed', await node.closed)`

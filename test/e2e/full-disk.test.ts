@@ -189,7 +189,7 @@ test(
     const client = lab.client('alder')
     const remove = async (): Promise<void> => {
       for (let count = 0; count < 5_000; count++) {
-        await client.kv.delete(bytesOf(`nothing/${count}`), { timeoutMs: 2_000 })
+        await client.kv.delete({ key: `nothing/${count}` }, { timeoutMs: 2_000 })
       }
     }
     await remove().catch(() => {})

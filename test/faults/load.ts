@@ -3,12 +3,12 @@
 // by the two checkers of lib/testing, which share nothing.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from '../../lib/client/client.ts'
+import type { Client, WriteRequest } from '../../lib/client/client.ts'
 import { bytesOf } from '../../lib/encoding.ts'
 import { randomBelow } from '../../lib/random.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Condition } from '../../lib/state-machine/command.ts'
-import { checkLinearizable, checkSerials, commandOf, History } from '../../lib/testing/testing.ts'
+import { checkLinearizable, checkSerials, History } from '../../lib/testing/testing.ts'
 import type { HistoryChange, OperationRecord } from '../../lib/testing/testing.ts'
 import { tally } from './tally.ts'
 
@@ -126,10 +126,11 @@ export class Load {
   }
 
   async #write(machine: string, client: Client, key: string): Promise<boolean> {
-    const operation = { kind: 'write', changes: [this.#change(key)], process: machine } as const
+    const change = this.#change(key)
+    const operation = { kind: 'write', changes: [change], process: machine } as const
     const call = this.history.call(operation)
     try {
-      const written = await client.kv.write(commandOf(operation), { timeoutMs: REQUEST_TIMEOUT_MS })
+      const written = await client.kv.write(requestOf(change), { timeoutMs: REQUEST_TIMEOUT_MS })
       call.done(written)
       return true
     } catch (error) {
@@ -167,4 +168,13 @@ export function judgementOf(history: History): Judgement {
 
 function acknowledgedIn(records: readonly OperationRecord[]): number {
   return records.filter(({ outcome }) => outcome.kind === 'written').length
+}
+
+function requestOf({ condition, ...change }: HistoryChange): WriteRequest {
+  const expected =
+    condition === null || condition.kind === 'absent'
+      ? { ifAbsent: condition !== null }
+      : { ifRevision: condition.revision }
+  if (change.kind === 'delete') return { command: { Delete: { key: change.key, ...expected } } }
+  return { command: { Set: { key: change.key, value: change.value, ...expected } } }
 }

@@ -14,7 +14,6 @@ import { createWriteStream, openSync, writeSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { present } from '../../lib/assert.ts'
-import { bytesOf } from '../../lib/encoding.ts'
 import { createLogger } from '../../lib/node/log.ts'
 import { AspenNode } from '../../lib/node/node.ts'
 import type { Intent } from '../../lib/node/options.ts'
@@ -50,13 +49,7 @@ async function live(kind: Exclude<Intent['kind'], 'join'>): Promise<void> {
     serial++
     const key = `k${serial % KEY_COUNT}`
     note(`try ${serial} ${key}`)
-    const command = {
-      kind: 'put',
-      key: bytesOf(key),
-      value: valueOf(serial),
-      condition: null
-    } as const
-    const { revision } = await node.kv.write({ changes: [command] }, { timeoutMs: 30_000 })
+    const { revision } = await node.kv.put(key, valueOf(serial), { timeoutMs: 30_000 })
     note(`put ${serial} ${key} ${revision}`)
     const { applied_index: index, state_hash: hash } = node.status()
     note(`at ${index} ${hash}`)

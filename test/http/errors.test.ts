@@ -16,7 +16,7 @@ test('each code arrives with its status, and says what may be concluded', async 
   for (const code of Object.keys(CODES).filter(isErrorCode)) {
     const message = `what happened: ${code}`
     opened.node.fail(
-      new AspenError({ code, message, hint: 'try', fields: { leader: 3, revision: 7 } })
+      new AspenError({ code, message, hint: 'try', fields: { leader: 3, revision: 7, max: 9 } })
     )
     const reply = await post(opened, '/kv/read', { key: 'a' })
     const row = CODES[code]
@@ -30,7 +30,8 @@ test('each code arrives with its status, and says what may be concluded', async 
         retryable: row.isRetryable,
         applied: row.outcome === 'refused' ? false : null,
         leader: 3,
-        revision: 7
+        revision: 7,
+        fields: { max: 9 }
       }
     })
   }

@@ -33,7 +33,7 @@ import type {
   TicketOptions,
   Written
 } from '../../lib/service/node-api.ts'
-import type { Change, WriteCommand } from '../../lib/state-machine/command.ts'
+import type { Change, ChangeSet } from '../../lib/state-machine/command.ts'
 import type { KeyValue } from '../../lib/state-machine/state-machine.ts'
 import { MemoryController } from './memory-controller.ts'
 
@@ -43,7 +43,7 @@ export class MemoryNode implements NodeApi {
   /** operations that began */
   calls = 0
   lastOptions: RequestOptions | ReadOptions | undefined
-  lastCommand: WriteCommand | undefined
+  lastCommand: ChangeSet | undefined
   healthStatus: Health['status'] = 'healthy'
   isOk = true
   #items = new Map<string, KeyValue>()
@@ -225,9 +225,10 @@ export class MemoryNode implements NodeApi {
     if (failure !== null) throw failure
   }
 
-  #write(command: WriteCommand): Written {
+  #write(command: ChangeSet): Written {
     this.lastCommand = command
     const { changes } = command
+    if (changes.length === 0) throw refused('INVALID_REQUEST')
     if (changes.length > MAX_SETMULTI_KEYS) throw refused('BATCH_TOO_LARGE')
     let size = 0
     for (const change of changes) size += this.#check(change)

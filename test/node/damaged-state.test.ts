@@ -18,8 +18,7 @@ test(
     const site = { root: await t.tmp(), bootstrap: [dht.address] }
     const first = await openNode(site, { kind: 'create' }, { name: 'a' })
     const key = bytesOf('k')
-    const change = { kind: 'put', key, value: bytesOf('kept'), condition: null } as const
-    await first.kv.write({ changes: [change] })
+    await first.kv.put(key, 'kept')
     const folder = join(site.root, 'a', 'state')
     const database = new Database(join(folder, '0.db'))
     t.is(database.prepare("UPDATE revisions SET value = x'00' WHERE key = ?").run(key).changes, 1)

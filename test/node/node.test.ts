@@ -42,8 +42,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 async function put(node: AspenNode, key: string, value: string): Promise<void> {
-  const change = { kind: 'put', key: bytesOf(key), value: bytesOf(value), condition: null } as const
-  await node.kv.write({ changes: [change] })
+  await node.kv.put(key, value)
 }
 
 async function get(node: AspenNode, key: string): Promise<string | null> {

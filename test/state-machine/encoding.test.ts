@@ -12,7 +12,7 @@ import {
   MAX_NAME_SIZE,
   MAX_VALUE_SIZE
 } from '../../lib/limits.ts'
-import type { ControlCommand, RequestId, WriteCommand } from '../../lib/state-machine/command.ts'
+import type { ControlCommand, RequestId, ChangeSet } from '../../lib/state-machine/command.ts'
 import {
   UnknownKindError,
   applyResultEncoding,
@@ -31,7 +31,7 @@ import { admit, asBytes, createInvite, del, found, key32, put } from './samples.
 
 const GOLDEN = 'test/golden/state-machine-1.json'
 
-const WRITES: Record<string, WriteCommand> = {
+const WRITES: Record<string, ChangeSet> = {
   put: { changes: [put('app/port', '8080')] },
   'put, empty value, absent': { changes: [put('a', '', { kind: 'absent' })] },
   'delete at a revision': { changes: [del('a', { kind: 'revision', revision: 70_000 })] },

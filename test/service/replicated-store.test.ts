@@ -5,7 +5,7 @@ import { genesis } from '../../lib/raft/entry.ts'
 import type { AspenError } from '../../lib/errors.ts'
 import { MAX_BATCH_BYTES, MAX_KEY_SIZE, MAX_REQUEST_TIMEOUT_MS } from '../../lib/limits.ts'
 import { MAX_SCAN_LIMIT, MAX_SETMULTI_KEYS, MAX_VALUE_SIZE } from '../../lib/limits.ts'
-import { KeyValueStore } from '../../lib/service/key-value-store.ts'
+import { ReplicatedStore } from '../../lib/service/replicated-store.ts'
 import type { Change } from '../../lib/state-machine/command.ts'
 import { MemoryStateMachine } from '../../lib/state-machine/memory-state-machine.ts'
 import type { ApplyResult } from '../../lib/state-machine/state-machine.ts'
@@ -21,7 +21,7 @@ function open(soon?: (fn: () => void) => void) {
       throw error
     }
   })
-  const kv = new KeyValueStore(desk.forwarder, stateMachine, {
+  const kv = new ReplicatedStore(desk.forwarder, stateMachine, {
     start: (delayMs, fn) => desk.time.start(delayMs, fn),
     soon: soon ?? ((fn) => desk.time.soon(fn))
   })
@@ -70,7 +70,7 @@ test('reads and scans at n and n + 1', async (t) => {
   t.is(await endOf(kv.get(bytes(MAX_KEY_SIZE))), 'sent')
   t.is(await endOf(kv.get(bytes(MAX_KEY_SIZE + 1))), 'KEY_TOO_LARGE')
   t.is(await endOf(kv.get(bytes(0))), 'INVALID_REQUEST')
-  const scan = (request: Parameters<KeyValueStore['scan']>[0]): Promise<string> =>
+  const scan = (request: Parameters<ReplicatedStore['scan']>[0]): Promise<string> =>
     endOf(kv.scan(request))
   const prefix = bytes(0)
   t.is(await scan({ prefix }), 'sent')
