@@ -16,7 +16,7 @@ import type {
 import type { ClusterController } from './cluster-controller.ts'
 import type { ClusterNode, ClusterState, RaftMetrics } from './documents.ts'
 import type { Forwarder } from './forwarding.ts'
-import { timeoutOf } from './key-value-store.ts'
+import { timeoutOf } from './request-timeout.ts'
 import type { ReadOptions } from './node-api.ts'
 import type { RaftMetricsParts } from './raft-metrics.ts'
 import { raftMetricsOf } from './raft-metrics.ts'
