@@ -196,6 +196,8 @@ export const DEFAULT_TARGET_VOTERS = 3
 export const MAX_PROMOTION_LAG = 100
 /** How long a learner must have been caught up and linked before the growth rule takes it. */
 export const PROMOTION_STABILITY_MS = 2_000
+/** Removed keys remembered, which are never let in again; beyond: the one removed first is forgotten, and is any stranger's then. */
+export const MAX_REMOVED_KEYS = 10_000
 /** Addresses recorded per member. */
 export const MAX_MEMBER_ADDRESSES = 8
 /** How long what is remembered of other members (amnesia guard) may wait before it is saved. */

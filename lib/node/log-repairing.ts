@@ -277,7 +277,7 @@ export function isRepairable(error: unknown): error is StorageError {
   return isDamagedEntry(error) || isLostBeginning(error) || isLostState(error)
 }
 
-const NO_TRUST: TrustState = { epoch: 0, nextNodeId: 0, nodes: [], invites: [] }
+const NO_TRUST: TrustState = { epoch: 0, nextNodeId: 0, nodes: [], invites: [], removed: [] }
 
 function lost(index: number, cause: StorageError): StorageError {
   return new StorageError(

@@ -18,6 +18,7 @@ export function mayPropose(from: NodeId, { kind, payload }: ProposedEntry): bool
       return command.createdBy === from
     case 'revokeInvite':
     case 'admit':
+    case 'admitKey':
       return true
     case 'compact':
     case 'raiseFeatureLevel':

@@ -14,6 +14,7 @@ import type { ControlCommand, Requested, RequestId, ChangeSet } from './command.
 import { UnknownKindError, decodeControl, decodeWrite } from './encoding.ts'
 import { EMPTY_CONTENT } from './state-hash.ts'
 import type { Applied, Content } from './state-machine.ts'
+import { hasOtherVoters } from './registry.ts'
 import { UPKEEP_AT_FIRST } from './upkeep.ts'
 import type { Upkeep } from './upkeep.ts'
 
@@ -60,6 +61,7 @@ export function appliedAtGenesis(genesis: EntryId): Applied {
     timeMs: 0,
     configuration: EMPTY_CONFIGURATION,
     configurationIndex: 0,
+    votersChangedMs: 0,
     ...EMPTY_CONTENT,
     ...UPKEEP_AT_FIRST
   }
@@ -78,10 +80,13 @@ export function appliedAfter(
   const content = { stateHash, liveCount, liveBytes }
   const position = { index, term, hash, timeMs, ...content, compactedRevision, featureLevel }
   if (decoded.kind === 'configuration') {
-    return { ...position, configuration: decoded.configuration, configurationIndex: index }
+    const { configuration } = decoded
+    const isChanged = hasOtherVoters({ before: before.configuration, after: configuration })
+    const votersChangedMs = isChanged ? timeMs : before.votersChangedMs
+    return { ...position, configuration, configurationIndex: index, votersChangedMs }
   }
-  const { configuration, configurationIndex } = before
-  return { ...position, configuration, configurationIndex }
+  const { configuration, configurationIndex, votersChangedMs } = before
+  return { ...position, configuration, configurationIndex, votersChangedMs }
 }
 
 /** Why `entries` cannot follow `applied`; null when they can. */

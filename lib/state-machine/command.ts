@@ -76,6 +76,19 @@ export type ControlCommand =
       readonly epoch: number
       readonly sealedSecret: Uint8Array
     }
+  /** an operator's: no ticket, no use; idempotent per key; refused when the epoch has moved */
+  | {
+      readonly kind: 'admitKey'
+      readonly publicKey: Uint8Array
+      readonly name: string
+      readonly addresses: readonly Address[]
+      /** what the growth rule may make of it */
+      readonly role: 'voter' | 'learner'
+      /** the id that the operator takes for granted; null: whichever it gets */
+      readonly expectedId: NodeId | null
+      readonly epoch: number
+      readonly sealedSecret: Uint8Array
+    }
   /** a member's own word about itself, when it has changed */
   | {
       readonly kind: 'describe'

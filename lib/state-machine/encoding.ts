@@ -12,6 +12,7 @@
 //     kind 4  describe      id ‖ name ‖ version ‖ addresses
 //     kind 5  compact       revision
 //     kind 6  raiseFeatureLevel  level
+//     kind 7  admitKey      publicKey ‖ name ‖ addresses ‖ role ‖ expectedId or null ‖ epoch ‖ sealedSecret
 //
 //   request = u8 0, or u8 1 ‖ clientId 16 B ‖ since ‖ sequence ‖ answeredBelow
 //
@@ -23,6 +24,7 @@
 //
 //   node    = id ‖ publicKey ‖ name ‖ version ‖ addresses ‖ role ‖ epoch ‖ sealedSecret
 //             ‖ invitePublicKey or null ‖ admittedIndex
+//   removed = id ‖ publicKey ‖ atMs
 //   invite  = publicKey ‖ proofKey ‖ topic ‖ role ‖ createdBy ‖ createdIndex ‖ createdMs ‖ expiresMs
 //             ‖ uses ‖ usesLeft ‖ closed or null; closed = reason u8 (0 used up, 1 revoked, 2 expired) ‖ atMs
 //
@@ -69,7 +71,7 @@ import type { Requested, ChangeSet } from './command.ts'
 import { CLIENT_ID_BYTES, FEATURE_LEVEL } from './command.ts'
 import { detailOf, MAX_DETAIL_BYTES, textsOf } from './refusal-texts.ts'
 import type { Session } from './sessions.ts'
-import type { ApplyResult, ChangeResult, Invite, NodeRecord } from './state-machine.ts'
+import type { ApplyResult, ChangeResult, Invite, NodeRecord, RemovedNode } from './state-machine.ts'
 
 /** Well-formed as far as this version can read, but of a kind that only a newer one knows. */
 export class UnknownKindError extends ProtocolError {
@@ -244,7 +246,19 @@ const commandEncoding = tagged<ControlCommand>(
     },
     describe: { byte: 4, body: record({ id: FIELD.id, ...self }) },
     compact: { byte: 5, body: record({ revision: index }) },
-    raiseFeatureLevel: { byte: 6, body: record({ level: featureLevel }) }
+    raiseFeatureLevel: { byte: 6, body: record({ level: featureLevel }) },
+    admitKey: {
+      byte: 7,
+      body: record({
+        publicKey: FIELD.key,
+        name: FIELD.name,
+        addresses: FIELD.addresses,
+        role: FIELD.role,
+        expectedId: nullable(FIELD.id),
+        epoch: FIELD.epoch,
+        sealedSecret: FIELD.sealedSecret
+      })
+    }
   },
   newer
 )
@@ -264,6 +278,13 @@ export const nodeRecordEncoding: Encoder<NodeRecord> = record<NodeRecord>({
   sealedSecret: FIELD.sealedSecret,
   invitePublicKey: nullable(FIELD.key),
   admittedIndex: FIELD.index
+})
+
+/** How the database keeps a node that was removed. */
+export const removedNodeEncoding: Encoder<RemovedNode> = record<RemovedNode>({
+  id: FIELD.id,
+  publicKey: FIELD.key,
+  atMs: FIELD.timeMs
 })
 
 /** How the database keeps an invite. */

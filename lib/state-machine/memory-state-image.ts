@@ -11,7 +11,8 @@ import type { SnapshotHead, SnapshotKey, SnapshotRow } from './snapshot-encoding
 import { SnapshotReader, SnapshotWriter } from './snapshot-stream.ts'
 import type { StreamTotals } from './snapshot-stream.ts'
 import { EMPTY_CONTENT, contentWith, isSameContent, rowHash } from './state-hash.ts'
-import type { Applied, Content, Invite, NodeRecord, TrustState } from './state-machine.ts'
+import type { Applied, Content, Invite, NodeRecord, RemovedNode } from './state-machine.ts'
+import type { TrustState } from './state-machine.ts'
 
 /** Nothing in it ever changes. */
 export interface StateImage {
@@ -29,10 +30,11 @@ export function encodeImage(image: StateImage): StreamTotals & {
   const { genesisHash, applied, trust, rows, sessions } = image
   const chunks: Uint8Array[] = []
   const writer = new SnapshotWriter((chunk) => chunks.push(chunk.slice()))
-  const { epoch, nextNodeId, nodes, invites } = trust
+  const { epoch, nextNodeId, nodes, invites, removed } = trust
   const { forgottenIndex } = sessions
   writer.add({ kind: 'head', genesisHash, applied, epoch, nextNodeId, forgottenIndex })
   for (const node of nodes) writer.add({ kind: 'node', node })
+  for (const each of removed) writer.add({ kind: 'removed', removed: each })
   for (const invite of invites) writer.add({ kind: 'invite', invite })
   for (const session of sessions.sessions.toSorted((a, b) => a.bornIndex - b.bornIndex))
     writer.add({ kind: 'session', session })
@@ -53,6 +55,7 @@ export function decodeImage(chunks: Iterable<Uint8Array>): StateImage {
     for (const each of reader.push(chunk.slice())) {
       if (each.kind === 'head') parts.head = each
       if (each.kind === 'node') parts.nodes.push(each.node)
+      if (each.kind === 'removed') parts.removed.push(each.removed)
       if (each.kind === 'invite') parts.invites.push(each.invite)
       if (each.kind === 'session') parts.sessions.push(each.session)
       if (each.kind === 'row') parts.addRow(each)
@@ -66,6 +69,7 @@ export function decodeImage(chunks: Iterable<Uint8Array>): StateImage {
 class ImageParts {
   head: SnapshotHead | null = null
   readonly nodes: NodeRecord[] = []
+  readonly removed: RemovedNode[] = []
   readonly invites: Invite[] = []
   readonly sessions: Session[] = []
   readonly #history: SnapshotRow[] = []
@@ -107,13 +111,14 @@ class ImageParts {
 
   whole(): StateImage {
     const { genesisHash, applied, epoch, nextNodeId, forgottenIndex } = present(this.head, 'a head')
+    const { nodes, invites, removed } = this
     if (!isSameContent(this.#content, applied))
       throw new ProtocolError('the rows of a snapshot are not what its state hash says')
     const history = this.#history
     return {
       genesisHash,
       applied,
-      trust: { epoch, nextNodeId, nodes: this.nodes, invites: this.invites },
+      trust: { epoch, nextNodeId, nodes, invites, removed },
       rows: { live: this.#live, history, historyCount: history.length },
       sessions: { sessions: this.sessions, forgottenIndex }
     }

@@ -40,6 +40,7 @@ import type {
   StateMachine,
   TrustState
 } from './state-machine.ts'
+import { afterChange } from './registry.ts'
 import { EMPTY_TRUST, applyTrust } from './trust.ts'
 import { applyUpkeep, isUpkeep } from './upkeep.ts'
 import type { Upkeep } from './upkeep.ts'
@@ -295,8 +296,13 @@ export class MemoryStateMachine implements StateMachine {
         return this.#control(decoded.command, entry)
       case 'malformed':
         return this.#unchanged({ kind: 'refused', error: decoded.error })
+      case 'configuration': {
+        const { configuration: before } = this.#applied
+        const change = { before, after: decoded.configuration }
+        this.#trust = afterChange(this.#trust, change, entry)
+        return this.#unchanged({ kind: 'none' })
+      }
       case 'empty':
-      case 'configuration':
       case 'snapshot':
         return this.#unchanged({ kind: 'none' })
       default:

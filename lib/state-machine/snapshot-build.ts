@@ -9,7 +9,12 @@ import { unreachable } from '../assert.ts'
 import { hash } from '../crypto.ts'
 import { REVISION_STRIDE, SNAPSHOT_CHUNK_BYTES } from '../limits.ts'
 import type { Applied, SnapshotInfo } from './state-machine.ts'
-import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import {
+  inviteEncoding,
+  nodeRecordEncoding,
+  removedNodeEncoding,
+  sessionEncoding
+} from './encoding.ts'
 import { sealed } from './seal.ts'
 import { checkRows, checkStructure } from './snapshot-check.ts'
 import type { SnapshotHead, SnapshotRecord } from './snapshot-encoding.ts'
@@ -141,13 +146,19 @@ class Tables {
   }
 
   add(each: SnapshotRecord): void {
-    const { putNode, putInvite, putSession } = this.#statements
+    const { putNode, putRemoved, putInvite, putSession } = this.#statements
     switch (each.kind) {
       case 'head':
         this.#begin(each)
         break
       case 'node':
         putNode.run(each.node.id, sealed('nodes', nodeRecordEncoding, each.node))
+        break
+      case 'removed':
+        putRemoved.run(
+          each.removed.id,
+          sealed('removed', encode(removedNodeEncoding, each.removed))
+        )
         break
       case 'invite':
         putInvite.run(each.invite.createdIndex, sealed('invites', inviteEncoding, each.invite))

@@ -98,12 +98,13 @@ function writeStream(path: string, source: Source): Manifested {
 
 function writeState(writer: SnapshotWriter, { connection, progress, keep }: Source): void {
   const { applied, trust } = progress
-  const { epoch, nextNodeId, nodes, invites } = trust
+  const { epoch, nextNodeId, nodes, invites, removed } = trust
   const { sessions, forgottenIndex } = readSessions(connection)
   const genesisHash = readHead(connection).genesisHash
   writer.add({ kind: 'head', genesisHash, applied, epoch, nextNodeId, forgottenIndex })
   const records: BodyRecord[] = [
     ...nodes.map((node) => ({ kind: 'node', node }) as const),
+    ...removed.map((each) => ({ kind: 'removed', removed: each }) as const),
     ...invites.map((invite) => ({ kind: 'invite', invite }) as const),
     ...sessions.map((session) => ({ kind: 'session', session }) as const)
   ]

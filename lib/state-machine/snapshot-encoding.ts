@@ -1,20 +1,21 @@
 // The snapshot stream: everything that the log amounts to, as bytes that are the same on every member.
-// Format 1.
+// Format 2.
 //
-//   stream = 'aspensnp' ‖ version u8 (1) ‖ record …
+//   stream = 'aspensnp' ‖ version u8 (2) ‖ record …
 //   record = size of what follows u32, little-endian ‖ kind u8 ‖ body
 //
 //     kind 0  head     genesisHash 32 B ‖ index ‖ term ‖ chainHash 32 B ‖ timeMs ‖ configuration
-//                      ‖ configurationIndex ‖ stateHash 32 B ‖ liveCount ‖ liveBytes ‖ compactedRevision
-//                      ‖ featureLevel ‖ epoch ‖ nextNodeId ‖ forgottenIndex
+//                      ‖ configurationIndex ‖ stateHash 32 B ‖ liveCount ‖ liveBytes ‖ votersChangedMs
+//                      ‖ compactedRevision ‖ featureLevel ‖ epoch ‖ nextNodeId ‖ forgottenIndex
 //     kind 1  node     as in the database (encoding.ts), ascending by id
-//     kind 2  invite   likewise, by createdIndex; closed ones too
-//     kind 3  session  likewise, by bornIndex
-//     kind 4  row      revision ‖ ordinal ‖ superseded revision ‖ its ordinal (0 0: none, or forgotten)
+//     kind 2  removed  likewise, by id
+//     kind 3  invite   likewise, by createdIndex; closed ones too
+//     kind 4  session  likewise, by bornIndex
+//     kind 5  row      revision ‖ ordinal ‖ superseded revision ‖ its ordinal (0 0: none, or forgotten)
 //                      ‖ createRevision ‖ version ‖ key ‖ value or null; ascending by (revision, ordinal)
-//     kind 5  key      key ‖ revision ‖ ordinal ‖ createRevision ‖ version ‖ valueBytes ‖ hash 32 B;
+//     kind 6  key      key ‖ revision ‖ ordinal ‖ createRevision ‖ version ‖ valueBytes ‖ hash 32 B;
 //                      ascending by the bytes of the key
-//     kind 6  end      how many records there were of each kind, nodes first
+//     kind 7  end      how many records there were of each kind, nodes first
 //
 // Records come in the order of their kinds, one head first and one end last. So a reader that fills tables
 // appends to each of them. The rows are the history since the compaction and everything that is live; a
@@ -40,17 +41,23 @@ import { MAX_NODE_ID } from '../node-id.ts'
 import { configurationEncoding } from '../raft/encoding.ts'
 import type { Index } from '../raft/entry.ts'
 import { nullable, record, tagged } from '../record.ts'
-import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import {
+  inviteEncoding,
+  nodeRecordEncoding,
+  removedNodeEncoding,
+  sessionEncoding
+} from './encoding.ts'
 import type { Session } from './sessions.ts'
-import type { Applied, Invite, NodeRecord, Revision } from './state-machine.ts'
+import type { Applied, Invite, NodeRecord, RemovedNode, Revision } from './state-machine.ts'
 
-export const SNAPSHOT_MAGIC: Uint8Array = Uint8Array.of(...bytesOf('aspensnp'), 1)
+export const SNAPSHOT_MAGIC: Uint8Array = Uint8Array.of(...bytesOf('aspensnp'), 2)
 /** The size. */
 export const RECORD_HEADER_BYTES = 4
 
 export type SnapshotRecord =
   | ({ readonly kind: 'head' } & SnapshotHead)
   | { readonly kind: 'node'; readonly node: NodeRecord }
+  | { readonly kind: 'removed'; readonly removed: RemovedNode }
   | { readonly kind: 'invite'; readonly invite: Invite }
   | { readonly kind: 'session'; readonly session: Session }
   | ({ readonly kind: 'row' } & SnapshotRow)
@@ -100,6 +107,7 @@ export interface SnapshotKey {
 /** Records of each kind, without head and end. */
 export interface SnapshotCounts {
   readonly nodes: number
+  readonly removed: number
   readonly invites: number
   readonly sessions: number
   readonly rows: number
@@ -123,6 +131,7 @@ const applied = record<Applied>({
   stateHash: hash,
   liveCount: count,
   liveBytes: count,
+  votersChangedMs: count,
   compactedRevision: index,
   featureLevel: count
 })
@@ -209,14 +218,16 @@ export const snapshotRecordEncoding: Encoder<SnapshotRecord> = tagged<SnapshotRe
       body: snapshotHeadEncoding
     },
     node: { byte: 1, body: record({ node: nodeRecordEncoding }) },
-    invite: { byte: 2, body: record({ invite: inviteEncoding }) },
-    session: { byte: 3, body: record({ session: sessionEncoding }) },
-    row: { byte: 4, body: rowBody },
-    key: { byte: 5, body: keyBody },
+    removed: { byte: 2, body: record({ removed: removedNodeEncoding }) },
+    invite: { byte: 3, body: record({ invite: inviteEncoding }) },
+    session: { byte: 4, body: record({ session: sessionEncoding }) },
+    row: { byte: 5, body: rowBody },
+    key: { byte: 6, body: keyBody },
     end: {
-      byte: 6,
+      byte: 7,
       body: record<SnapshotCounts>({
         nodes: count,
+        removed: count,
         invites: count,
         sessions: count,
         rows: count,
@@ -228,7 +239,7 @@ export const snapshotRecordEncoding: Encoder<SnapshotRecord> = tagged<SnapshotRe
 
 /**
  * What a backup keeps of a record; null: nothing. It has no invites and no sessions, and of a node neither the
- * sealed secret nor the ticket that let it in: nothing with which anybody could come into the cluster.
+ * sealed secret nor the ticket that let it in: nothing with which anybody could come into the cluster. Who was removed is no secret.
  */
 export function withoutSecrets(each: BodyRecord): BodyRecord | null {
   if (each.kind === 'invite' || each.kind === 'session') return null

@@ -225,7 +225,7 @@ export class SnapshotReader {
   }
 }
 
-const SECTIONS = ['head', 'node', 'invite', 'session', 'row', 'key', 'end'] as const
+const SECTIONS = ['head', 'node', 'removed', 'invite', 'session', 'row', 'key', 'end'] as const
 
 /** What the format says of the order of records, and how many there were. */
 class RecordOrder {
@@ -233,7 +233,7 @@ class RecordOrder {
   /** of the record before, in its section */
   #number = -1
   #key: Uint8Array | null = null
-  readonly counts = { nodes: 0, invites: 0, sessions: 0, rows: 0, keys: 0 }
+  readonly counts = { nodes: 0, removed: 0, invites: 0, sessions: 0, rows: 0, keys: 0 }
   #head: SnapshotHead | null = null
 
   get isEnded(): boolean {
@@ -261,6 +261,9 @@ class RecordOrder {
       case 'node':
         this.counts.nodes++
         return this.#ascending(each.node.id)
+      case 'removed':
+        this.counts.removed++
+        return this.#ascending(each.removed.id)
       case 'invite':
         this.counts.invites++
         return this.#ascending(each.invite.createdIndex)
@@ -302,9 +305,10 @@ class RecordOrder {
   }
 
   #takeEnd(end: SnapshotCounts): string | null {
-    const { nodes, invites, sessions, rows, keys } = this.counts
+    const { nodes, removed, invites, sessions, rows, keys } = this.counts
     const isSame =
       end.nodes === nodes &&
+      end.removed === removed &&
       end.invites === invites &&
       end.sessions === sessions &&
       end.rows === rows &&

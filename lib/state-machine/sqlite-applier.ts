@@ -15,6 +15,7 @@ import { lastRowOf } from './sqlite-schema.ts'
 import type { SqliteWriter } from './sqlite-writer.ts'
 import { contentAfter } from './state-hash.ts'
 import type { Applied, ApplyResult, Content, Revision, TrustState } from './state-machine.ts'
+import { afterChange } from './registry.ts'
 import { applyTrust } from './trust.ts'
 import type { Upkeep } from './upkeep.ts'
 import { applyUpkeep, isUpkeep } from './upkeep.ts'
@@ -134,7 +135,7 @@ export class SqliteApplier {
       return unchanged(before, { kind: 'refused', error: decoded.error })
     if (decoded.kind === 'control') return control(decoded.command, entry, before)
     if (decoded.kind === 'write') return yield* this.#write(decoded.command, entry.index, before)
-    return unchanged(before, { kind: 'none' })
+    return unchanged(afterMembership(decoded, entry, before), { kind: 'none' })
   }
 
   *#write(command: ChangeSet, revision: Revision, before: Progress): Steps<Outcome> {
@@ -179,6 +180,13 @@ interface HashedRow {
 
 function unchanged({ applied, trust }: Progress, result: ApplyResult): Outcome {
   return { result, trust, content: applied, upkeep: applied }
+}
+
+/** A configuration says who has gone; everything else leaves the progress as it is. */
+function afterMembership(decoded: DecodedEntry, entry: Entry, before: Progress): Progress {
+  if (decoded.kind !== 'configuration') return before
+  const change = { before: before.applied.configuration, after: decoded.configuration }
+  return { ...before, trust: afterChange(before.trust, change, entry) }
 }
 
 function control(command: ControlCommand, entry: Entry, before: Progress): Outcome {

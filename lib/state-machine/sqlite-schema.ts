@@ -9,7 +9,7 @@
 //   meta       one row: how far the machine is, as a snapshot's head says it, written in every transaction
 //              that applies entries; and up to which row the compaction has come, which is this machine's own
 //              business. Every record, here and in the tables below, has its hash behind it (seal.ts).
-//   nodes, invites   the trust state, one record each.
+//   nodes, removed, invites   the trust state, one record each.
 //   sessions   one record each, by the entry that began it.
 //
 // `application_id` says that the file is ours, `user_version` is the format record.
@@ -20,7 +20,12 @@ import { StorageError } from '../errors.ts'
 import { REVISION_STRIDE } from '../limits.ts'
 import type { EntryId } from '../raft/entry.ts'
 import { appliedAtGenesis } from './apply-entry.ts'
-import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import {
+  inviteEncoding,
+  nodeRecordEncoding,
+  removedNodeEncoding,
+  sessionEncoding
+} from './encoding.ts'
 import type { StoredSessions } from './sessions.ts'
 import { sealed, unsealed } from './seal.ts'
 import { snapshotHeadEncoding } from './snapshot-encoding.ts'
@@ -30,7 +35,7 @@ import { damagedDatabase } from './sqlite-errors.ts'
 import type { Applied, Revision, TrustState } from './state-machine.ts'
 import { EMPTY_TRUST } from './trust.ts'
 
-const FORMAT = 3
+const FORMAT = 4
 const APPLICATION_ID = 0x4173_706e
 
 const SCHEMA = `
@@ -58,6 +63,7 @@ const SCHEMA = `
     compacted_row BLOB NOT NULL
   ) STRICT;
   CREATE TABLE nodes (id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+  CREATE TABLE removed (id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   CREATE TABLE invites (created_index INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   CREATE TABLE sessions (born_index INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   PRAGMA application_id = ${APPLICATION_ID};
@@ -152,6 +158,7 @@ export function readHead(connection: Connection): SnapshotHead {
 export function readProgress(connection: Connection): Progress {
   const { applied, epoch, nextNodeId } = readHead(connection)
   const nodes = readRecords(connection, 'nodes', 'id')
+  const removed = readRecords(connection, 'removed', 'id')
   const invites = readRecords(connection, 'invites', 'created_index')
   return {
     applied,
@@ -159,7 +166,8 @@ export function readProgress(connection: Connection): Progress {
       epoch,
       nextNodeId,
       nodes: nodes.map((each) => decode(nodeRecordEncoding, each)),
-      invites: invites.map((each) => decode(inviteEncoding, each))
+      invites: invites.map((each) => decode(inviteEncoding, each)),
+      removed: removed.map((each) => decode(removedNodeEncoding, each))
     }
   }
 }
@@ -183,7 +191,7 @@ function readMeta(connection: Connection, column: 'head' | 'compacted_row'): Uin
 
 function readRecords(
   connection: Connection,
-  table: 'nodes' | 'invites' | 'sessions',
+  table: 'nodes' | 'removed' | 'invites' | 'sessions',
   order: string
 ): readonly Uint8Array[] {
   const select = `SELECT record FROM ${table} ORDER BY ${order}`

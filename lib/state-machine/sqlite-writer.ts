@@ -3,7 +3,12 @@
 
 import { REVISION_STRIDE } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
-import { inviteEncoding, nodeRecordEncoding, sessionEncoding } from './encoding.ts'
+import {
+  inviteEncoding,
+  nodeRecordEncoding,
+  removedNodeEncoding,
+  sessionEncoding
+} from './encoding.ts'
 import type { RevisionRow, RowPlace } from './revision-row.ts'
 import { contentHash, isInPlace, revisionOf, sealOf } from './revision-row.ts'
 import { sealed } from './seal.ts'
@@ -15,7 +20,7 @@ import type { KeyRow } from './sqlite-keys.ts'
 import { KEY_COLUMNS, KeyTable, keySeal } from './sqlite-keys.ts'
 import type { ColumnType, Progress } from './sqlite-schema.ts'
 import { haveTypes, sealedHead, sealedRow } from './sqlite-schema.ts'
-import type { Invite, NodeRecord, Revision, TrustState } from './state-machine.ts'
+import type { Invite, NodeRecord, RemovedNode, Revision, TrustState } from './state-machine.ts'
 import type { KeyState, PlannedRow } from './write-plan.ts'
 
 export class SqliteWriter {
@@ -126,11 +131,16 @@ export class SqliteWriter {
 
   /** Records that did not change are the same objects (trust.ts). */
   #writeTrust(before: TrustState, after: TrustState): void {
-    const { putNode, dropNode, putInvite, dropInvite } = this.#statements
+    const { putNode, dropNode, putRemoved, dropRemoved } = this.#statements
+    const { putInvite, dropInvite } = this.#statements
     const nodes = differences<NodeRecord>(before.nodes, after.nodes, (node) => node.id)
     for (const node of nodes.changed)
       putNode.run(node.id, sealed('nodes', nodeRecordEncoding, node))
     for (const node of nodes.gone) dropNode.run(node.id)
+    const removed = differences<RemovedNode>(before.removed, after.removed, (each) => each.id)
+    for (const each of removed.changed)
+      putRemoved.run(each.id, sealed('removed', encode(removedNodeEncoding, each)))
+    for (const each of removed.gone) dropRemoved.run(each.id)
     const invites = differences<Invite>(
       before.invites,
       after.invites,
@@ -177,6 +187,7 @@ function prepareStatements(connection: Connection) {
     deleteKey: connection.prepare<[Uint8Array]>('DELETE FROM keys WHERE key = ?'),
     updateHead: connection.prepare<[Uint8Array]>('UPDATE meta SET head = ?'),
     dropNode: connection.prepare<[number]>('DELETE FROM nodes WHERE id = ?'),
+    dropRemoved: connection.prepare<[number]>('DELETE FROM removed WHERE id = ?'),
     dropInvite: connection.prepare<[number]>('DELETE FROM invites WHERE created_index = ?'),
     dropSession: connection.prepare<[number]>('DELETE FROM sessions WHERE born_index = ?')
   }
@@ -207,6 +218,7 @@ export interface RowStatements {
     ]
   >
   readonly putNode: Statement<[id: number, record: Uint8Array]>
+  readonly putRemoved: Statement<[id: number, record: Uint8Array]>
   readonly putInvite: Statement<[createdIndex: number, record: Uint8Array]>
   readonly putSession: Statement<[bornIndex: number, record: Uint8Array]>
 }
@@ -218,6 +230,7 @@ export function prepareRowStatements(connection: Connection): RowStatements {
     ),
     insertKey: connection.prepare(`INSERT INTO keys (${KEY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`),
     putNode: connection.prepare('INSERT OR REPLACE INTO nodes VALUES (?, ?)'),
+    putRemoved: connection.prepare('INSERT OR REPLACE INTO removed VALUES (?, ?)'),
     putInvite: connection.prepare('INSERT OR REPLACE INTO invites VALUES (?, ?)'),
     putSession: connection.prepare('INSERT OR REPLACE INTO sessions VALUES (?, ?)')
   }

@@ -135,6 +135,8 @@ export interface Applied extends Content {
   /** the last configuration entry at or below `index` */
   readonly configuration: Configuration
   readonly configurationIndex: Index
+  /** log time of the entry with which the voters were last others; 0: the same since the founding */
+  readonly votersChangedMs: number
   /** history at and before it has been forgotten: only what is live at it is left; 0 for nothing */
   readonly compactedRevision: Revision
   /** what all members can do; 0 at first */
@@ -208,12 +210,23 @@ export interface TrustState {
   readonly nodes: readonly NodeRecord[]
   /** open and closed, in order of creation; closed ones bounded by MAX_CLOSED_INVITES and age */
   readonly invites: readonly Invite[]
+  /** nodes that were removed, by id ascending; at most MAX_REMOVED_KEYS: those removed first are forgotten */
+  readonly removed: readonly RemovedNode[]
+}
+
+/** A node that was a member and is none any more. Its key is never let in again. */
+export interface RemovedNode {
+  readonly id: NodeId
+  readonly publicKey: Uint8Array
+  /** log time */
+  readonly atMs: number
 }
 
 export interface NodeRecord {
   readonly id: NodeId
   readonly publicKey: Uint8Array
   readonly name: string
+  /** empty: it has not said yet */
   readonly version: string
   readonly addresses: readonly Address[]
   /** what the growth rule may make of it */
@@ -221,7 +234,7 @@ export interface NodeRecord {
   /** the secret of `epoch`, sealed to the node */
   readonly epoch: number
   readonly sealedSecret: Uint8Array
-  /** the invite that let it in; null for the founder */
+  /** the invite that let it in; null for the founder and for whom an operator admitted by key */
   readonly invitePublicKey: Uint8Array | null
   readonly admittedIndex: Index
 }

@@ -65,7 +65,8 @@ export class Rebasing {
     const at = { ...id, configuration, configurationIndex: id.index }
     return {
       genesisHash: genesis.hash,
-      applied: { ...applied, ...at },
+      // its only voter is its first
+      applied: { ...applied, ...at, votersChangedMs: 0 },
       epoch,
       nextNodeId,
       // requests of clients of the old cluster are no requests of this one

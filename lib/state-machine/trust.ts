@@ -1,14 +1,15 @@
 // Who may come in, as a reducer: trust state and control command in, trust state and result out.
 // Pure and deterministic: its only clock is the stamp of the entry (log time), so every node closes,
-// refuses and forgets the same invites at the same index.
+// refuses and forgets the same invites at the same index. Who goes again: registry.ts.
 //
 // Bounds: at most MAX_OPEN_INVITES open invites, MAX_CLOSED_INVITES closed ones none older than
-// MAX_CLOSED_INVITE_AGE_MS, MAX_MEMBERS nodes. Changing one of these limits, or the order of the
+// MAX_CLOSED_INVITE_AGE_MS, MAX_MEMBERS nodes, MAX_REMOVED_KEYS removed ones. Changing one of these limits, or the order of the
 // checks, changes what old entries mean: it needs a new command kind.
 
 import b4a from 'b4a'
 import { assert, unreachable } from '../assert.ts'
 import type { ErrorDetail } from '../errors.ts'
+import { REJOIN_HINT } from '../errors.ts'
 import {
   MAX_CLOSED_INVITES,
   MAX_CLOSED_INVITE_AGE_MS,
@@ -16,13 +17,20 @@ import {
   MAX_OPEN_INVITES
 } from '../limits.ts'
 import { MAX_NODE_ID } from '../node-id.ts'
+import type { NodeId } from '../node-id.ts'
 import type { Index } from '../raft/entry.ts'
 import type { ControlCommand } from './command.ts'
 import type { UpkeepCommand } from './upkeep.ts'
 import type { ApplyResult, Invite, NodeRecord, TrustState } from './state-machine.ts'
 
 /** Before the founding entry. */
-export const EMPTY_TRUST: TrustState = { epoch: 0, nextNodeId: 1, nodes: [], invites: [] }
+export const EMPTY_TRUST: TrustState = {
+  epoch: 0,
+  nextNodeId: 1,
+  nodes: [],
+  invites: [],
+  removed: []
+}
 
 export type TrustCommand = Exclude<ControlCommand, UpkeepCommand>
 
@@ -49,6 +57,8 @@ export function applyTrust(state: TrustState, command: TrustCommand, at: Stamp):
       return revokeInvite(state, command.publicKey, at)
     case 'admit':
       return admit(state, command, at)
+    case 'admitKey':
+      return admitKey(state, command, at)
     case 'describe':
       return describe(state, command)
     default:
@@ -82,25 +92,21 @@ function found(state: TrustState, command: Command<'found'>, at: Stamp): TrustSt
     admittedIndex: at.index
   }
   return {
-    state: { epoch: 1, nextNodeId: id + 1, nodes: [node], invites: [] },
+    state: { ...state, epoch: 1, nextNodeId: id + 1, nodes: [node] },
     result: { kind: 'admitted', id, isNew: true }
   }
 }
 
 function createInvite(state: TrustState, command: Command<'createInvite'>, at: Stamp): TrustStep {
   const { publicKey, proofKey, topic, role, ttlMs, uses, createdBy } = command
-  if (state.epoch === 0)
-    return refuse(state, {
-      code: 'NOT_INITIALIZED',
-      message: 'the cluster has not been founded yet'
-    })
+  if (state.epoch === 0) return notFounded(state)
   if (ttlMs < 1 || uses < 1) {
     return refuse(state, {
       code: 'INVALID_REQUEST',
       message: 'an invite lives at least 1 ms and has at least one use'
     })
   }
-  if (state.nodes.some((node) => b4a.equals(node.publicKey, publicKey))) return keyTaken(state)
+  if (isNodeKey(state, publicKey)) return keyTaken(state)
   // the same command twice: the secret behind the key is random, so it is no other invite
   if (inviteOf(state, publicKey) !== undefined) return { state, result: { kind: 'inviteCreated' } }
 
@@ -143,6 +149,7 @@ function revokeInvite(state: TrustState, publicKey: Uint8Array, at: Stamp): Trus
 
 /** The order of the checks is part of the format. */
 function admit(state: TrustState, command: Command<'admit'>, at: Stamp): TrustStep {
+  if (isRemoved(state, command.publicKey)) return removedKey(state)
   const invite = inviteOf(state, command.invitePublicKey)
   if (invite === undefined) {
     return refuse(state, {
@@ -156,19 +163,36 @@ function admit(state: TrustState, command: Command<'admit'>, at: Stamp): TrustSt
   }
   const refusal = refusalByInvite(state, invite, at)
   if (refusal !== null) return refusal
-  if (command.epoch !== state.epoch) {
-    const message = `the cluster's secret was changed meanwhile (epoch ${state.epoch}, not ${command.epoch}); try again`
-    return refuse(state, { code: 'CHANGE_IN_PROGRESS', message, fields: { epoch: state.epoch } })
-  }
+  if (command.epoch !== state.epoch) return epochMoved(state, command.epoch)
   if (known !== undefined)
     return { state, result: { kind: 'admitted', id: known.id, isNew: false } }
   // every other holder of that ticket would have the node's secret key
   if (inviteOf(state, command.publicKey) !== undefined) return keyTaken(state)
-  if (state.nodes.length >= MAX_MEMBERS || state.nextNodeId >= MAX_NODE_ID) {
-    const message = `the cluster has ${state.nodes.length} members; at most ${MAX_MEMBERS} are allowed`
-    return refuse(state, { code: 'TOO_MANY_MEMBERS', message, fields: { max: MAX_MEMBERS } })
+  return tooManyMembers(state) ?? admitNew(state, { command, invite, at })
+}
+
+/** The order of the checks is part of the format. */
+function admitKey(state: TrustState, command: Command<'admitKey'>, at: Stamp): TrustStep {
+  const { publicKey, name, addresses, role, expectedId, epoch, sealedSecret } = command
+  if (state.epoch === 0) return notFounded(state)
+  if (isRemoved(state, publicKey)) return removedKey(state)
+  const known = state.nodes.find((node) => b4a.equals(node.publicKey, publicKey))
+  const id = known?.id ?? state.nextNodeId
+  if (known !== undefined && (expectedId === null || expectedId === id))
+    return { state, result: { kind: 'admitted', id, isNew: false } }
+  if (known !== undefined) return otherId(state, id, `the node with this key is ${id}`)
+  if (inviteOf(state, publicKey) !== undefined) return keyTaken(state)
+  if (epoch !== state.epoch) return epochMoved(state, epoch)
+  const refusal = tooManyMembers(state)
+  if (refusal !== null) return refusal
+  if (expectedId !== null && expectedId !== id)
+    return otherId(state, id, `the id of the next node is ${id}; the cluster gives ids in order`)
+  const said = { id, publicKey, name, version: '', addresses, role }
+  const given = { epoch, sealedSecret, invitePublicKey: null, admittedIndex: at.index }
+  return {
+    state: { ...state, nextNodeId: id + 1, nodes: [...state.nodes, { ...said, ...given }] },
+    result: { kind: 'admitted', id, isNew: true }
   }
-  return admitNew(state, { command, invite, at })
 }
 
 /** What the invite itself says against letting anybody in. */
@@ -266,6 +290,16 @@ function withInvite(state: TrustState, changed: Invite, at: Stamp): TrustState {
   return { ...state, invites: remembered(invites, at) }
 }
 
+/** Nobody comes in any more by what was made until now. */
+export function withAllClosed(invites: readonly Invite[], at: Stamp): readonly Invite[] {
+  const closed = invites.map((invite): Invite => {
+    const noticed = closedIfExpired(invite, at)
+    if (noticed.closed !== null) return noticed
+    return { ...invite, closed: { reason: 'revoked', atMs: at.timeMs } }
+  })
+  return remembered(closed, at)
+}
+
 /** Forgets closed invites that are too old, then those closed first, until they are few enough. */
 function remembered(invites: readonly Invite[], at: Stamp): readonly Invite[] {
   const closed = invites.filter((invite) => invite.closed !== null).toSorted(byClosing)
@@ -280,6 +314,45 @@ function byClosing(a: Invite, b: Invite): number {
 
 function isForgotten(invite: Invite, at: Stamp): boolean {
   return invite.closed !== null && at.timeMs - invite.closed.atMs > MAX_CLOSED_INVITE_AGE_MS
+}
+
+function isRemoved(state: TrustState, publicKey: Uint8Array): boolean {
+  return state.removed.some((each) => b4a.equals(each.publicKey, publicKey))
+}
+
+/** Of a node that is one, or was. */
+function isNodeKey(state: TrustState, publicKey: Uint8Array): boolean {
+  const isNode = state.nodes.some((node) => b4a.equals(node.publicKey, publicKey))
+  return isNode || isRemoved(state, publicKey)
+}
+
+function notFounded(state: TrustState): TrustStep {
+  const message = 'the cluster has not been founded yet'
+  return refuse(state, { code: 'NOT_INITIALIZED', message })
+}
+
+function removedKey(state: TrustState): TrustStep {
+  return refuse(state, {
+    code: 'MEMBER_REMOVED',
+    message: 'the node with this key was removed from the cluster, which is final for the key',
+    hint: REJOIN_HINT
+  })
+}
+
+function epochMoved(state: TrustState, epoch: number): TrustStep {
+  const message = `the cluster's secret was changed meanwhile (epoch ${state.epoch}, not ${epoch}); try again`
+  return refuse(state, { code: 'CHANGE_IN_PROGRESS', message, fields: { epoch: state.epoch } })
+}
+
+function otherId(state: TrustState, id: NodeId, message: string): TrustStep {
+  return refuse(state, { code: 'INVALID_REQUEST', message, fields: { id } })
+}
+
+function tooManyMembers(state: TrustState): TrustStep | null {
+  const { nodes, nextNodeId } = state
+  if (nodes.length < MAX_MEMBERS && nextNodeId < MAX_NODE_ID) return null
+  const message = `the cluster has ${nodes.length} members; at most ${MAX_MEMBERS} are allowed`
+  return refuse(state, { code: 'TOO_MANY_MEMBERS', message, fields: { max: MAX_MEMBERS } })
 }
 
 /** A key is a ticket's or a node's: what a connection with it may do must not depend on the order of events. */

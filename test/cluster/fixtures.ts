@@ -62,7 +62,7 @@ export function inviteOf(byte: number, closed: Invite['closed'] = null): Invite 
 }
 
 export function trustOf(nodes: readonly NodeRecord[], invites: readonly Invite[] = []): TrustState {
-  return { epoch: 1, nextNodeId: 100, nodes, invites }
+  return { epoch: 1, nextNodeId: 100, nodes, invites, removed: [] }
 }
 
 export function statusOf(configuration: Configuration, more: Partial<Status> = {}): Status {

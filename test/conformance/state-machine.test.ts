@@ -39,13 +39,14 @@ check('a new state machine is at the genesis and holds nothing', async (t, machi
     timeMs: 0,
     configuration: EMPTY_CONFIGURATION,
     configurationIndex: 0,
+    votersChangedMs: 0,
     stateHash: EMPTY_STATE_HASH,
     liveCount: 0,
     liveBytes: 0,
     compactedRevision: 0,
     featureLevel: 1
   })
-  t.alike(machine.trust(), { epoch: 0, nextNodeId: 1, nodes: [], invites: [] })
+  t.alike(machine.trust(), { epoch: 0, nextNodeId: 1, nodes: [], invites: [], removed: [] })
   t.is(machine.get(asBytes('a')), null)
   t.alike(all(machine), { items: [], hasMore: false })
 })
@@ -160,6 +161,7 @@ check('applied tells the last entry, log time and configuration', async (t, mach
     timeMs: START_MS + 1_234,
     configuration: CONFIGURATION,
     configurationIndex: 1,
+    votersChangedMs: 0,
     stateHash: rowHash(row),
     liveCount: 1,
     liveBytes: 4,
@@ -257,7 +259,7 @@ for (const implementation of implementations) {
     ['write kind 1', 2, [1, 0, 1, 0]],
     ['change kind 2', 2, [1, 0, 0, 1, 2, 0, 1, 97]],
     ['condition kind 3', 2, [1, 0, 0, 1, 0, 3, 1, 97]],
-    ['control kind 7', 3, [1, 0, 7]],
+    ['control kind 8', 3, [1, 0, 8]],
     ['feature level 2', 3, [1, 0, 6, 2]],
     ['a snapshot with a payload', 4, [0]]
   ] as const) {

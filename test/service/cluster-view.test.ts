@@ -131,7 +131,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
         compactedRevision: 40
       }),
       snapshots: { list: () => world.snapshots },
-      trust: () => ({ epoch: 1, nextNodeId: 9, nodes: [], invites: [] })
+      trust: () => ({ epoch: 1, nextNodeId: 9, nodes: [], invites: [], removed: [] })
     },
     log: { base: idAt(45), last: idAt(50) },
     transport: {

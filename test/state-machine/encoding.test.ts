@@ -22,12 +22,13 @@ import {
   encodeWrite,
   inviteEncoding,
   nodeRecordEncoding,
+  removedNodeEncoding,
   sessionEncoding
 } from '../../lib/state-machine/encoding.ts'
 import type { Session } from '../../lib/state-machine/sessions.ts'
 import { rowHash } from '../../lib/state-machine/state-hash.ts'
 import type { ApplyResult } from '../../lib/state-machine/state-machine.ts'
-import { admit, asBytes, createInvite, del, found, key32, put } from './samples.ts'
+import { admit, admitKey, asBytes, createInvite, del, found, key32, put } from './samples.ts'
 
 const GOLDEN = 'test/golden/state-machine-1.json'
 
@@ -52,7 +53,9 @@ const CONTROLS: Record<string, ControlCommand> = {
     addresses: []
   },
   compact: { kind: 'compact', revision: 70_000 },
-  raiseFeatureLevel: { kind: 'raiseFeatureLevel', level: 1 }
+  raiseFeatureLevel: { kind: 'raiseFeatureLevel', level: 1 },
+  admitKey: admitKey(20, { expectedId: 70_000 }),
+  'admitKey, learner, any id': admitKey(20, { role: 'learner', epoch: 3 })
 }
 
 const REQUESTS: Record<string, RequestId> = {
@@ -156,6 +159,9 @@ function formatNow(): unknown {
     control: Object.fromEntries(controls),
     node: hexOf(encode(nodeRecordEncoding, node)),
     founder: hexOf(encode(nodeRecordEncoding, { ...node, invitePublicKey: null })),
+    removed: hexOf(
+      encode(removedNodeEncoding, { id: 70_000, publicKey: key32(20), atMs: 1_700_000_000_500 })
+    ),
     invite: hexOf(encode(inviteEncoding, invite)),
     openInvite: hexOf(encode(inviteEncoding, { ...invite, usesLeft: 1, closed: null })),
     rowHash: hexOf(rowHash(ROW))
@@ -195,7 +201,7 @@ test('what only a newer version writes is told apart from what nobody writes', (
   unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 2)), 'change kind 2')
   unknown(t, () => decodeWrite(Uint8Array.of(1, 0, 0, 1, 0, 3)), 'condition kind 3')
   unknown(t, () => decodeControl(Uint8Array.of(0, 0)), 'control format 0')
-  unknown(t, () => decodeControl(Uint8Array.of(1, 0, 7)), 'control kind 7')
+  unknown(t, () => decodeControl(Uint8Array.of(1, 0, 8)), 'control kind 8')
   unknown(t, () => decodeControl(Uint8Array.of(1, 0, 6, 2)), 'feature level 2')
   const truncated = [[], [1], [1, 0], [1, 0, 0], [1, 0, 0, 1], [1, 0, 0, 1, 1, 0, 2, 97]]
   for (const bytes of [...truncated, [1, 2], [1, 0, 0, 0, 0]]) {

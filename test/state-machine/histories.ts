@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import { present } from '../../lib/assert.ts'
 import { MAX_CLOSED_INVITE_AGE_MS } from '../../lib/limits.ts'
+import type { Configuration, Member, MemberRole } from '../../lib/raft/configuration.ts'
 import type { Entry } from '../../lib/raft/entry.ts'
 import type {
   Change,
@@ -13,7 +14,7 @@ import type {
 } from '../../lib/state-machine/command.ts'
 import type { SqliteStateMachine } from '../../lib/state-machine/sqlite-state-machine.ts'
 import type { ApplyResult } from '../../lib/state-machine/state-machine.ts'
-import { LogMaker, admit, applied, createInvite, del, found, key32 } from './samples.ts'
+import { LogMaker, admit, admitKey, applied, createInvite, del, found, key32 } from './samples.ts'
 import { openSqlite, put, requestOf } from './samples.ts'
 
 /** What the next entry is, and how many milliseconds of log time pass before it. */
@@ -28,7 +29,14 @@ type Step =
       readonly command: ControlCommand
       readonly request: RequestId | null
     }
-  | { readonly kind: 'empty' | 'configuration' | 'snapshot' }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'snapshot' }
+  /** of nodes 1 to 4, who is what, and who voted before */
+  | {
+      readonly kind: 'configuration'
+      readonly roles: readonly (MemberRole | null)[]
+      readonly outgoing: readonly number[]
+    }
   /** so many entries before it */
   | { readonly kind: 'compact'; readonly behind: number }
   | { readonly kind: 'garbage'; readonly bytes: Uint8Array }
@@ -41,6 +49,7 @@ export interface History {
   readonly reopens: readonly ('no' | 'clean' | 'torn')[]
 }
 
+const ROLES: readonly (MemberRole | null)[] = [null, null, 'learner', 'voter', 'leaving']
 const key = fc.constantFrom('a', 'b', 'ab', 'c', '\xff', 'd')
 const condition: fc.Arbitrary<Condition | null> = fc.oneof(
   { weight: 3, arbitrary: fc.constant(null) },
@@ -68,6 +77,14 @@ const control: fc.Arbitrary<ControlCommand> = fc.oneof(
   fc
     .integer({ min: 1, max: 4 })
     .map((id) => ({ kind: 'describe', id, name: `n${id}`, version: '1', addresses: [] }) as const),
+  fc
+    .tuple(
+      fc.integer({ min: 10, max: 28 }),
+      fc.constantFrom(null, null, 3),
+      fc.constantFrom(1, 1, 2),
+      fc.constantFrom('voter', 'learner')
+    )
+    .map(([node, expectedId, epoch, role]) => admitKey(node, { expectedId, epoch, role })),
   fc.constant(found()),
   fc.integer({ min: 0, max: 1 }).map((level) => ({ kind: 'raiseFeatureLevel', level }) as const)
 )
@@ -79,6 +96,13 @@ const request = fc.option(
       requestOf(client, sequence, { since, answeredBelow: Math.max(0, sequence - behind) })
     )
 )
+/** whether one can follow the other is for the core: what is applied is the same for any */
+const configuration: fc.Arbitrary<Extract<Step, { kind: 'configuration' }>> = fc
+  .tuple(
+    fc.array(fc.constantFrom(...ROLES), { minLength: 4, maxLength: 4 }),
+    fc.oneof(fc.constant([]), fc.subarray([1, 2, 3, 4]))
+  )
+  .map(([roles, outgoing]) => ({ kind: 'configuration', roles, outgoing }) as const)
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -94,12 +118,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.constantFrom(
-      { kind: 'empty' } as const,
-      { kind: 'configuration' } as const,
-      { kind: 'snapshot' } as const
-    )
+    arbitrary: fc.constantFrom({ kind: 'empty' } as const, { kind: 'snapshot' } as const)
   },
+  { weight: 3, arbitrary: configuration },
   {
     weight: 2,
     arbitrary: fc.nat(20).map((behind) => ({ kind: 'compact', behind }) as const)
@@ -145,13 +166,19 @@ function entryOf(log: LogMaker, next: Step): Entry {
   if (next.kind === 'empty') return log.empty()
   if (next.kind === 'snapshot') return log.snapshot()
   if (next.kind === 'compact') return log.compact(Math.max(0, log.lastIndex - next.behind))
-  const member = {
-    id: log.timeMs % 100,
-    publicKey: key32(3),
-    role: 'voter',
-    addresses: []
-  } as const
-  return log.configuration({ members: [{ ...member, id: member.id + 1 }], outgoing: [] })
+  return log.configuration(configurationOf(next))
+}
+
+/** As near to what was drawn as a configuration can be: somebody votes, and who voted before is a member. */
+function configurationOf(next: Extract<Step, { kind: 'configuration' }>): Configuration {
+  const roles = next.roles.includes('voter') ? next.roles : next.roles.with(0, 'voter')
+  const members = roles.flatMap((role, at): Member[] => {
+    const id = at + 1
+    if (role === null) return []
+    const isStray = role === 'leaving' && !next.outgoing.includes(id)
+    return [{ id, publicKey: key32(18 + id), role: isStray ? 'learner' : role, addresses: [] }]
+  })
+  return { members, outgoing: next.outgoing.filter((id) => roles[id - 1] !== null) }
 }
 
 export interface Applying {

@@ -143,6 +143,23 @@ export function admit(invite: number, node: number, epoch = 1): TrustCommand {
   return { kind: 'admit', ...keys, ...SELF, epoch, sealedSecret: new Uint8Array(80).fill(2) }
 }
 
+export function admitKey(
+  node: number,
+  rest: Partial<Extract<TrustCommand, { kind: 'admitKey' }>> = {}
+): Extract<TrustCommand, { kind: 'admitKey' }> {
+  return {
+    kind: 'admitKey',
+    publicKey: key32(node),
+    name: 'gamma',
+    addresses: [{ host: '10.0.0.3', port: 4002 }],
+    role: 'voter',
+    expectedId: null,
+    epoch: 1,
+    sealedSecret: new Uint8Array(80).fill(3),
+    ...rest
+  }
+}
+
 const SELF = { name: 'alpha', version: '0.1.0', addresses: [{ host: '10.0.0.1', port: 4000 }] }
 
 /** `apply` as a promise. */

@@ -15,7 +15,7 @@ import { decodeManifest, encodeManifest } from '../../lib/state-machine/snapshot
 import { keptOf, SnapshotReader, SnapshotWriter } from '../../lib/state-machine/snapshot-stream.ts'
 import { asBytes, key32 } from './samples.ts'
 
-const GOLDEN = 'test/golden/snapshot-1.json'
+const GOLDEN = 'test/golden/snapshot-2.json'
 
 type Item = Exclude<SnapshotRecord, { kind: 'end' }>
 
@@ -39,6 +39,7 @@ const RECORDS: readonly Item[] = [
       stateHash: key32(4),
       liveCount: 2,
       liveBytes: 5,
+      votersChangedMs: 1_699_999_999_000,
       compactedRevision: 5,
       featureLevel: 1
     },
@@ -60,6 +61,10 @@ const RECORDS: readonly Item[] = [
       invitePublicKey: key32(0xdd),
       admittedIndex: 2
     }
+  },
+  {
+    kind: 'removed',
+    removed: { id: 2, publicKey: key32(8), atMs: 1_699_999_999_000 }
   },
   {
     kind: 'invite',
@@ -132,7 +137,7 @@ const RECORDS: readonly Item[] = [
   }
 ]
 
-test('format 1 of the stream and of the manifest is what the golden file says', (t) => {
+test('format 2 of the stream, and the manifest, are what the golden file says', (t) => {
   const { stream, ...totals } = written(RECORDS)
   const { contentHash, byteCount, chunkCount, manifest } = totals
   const info = { index: 70_000, term: 3, chainHash: key32(2), contentHash, byteCount, chunkCount }
@@ -143,7 +148,7 @@ test('format 1 of the stream and of the manifest is what the golden file says', 
 })
 
 test('a stream is read in pieces of any size', (t) => {
-  const { stream } = written([...RECORDS.slice(0, 7), big(60_000), ...RECORDS.slice(7)])
+  const { stream } = written([...RECORDS.slice(0, 8), big(60_000), ...RECORDS.slice(8)])
   const whole = shown(read([stream]))
   t.is(shown(read([stream])).length, RECORDS.length + 2)
   for (const size of [1, 2, 3, 5, 7, 64, 1_000, 65_536]) {
@@ -160,7 +165,7 @@ test('a backup has nothing with which anybody could come into the cluster', (t) 
   const { stream } = written(kept)
   t.alike(
     kept.map((each) => each.kind),
-    ['head', 'node', 'row', 'row', 'row', 'row', 'key', 'key']
+    ['head', 'node', 'removed', 'row', 'row', 'row', 'row', 'key', 'key']
   )
   const text = hexOf(stream)
   for (const secret of [
@@ -186,22 +191,26 @@ test('two snapshots of what is applied are kept, and the newest of what is not, 
 })
 
 test('records in another order, twice, too few or too many are refused', (t) => {
-  const [head, node, invite, session, first, second, tombstone, last, ab, b] =
+  const [head, node, removed, invite, session, first, second, tombstone, last, ab, b] =
     RECORDS.map(bytesOfRecord)
-  const end = bytesOfRecord({ kind: 'end', nodes: 1, invites: 1, sessions: 1, rows: 4, keys: 2 })
-  const good = [head, node, invite, session, first, second, tombstone, last, ab, b, end]
+  const state = [head, node, removed, invite, session]
+  const counts = { nodes: 1, removed: 1, invites: 1, sessions: 1, rows: 4, keys: 2 }
+  const end = bytesOfRecord({ kind: 'end', ...counts })
+  const good = [...state, first, second, tombstone, last, ab, b, end]
   t.ok(isGood(good))
   for (const [what, records] of Object.entries({
     'no head': good.slice(1),
     'no end': good.slice(0, -1),
     'two heads': [head, ...good],
     'something behind the end': [...good, end],
-    'rows the other way round': good.with(4, second).with(5, first),
-    'a row twice': [head, node, invite, session, first, first, second, tombstone, last, ab, b, end],
-    'keys the other way round': good.with(8, b).with(9, ab),
-    'a key too few': [...good.slice(0, 9), end],
-    'an invite after a row': good.with(2, first).with(4, invite),
-    'a node too few': [head, ...good.slice(2)]
+    'rows the other way round': good.with(5, second).with(6, first),
+    'a row twice': [...state, first, first, second, tombstone, last, ab, b, end],
+    'keys the other way round': good.with(9, b).with(10, ab),
+    'a key too few': [...good.slice(0, 10), end],
+    'an invite after a row': good.with(3, first).with(5, invite),
+    'a node too few': [head, ...good.slice(2)],
+    'a removed node too few': [head, node, ...good.slice(3)],
+    'a removed node twice': [head, node, removed, ...good.slice(2)]
   }))
     t.absent(isGood(records), what)
 })
@@ -215,10 +224,18 @@ test('rows that cannot be are refused', (t) => {
     key: asBytes('k'),
     value: asBytes('')
   } as const
-  const end = { kind: 'end', nodes: 1, invites: 1, sessions: 1, rows: 1, keys: 2 } as const
+  const end = {
+    kind: 'end',
+    nodes: 1,
+    removed: 1,
+    invites: 1,
+    sessions: 1,
+    rows: 1,
+    keys: 2
+  } as const
   const withRow = (change: Partial<Extract<Item, { kind: 'row' }>>): boolean =>
     isGood(
-      [...RECORDS.slice(0, 4), { ...rest, ...change }, ...RECORDS.slice(8), end].map(bytesOfRecord)
+      [...RECORDS.slice(0, 5), { ...rest, ...change }, ...RECORDS.slice(9), end].map(bytesOfRecord)
     )
   t.ok(withRow({}))
   t.ok(withRow({ revision: 6, supersededRevision: 5, value: null }))

@@ -15,7 +15,7 @@ import type {
 } from '../../lib/state-machine/state-machine.ts'
 import { EMPTY_TRUST, applyTrust, isOpen } from '../../lib/state-machine/trust.ts'
 import type { TrustCommand } from '../../lib/state-machine/trust.ts'
-import { admit, createInvite, found, key32 } from './samples.ts'
+import { admit, admitKey, createInvite, found, key32 } from './samples.ts'
 
 const SELF = { name: 'alpha', version: '0.1.0', addresses: [{ host: '10.0.0.1', port: 4000 }] }
 
@@ -61,7 +61,7 @@ test('founding makes node 1 and epoch 1, once', (t) => {
     invitePublicKey: null,
     admittedIndex: 1
   }
-  t.alike(trust.state, { epoch: 1, nextNodeId: 2, nodes: [node], invites: [] })
+  t.alike(trust.state, { epoch: 1, nextNodeId: 2, nodes: [node], invites: [], removed: [] })
   const { state } = trust
   t.is(trust.refusal(found(7)), 'ALREADY_INITIALIZED')
   t.is(trust.state, state)
@@ -215,6 +215,71 @@ test('nodes are bounded, and ids are never used twice', (t) => {
     trust.state.nodes.map((node) => node.id),
     Array.from({ length: MAX_MEMBERS }, (_, at) => at + 1)
   )
+})
+
+test('a node that an operator admits by its key gets the next id and the role that was said', (t) => {
+  const trust = founded()
+  t.alike(trust.apply(admitKey(20)), { kind: 'admitted', id: 2, isNew: true })
+  t.alike(trust.apply(admitKey(21, { role: 'learner', expectedId: 3 })), {
+    kind: 'admitted',
+    id: 3,
+    isNew: true
+  })
+  t.is(trust.state.nextNodeId, 4)
+  t.alike(
+    trust.state.nodes.map(({ id, role, version, invitePublicKey }) => [
+      id,
+      role,
+      version,
+      invitePublicKey
+    ]),
+    [
+      [1, 'voter', '0.1.0', null],
+      [2, 'voter', '', null],
+      [3, 'learner', '', null]
+    ]
+  )
+})
+
+test('the same key again is the same node, whatever else is said of it, unless it is another id', (t) => {
+  const trust = founded()
+  trust.apply(createInvite(10))
+  trust.apply(admit(10, 20))
+  const { state } = trust
+  for (const expectedId of [null, 2]) {
+    t.alike(trust.apply(admitKey(20, { expectedId, epoch: 7, role: 'learner' })), {
+      kind: 'admitted',
+      id: 2,
+      isNew: false
+    })
+  }
+  t.alike(trust.apply(admitKey(20, { expectedId: 3 })), {
+    kind: 'refused',
+    error: { code: 'INVALID_REQUEST', message: 'the node with this key is 2', fields: { id: 2 } }
+  })
+  t.is(trust.state, state)
+})
+
+test('an admission by key is refused for the first reason that holds', (t) => {
+  t.is(new Trust().refusal(admitKey(20)), 'NOT_INITIALIZED')
+  const trust = founded()
+  trust.apply(createInvite(10))
+  const before = trust.state
+  t.is(trust.refusal(admitKey(10, { epoch: 2 })), 'INVALID_REQUEST', 'the key of a ticket')
+  t.is(trust.refusal(admitKey(20, { epoch: 2, expectedId: 9 })), 'CHANGE_IN_PROGRESS')
+  t.alike(trust.apply(admitKey(20, { expectedId: 9 })), {
+    kind: 'refused',
+    error: {
+      code: 'INVALID_REQUEST',
+      message: 'the id of the next node is 2; the cluster gives ids in order',
+      fields: { id: 2 }
+    }
+  })
+  t.is(trust.refusal(admitKey(20, { expectedId: 1 })), 'INVALID_REQUEST', 'the id of another node')
+  t.is(trust.state, before)
+  for (let n = 1; n < MAX_MEMBERS; n++)
+    t.is(trust.refusal(admitKey(0, { publicKey: keyNumber(n) })), null)
+  t.is(trust.refusal(admitKey(0, { publicKey: keyNumber(999), expectedId: 9 })), 'TOO_MANY_MEMBERS')
 })
 
 test('revoking closes an open invite, leaves a closed one, and refuses an unknown one', (t) => {
