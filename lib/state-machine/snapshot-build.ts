@@ -155,10 +155,7 @@ class Tables {
         putNode.run(each.node.id, sealed('nodes', nodeRecordEncoding, each.node))
         break
       case 'removed':
-        putRemoved.run(
-          each.removed.id,
-          sealed('removed', encode(removedNodeEncoding, each.removed))
-        )
+        putRemoved.run(each.removed.id, sealed('removed', removedNodeEncoding, each.removed))
         break
       case 'invite':
         putInvite.run(each.invite.createdIndex, sealed('invites', inviteEncoding, each.invite))

@@ -139,7 +139,7 @@ export class SqliteWriter {
     for (const node of nodes.gone) dropNode.run(node.id)
     const removed = differences<RemovedNode>(before.removed, after.removed, (each) => each.id)
     for (const each of removed.changed)
-      putRemoved.run(each.id, sealed('removed', encode(removedNodeEncoding, each)))
+      putRemoved.run(each.id, sealed('removed', removedNodeEncoding, each))
     for (const each of removed.gone) dropRemoved.run(each.id)
     const invites = differences<Invite>(
       before.invites,
