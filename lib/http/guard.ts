@@ -21,7 +21,12 @@ export interface Guard {
 }
 
 /** The routes that answer without a token: nothing in them but whether the node is well. */
-export const OPEN_ROUTES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/health'])
+export const OPEN_ROUTES: ReadonlySet<string> = new Set([
+  '/livez',
+  '/readyz',
+  '/health',
+  '/metrics'
+])
 
 /** The guard of a listener on 127.0.0.1; `port` is asked at each request, since it is known late. */
 export function tcpGuard(token: string, port: () => number): Guard {

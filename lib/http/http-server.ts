@@ -18,6 +18,7 @@ import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
 import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
+import { addMetricsRoute } from './metrics-routes.ts'
 import { addNodeRoutes } from './node-routes.ts'
 
 export interface HttpServerOptions {
@@ -108,6 +109,7 @@ async function buildApp(api: NodeApi, parts: AppParts): Promise<App> {
   addKeyValueRoutes(app, api.kv)
   addNodeRoutes(app, api)
   addBackupRoutes(app, api)
+  addMetricsRoute(app, api)
   refuseOtherMethods(app, new Map(routes))
   await app.ready()
   return app

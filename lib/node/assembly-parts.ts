@@ -14,6 +14,7 @@ import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
 import type { BackupSource } from '../service/backups.ts'
+import type { Metrics } from '../service/metrics.ts'
 import type { StateSize } from '../service/write-gate.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { LinksOptions } from '../transport/links.ts'
@@ -62,6 +63,8 @@ export interface AssemblyParts {
   readonly storagePolicy: StoragePolicy
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
+  /** null: nothing is counted */
+  readonly metrics: Metrics | null
   /** shown in the status */
   readonly dataDir: string
   readonly pid: number

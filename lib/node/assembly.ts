@@ -41,6 +41,7 @@ export class Assembly {
   readonly #transport: Transport
   readonly #trust: ClusterTrust
   readonly #forwarder: Forwarder
+  readonly #services: Services
   readonly #duties: LeaderDuties
   readonly #leaderLink: LeaderLink
   readonly #description: SelfDescription
@@ -76,6 +77,7 @@ export class Assembly {
     this.#forwarder = services.forwarder
     this.tickets = services.tickets
     this.service = services.node
+    this.#services = services
     this.#snapshots = this.#makeSnapshots()
     this.#duties = this.#makeDuties()
     this.#leaderLink = new LeaderLink({
@@ -348,6 +350,7 @@ export class Assembly {
 
   #onLinkDown(id: NodeId): void {
     this.#parts.events.info({ event: 'link.down', peer: id }, 'link down')
+    this.#services.unreachable.onLinkDown(id)
     this.#leaderLink.onLinkDown(id)
     this.#duties.look()
   }

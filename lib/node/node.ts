@@ -44,6 +44,7 @@ import type { Premises, Running, StoreReporting, Stores } from './opening.ts'
 import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
 import type { Plan } from './plan.ts'
 import { planOf } from './plan.ts'
+import { openMetrics } from './process-metrics.ts'
 import { Scrubber } from './scrubber.ts'
 
 export class AspenNode implements Omit<NodeApi, 'kv'> {
@@ -138,6 +139,10 @@ export class AspenNode implements Omit<NodeApi, 'kv'> {
     return this.#service.survey()
   }
 
+  metrics(): Promise<string> {
+    return this.#service.metrics()
+  }
+
   /** Hands leadership over, closes everything, releases the directory. May be called twice. */
   async close(): Promise<void> {
     const { ending, assembly } = this.#running
@@ -181,7 +186,8 @@ async function openPremises(options: NodeOptions, ending: Ending): Promise<Premi
   const network = await openNetwork(options, plan, keyPair)
   ending.add(() => network.close())
   const instance = randomBytes(systemRandom, 16)
-  const premises = { directory, plan, keyPair, network, instance, ending }
+  const metrics = openMetrics(ending)
+  const premises = { directory, plan, keyPair, network, instance, ending, metrics }
   const membership = await membershipOf(options, premises)
   return { ...premises, membership }
 }

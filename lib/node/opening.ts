@@ -18,6 +18,7 @@ import type { Backing, StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
+import type { Metrics } from '../service/metrics.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
 import type { EventLog } from './assembly-parts.ts'
@@ -44,6 +45,7 @@ export interface Premises {
   readonly instance: Uint8Array
   readonly membership: Membership
   readonly ending: Ending
+  readonly metrics: Metrics
 }
 
 export interface Running extends Premises {
@@ -191,6 +193,7 @@ export function openAssembly(
     diskProbe: diskProbe(directory.logDir, stores.fail),
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,
+    metrics: premises.metrics,
     dataDir: directory.path,
     pid: process.pid
   })

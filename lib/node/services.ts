@@ -5,13 +5,17 @@ import type { Clock } from '../clock.ts'
 import type { ClusterTrust } from '../cluster/trust.ts'
 import type { Whereabouts } from '../cluster/invites.ts'
 import type { Replica } from '../replica/replica.ts'
+import type { Status as CoreStatus } from '../raft/effects.ts'
+import { Alarms } from '../service/alarms.ts'
 import { ClusterControl } from '../service/cluster-control.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
+import { MetricStates } from '../service/metric-states.ts'
 import { ReplicatedStore } from '../service/replicated-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
+import { Unreachable } from '../service/unreachable.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
 import { roomOf } from './disk-duty.ts'
@@ -32,6 +36,8 @@ export class Services {
   readonly forwarder: Forwarder
   readonly tickets: TicketOffice
   readonly node: NodeService
+  readonly alarms: Alarms
+  readonly unreachable: Unreachable
 
   constructor(made: ServicesParts) {
     const { parts, replica, transport, fitness, whereabouts } = made
@@ -41,16 +47,42 @@ export class Services {
     const forwarder = new Forwarder({ id, clock, timers, random, replica, request, ...room })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
-    const view = viewParts(made, clock)
+    const seen = viewParts(made, clock)
+    const view = new ClusterView(seen)
+    const status = (): CoreStatus => replica.status
+    this.alarms = new Alarms({ clock, status, hasSpace: room.hasSpace })
+    this.unreachable = new Unreachable({ ...unreachableParts(made), clock, status })
+    this.#tellStates(made, view)
     this.node = new NodeService({
       kv: new ReplicatedStore(forwarder, stateMachine, timers),
-      cluster: new ClusterControl({ ...view, forwarder, stateMachine, log: parts.log }),
-      view: new ClusterView(view),
+      cluster: new ClusterControl({ ...seen, forwarder, stateMachine, log: parts.log }),
+      view,
       tickets: this.tickets,
       backups: parts.backups,
-      forwarder
+      forwarder,
+      metrics: parts.metrics
     })
   }
+
+  #tellStates(made: ServicesParts, view: ClusterView): void {
+    const { parts, isInTouch, fetching } = made
+    const { alarms, unreachable, forwarder } = this
+    const states = new MetricStates({
+      ...viewParts(made, parts.clock),
+      view,
+      alarms,
+      unreachable,
+      isInTouch,
+      isFetching: () => fetching() !== null,
+      pendingCount: () => forwarder.pendingCount
+    })
+    parts.metrics?.addSource((metrics) => states.read(metrics))
+  }
+}
+
+function unreachableParts({ parts, transport, trust }: ServicesParts) {
+  const links: Transport['links'] = () => transport.links()
+  return { id: parts.id, links, configuration: () => trust.configuration() }
 }
 
 function viewParts(made: ServicesParts, clock: Clock): ClusterViewParts {

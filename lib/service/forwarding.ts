@@ -140,6 +140,11 @@ export class Forwarder {
     })
   }
 
+  /** Commands that have no answer yet. */
+  get pendingCount(): number {
+    return this.#submitCount
+  }
+
   /** What reads of this node alone need too. @throws KeyValueStoreError UNAVAILABLE */
   checkOpen(): void {
     if (this.#isClosed) throw unavailableError(null, 'this node is closing')

@@ -84,6 +84,8 @@ export interface NodeApi {
   revokeTicket(id: string, options?: RequestOptions): Promise<void>
   /** `stale`: of what this node has, without asking anybody. */
   backup(options?: ReadOptions): Promise<Backup>
+  /** For Prometheus, as text; from memory, works without quorum. */
+  metrics(): Promise<string>
   /** Asks all members that are in reach what they have; works without quorum. */
   survey(): Promise<Survey>
 }

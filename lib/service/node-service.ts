@@ -7,6 +7,7 @@ import type { ClusterView } from './cluster-view.ts'
 import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
 import type { LogPosition } from './encoding.ts'
 import type { Forwarder } from './forwarding.ts'
+import type { Metrics } from './metrics.ts'
 import { Backups } from './backups.ts'
 import type { BackupSource } from './backups.ts'
 import type {
@@ -27,6 +28,8 @@ export interface NodeServiceParts {
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
   readonly forwarder: Pick<Forwarder, 'confirmRead' | 'checkOpen' | 'logOf'>
+  /** null where nothing is counted */
+  readonly metrics: Pick<Metrics, 'render'> | null
 }
 
 export class NodeService implements NodeApi {
@@ -36,6 +39,7 @@ export class NodeService implements NodeApi {
   readonly #tickets: NodeServiceParts['tickets']
   readonly #backups: Backups
   readonly #forwarder: NodeServiceParts['forwarder']
+  readonly #metrics: NodeServiceParts['metrics']
   #isDraining = false
 
   constructor(parts: NodeServiceParts) {
@@ -45,6 +49,7 @@ export class NodeService implements NodeApi {
     this.#tickets = parts.tickets
     this.#backups = new Backups(parts.forwarder, parts.backups)
     this.#forwarder = parts.forwarder
+    this.#metrics = parts.metrics
   }
 
   status(): Status {
@@ -90,6 +95,10 @@ export class NodeService implements NodeApi {
 
   backup(options?: ReadOptions): Promise<Backup> {
     return this.#backups.make(options)
+  }
+
+  async metrics(): Promise<string> {
+    return (await this.#metrics?.render()) ?? ''
   }
 
   async survey(): Promise<Survey> {

@@ -25,6 +25,7 @@ import { genesis } from '../raft/entry.ts'
 import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
+import { Metrics } from '../service/metrics.ts'
 import { MemoryStateDisk, MemoryStateMachine } from '../state-machine/memory-state-machine.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { MemoryHub, MemoryNetwork } from '../transport/memory-network.ts'
@@ -52,6 +53,8 @@ export interface MachineParts {
   readonly instruments?: Instruments
   /** how full its disk is; it never is when left out */
   readonly diskProbe?: DiskProbe
+  /** whether its processes count what they do */
+  readonly hasMetrics?: boolean
 }
 
 /** Put around the ports of each process; what is not given stays as it is. */
@@ -291,6 +294,7 @@ export class Machine {
       targetVoters,
       timing,
       events: { info: () => {}, warn: () => {} },
+      metrics: this.#parts.hasMetrics === true ? new Metrics() : null,
       savedAddresses: new Map<string, readonly Address[]>(),
       onAddress: () => {},
       diskProbe: this.#parts.diskProbe ?? null,

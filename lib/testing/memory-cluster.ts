@@ -172,6 +172,7 @@ export class MemoryCluster {
       targetVoters,
       storagePolicy,
       writeMs: () => writeMs,
+      hasMetrics: true,
       ...(diskProbe && { diskProbe: diskProbe(name) })
     })
     this.#machines.set(name, machine)

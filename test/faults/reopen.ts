@@ -19,6 +19,7 @@ import { chained, ENTRY_KIND } from '../../lib/raft/entry.ts'
 import { TIMING } from '../../lib/raft/timing.ts'
 import { systemRandom } from '../../lib/random.ts'
 import type { StateMachine } from '../../lib/state-machine/state-machine.ts'
+import { Metrics } from '../../lib/service/metrics.ts'
 import { HyperswarmNetwork } from '../../lib/transport/hyperswarm-network.ts'
 import type { Promises } from './promises.ts'
 
@@ -93,7 +94,8 @@ async function storesOf({
     timing: TIMING.lan
   })
   const instance = new Uint8Array(16)
-  const premises = { directory, plan, keyPair, network, membership, ending, instance }
+  const metrics = new Metrics()
+  const premises = { directory, plan, keyPair, network, membership, ending, instance, metrics }
   const events = { info: () => {}, warn: () => {} }
   const reporting = { onFailed, onBoundary: undefined, events }
   const opened = await openLog(premises, reporting)

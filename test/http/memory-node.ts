@@ -86,6 +86,10 @@ export class MemoryNode implements NodeApi {
     }))
   }
 
+  metrics(): Promise<string> {
+    return this.#run(undefined, () => 'aspen_raft_term 2\n')
+  }
+
   /** backups that were closed */
   closedBackups = 0
 

@@ -88,3 +88,19 @@ test('a ticket route never shows the text of a ticket again', async (t) => {
   const listed = await get(opened, '/tickets')
   t.absent(listed.text.includes(String(field(made.json, 'ticket'))))
 })
+
+test('the metrics are text, for anybody who reaches the port', async (t) => {
+  const opened = await openServer(t)
+  const over = [
+    await get(opened, '/metrics'),
+    await send({ port: opened.port, host: '127.0.0.1', path: '/metrics' })
+  ]
+  for (const { status, headers, text } of over) {
+    t.is(status, 200)
+    t.is(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
+    t.is(text, 'aspen_raft_term 2\n')
+  }
+  const page = { port: opened.port, host: '127.0.0.1', path: '/metrics' }
+  const foreign = await send({ ...page, headers: { origin: 'http://evil.example' } })
+  t.is(foreign.status, 403, 'but no page of another origin')
+})

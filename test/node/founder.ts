@@ -119,6 +119,7 @@ export class Founder {
       onFailed,
       memories: { found: new Map(), save: (_memories, onEnd) => time.soon(() => onEnd(true)) },
       backups: null,
+      metrics: null,
       diskProbe: null,
       maxState: { entryCount: 1_000, byteCount: 1_000_000 },
       storagePolicy: STORAGE_POLICY,

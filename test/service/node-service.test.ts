@@ -81,6 +81,7 @@ function open() {
       livez: () => LIVE
     },
     backups: null,
+    metrics: null,
     tickets: {
       create: (options) => {
         asked.push(['create', options])

@@ -118,6 +118,8 @@ const CLOCK_FILES: ReadonlySet<string> = new Set([
   'lib/random.ts',
   // gives the event loop its turn while a long answer is written
   'lib/http/slice.ts',
+  // measures the event loop itself
+  'lib/node/process-metrics.ts',
   // runs in programs of its own, never in a simulated cluster
   'lib/client/connection.ts',
   'lib/client/download.ts',

@@ -1,0 +1,14 @@
+// `/metrics`, for Prometheus: text, from memory, to anybody who reaches the port (http/README.md).
+
+import { METRICS_CONTENT_TYPE } from '../service/metrics.ts'
+import type { NodeApi } from '../service/node-api.ts'
+import type { App } from './app.ts'
+
+export function addMetricsRoute(app: App, api: Pick<NodeApi, 'metrics'>): void {
+  app.route({
+    method: 'GET',
+    url: '/metrics',
+    config: { isFromMemory: true },
+    handler: async (_request, reply) => reply.type(METRICS_CONTENT_TYPE).send(await api.metrics())
+  })
+}
