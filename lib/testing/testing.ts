@@ -1,5 +1,8 @@
 // `aspen/testing`: what Aspen tests itself with, for the tests of programs that use it.
 
+export { AspenRouter } from './aspen-router.ts'
+export type { DirectedPair, RouterOptions } from './aspen-router.ts'
+export type { NodeMetrics, ServerState, Wait } from './router-wait.ts'
 export { SeededRandom } from '../random.ts'
 export { commandOf, History, rowOf } from './history.ts'
 export type { FoundRevision, GetCall, GetOperation, GetOutcome, GetRecord } from './history.ts'
