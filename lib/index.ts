@@ -2,6 +2,10 @@
 
 export { AspenError, CODES, EXIT } from './errors.ts'
 export type { ErrorCode, ErrorDetail, Outcome } from './errors.ts'
+export { AspenBuilder } from './node/aspen-builder.ts'
+export type { HttpSetting } from './node/aspen-builder.ts'
+export { bootstrapNode } from './node/bootstrap.ts'
+export type { BootstrapHandle } from './node/bootstrap.ts'
 export { createLogger } from './node/log.ts'
 export type { LoggerOptions } from './node/log.ts'
 export { AspenNode } from './node/node.ts'

@@ -9,6 +9,7 @@ import { AspenError, ConfigError } from '../errors.ts'
 import type { LogLevel } from '../node/log-level.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import type { Intent } from '../node/options.ts'
+import { DEFAULT_JOIN_TIMEOUT_MS } from '../node/options.ts'
 import type { StorageSettings } from '../node/storage-settings.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Invocation, Target } from './invocation.ts'
@@ -29,9 +30,8 @@ export interface Launch {
   readonly timeoutMs: number
 }
 
-/** How long to wait for a node by default. A joiner may have to look for members for a while. */
+/** How long to wait for a node by default; a joiner may have to look for members for longer. */
 const DEFAULT_START_TIMEOUT_MS = 30_000
-const DEFAULT_JOIN_TIMEOUT_MS = 60_000
 
 export const TIMINGS: readonly TimingProfile[] = ['default', 'lan', 'wan']
 

@@ -64,7 +64,8 @@ export async function openNetwork(
     bootstrap: plan.bootstrap,
     port: options.port,
     preferredPort: plan.kind === 'run' ? plan.membership.udpPort : null,
-    timing: TIMING[plan.timing]
+    timing: TIMING[plan.timing],
+    usesTopics: options.gossip ?? true
   })
   await network.open()
   return network
@@ -202,9 +203,10 @@ export function openAssembly(
 }
 
 export interface OpenedApi {
+  /** empty where none is served */
   readonly url: string
   /** for node.json */
-  readonly recordedPort: number
+  readonly recordedPort: number | null
   /** the recorded port, where another process has it and the API took another one */
   readonly takenPort: number | null
 }
@@ -215,11 +217,12 @@ export interface OpenedApi {
  * so that it has its own port again when that is free. A port that is named is taken or refused.
  */
 export async function openApi(
-  { httpPort, logger }: NodeOptions,
+  { httpPort, logger, servesHttp = true }: NodeOptions,
   { directory, membership, ending }: Premises,
   assembly: Assembly
 ): Promise<OpenedApi> {
   const { httpPort: recorded } = membership
+  if (!servesHttp) return { url: '', recordedPort: recorded, takenPort: null }
   const socketPath = socketPathOf(directory.path)
   const http = await HttpServer.open({
     api: assembly.service,

@@ -15,10 +15,19 @@ export type Intent =
   | { readonly kind: 'join'; readonly ticket: string; readonly timeoutMs: number }
   /** a node that has been created or joined before */
   | { readonly kind: 'start' }
+  /** whichever of the three the folder asks for: an empty one joins where there is a ticket, else creates */
+  | { readonly kind: 'open'; readonly ticket: string | null; readonly timeoutMs: number }
+
+/** How long a join looks for a member that lets it in, where nobody says. */
+export const DEFAULT_JOIN_TIMEOUT_MS = 60_000
 
 export interface NodeOptions {
   readonly intent: Intent
   readonly dataDir: string
+  /** whether members are looked for under the cluster's topics, and this node is announced there; true when left out */
+  readonly gossip?: boolean
+  /** whether the HTTP API is served, on the socket and on TCP; true when left out */
+  readonly servesHttp?: boolean
   /** display name; null keeps the recorded one, or takes the host's */
   readonly name: string | null
   /** bootstrap nodes; null takes the recorded ones, or the public DHT */

@@ -13,7 +13,7 @@ import { joinTicketOf } from './join-ticket.ts'
 import { nameProblem } from './places.ts'
 import { DEFAULT_TIMING } from './membership.ts'
 import type { Membership } from './membership.ts'
-import type { NodeOptions } from './options.ts'
+import type { Intent, NodeOptions } from './options.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
 export type Plan = {
@@ -30,6 +30,18 @@ export type Plan = {
   | { readonly kind: 'run'; readonly membership: Membership }
 )
 
+/** What is to be done with a folder that holds this: any intent but the one that leaves it to the folder. */
+export function intentFor(
+  intent: Intent,
+  membership: Membership | null
+): Exclude<Intent, { readonly kind: 'open' }> {
+  if (intent.kind !== 'open') return intent
+  const { ticket, timeoutMs } = intent
+  if (ticket !== null) return { kind: 'join', ticket, timeoutMs }
+  const isThere = membership !== null && membership.state !== 'creating'
+  return { kind: isThere ? 'start' : 'create' }
+}
+
 type Wanted = Pick<NodeOptions, 'intent' | 'name' | 'bootstrap' | 'timing' | 'storage'>
 
 /** @throws ConfigError FENCED, STATE_DIVERGED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
@@ -39,7 +51,7 @@ export function planOf(
   directory: Pick<DataDirectory, 'path' | 'hasKey' | 'hasLog'>
 ): Plan {
   const { path: dataDir } = directory
-  const { intent } = options
+  const intent = intentFor(options.intent, membership)
   const name = nameOf(options, membership)
   const timing = options.timing ?? membership?.timing ?? DEFAULT_TIMING
   const storage = { ...membership?.storage, ...options.storage }

@@ -40,6 +40,8 @@ export interface HyperswarmNetworkOptions {
   /** UDP port of the last run: taken if it is free */
   readonly preferredPort: number | null
   readonly timing: Timing
+  /** whether topics are announced and looked up; true when left out, else members are known by address or by key only */
+  readonly usesTopics?: boolean
 }
 
 export class HyperswarmNetwork implements Network {
@@ -173,7 +175,7 @@ export class HyperswarmNetwork implements Network {
 
   setTopics(topics: readonly Uint8Array[]): void {
     const swarm = present(this.#swarm, 'the open swarm')
-    if (this.#closing !== null) return
+    if (this.#closing !== null || this.#options.usesTopics === false) return
     const wanted = new Map(topics.map((topic) => [hexOf(topic), topic]))
     for (const [key, session] of this.#sessions) {
       if (wanted.has(key)) continue

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { findRoot } from '../tidy/tree.ts'
+import type { Block } from './blocks.ts'
 
 /** How a block ended. */
 export interface Outcome {
@@ -17,6 +19,10 @@ export interface Outcome {
   readonly output: string
 }
 
+const PROGRAMS: Readonly<Record<Block['language'], readonly [string, readonly string[]]>> = {
+  sh: ['bash', ['-euo', 'pipefail', '-c']],
+  js: [process.execPath, ['--input-type=module', '--eval']]
+}
 const BLOCK_LIMIT_MS = 120_000
 const DHT_LIMIT_MS = 20_000
 
@@ -38,6 +44,9 @@ export class Machines {
     for (const folder of ['bin', 'shared', 'homes']) mkdirSync(join(root, folder))
     chmodSync(program, 0o755)
     symlinkSync(program, join(root, 'bin', 'aspen'))
+    // as `npm link aspen` leaves it
+    mkdirSync(join(root, 'shared', 'node_modules'))
+    symlinkSync(findRoot(), join(root, 'shared', 'node_modules', 'aspen'))
     const dht = spawn(join(root, 'bin', 'aspen'), ['dht', '--port', '0', '--quiet'], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
@@ -51,10 +60,11 @@ export class Machines {
     return machines
   }
 
-  /** Runs `code` with bash; the first command that fails ends it. */
-  run(machine: string, code: string): Outcome {
+  /** Runs `code`: a module with node, or commands with bash, of which the first that fails ends it. */
+  run(machine: string, code: string, language: Block['language'] = 'sh'): Outcome {
     this.#names.add(machine)
-    const { status, stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', code], {
+    const [program, args] = PROGRAMS[language]
+    const { status, stdout, stderr } = spawnSync(program, [...args, code], {
       cwd: join(this.#root, 'shared'),
       env: this.#environment(machine),
       encoding: 'utf8',

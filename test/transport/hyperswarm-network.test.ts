@@ -10,6 +10,7 @@ import test from 'brittle'
 import type { Assert } from 'brittle'
 import type { Address } from '../../lib/address.ts'
 import { systemClock, systemTimers } from '../../lib/clock.ts'
+import { hexOf } from '../../lib/encoding.ts'
 import { TransportError } from '../../lib/errors.ts'
 import { TIMING } from '../../lib/raft/timing.ts'
 import { BootstrapNode } from '../../lib/transport/dht.ts'
@@ -140,6 +141,24 @@ check('members find each other again after all ports changed', async (t) => {
   const tookMs = await until('the link', () => areLinked([a, b]), 20_000)
   t.comment(`linked after ${tookMs.toFixed(0)} ms`)
   t.pass('linked')
+})
+
+check('a network without topics is found by key only', async (t) => {
+  const bootstrap = await dhtOf(t)
+  const options = { bootstrap, usesTopics: false }
+  const a = await memberOf(t, { name: 'a', id: 1, options })
+  const b = await memberOf(t, { name: 'b', id: 2, options: { bootstrap } })
+  for (const { links } of [a, b]) links.setTopics([secretOf(77)])
+  await until('the announcement', () => b.links.discovery().isAnnounced)
+  const found = new Set<string>()
+  const query = b.network.lookup(secretOf(77), ({ publicKey }) => found.add(hexOf(publicKey)))
+  await until('an answer', () => found.size > 0)
+  await pause(200)
+  query.cancel()
+  t.alike([...found], [hexOf(keyPairOf('b').publicKey)])
+  introduce([a, b])
+  b.links.setPeers(withoutAddresses([a]))
+  await until('the link', () => b.links.links().length === 1, 20_000)
 })
 
 check('members meet by address when the bootstrap is dead', async (t) => {

@@ -1,0 +1,269 @@
+// From a folder to a running node, and back: everything is opened in order and closed in reverse. The
+// seed's nine steps, as they are here:
+//
+//   1. load configuration          `planOf`: the intent against what the folder holds (plan.ts)
+//   2. metadata store              the data directory and its lock, node.json, the identity
+//   3. P2P endpoint                the network; for `join` the admission
+//   4. storage backends            the log, the state machine; repaired first where that is needed
+//   5. node server                 links to the other members     } one object with 6 and the services,
+//   6. consensus with supervision  core and replica               } put together in assembly.ts
+//   7. RPC endpoints               forwarding between members, the HTTP API
+//   8. discovery                   `assembly.start`: listens, announces, dials
+//   9. the handle                  `create` founds the cluster, `join` waits until it is caught up
+//
+// Only 3 (of a join) and 9 wait for anything but this machine.
+
+import { systemClock, systemTimers } from '../clock.ts'
+import { TransportError } from '../errors.ts'
+import type { AspenError } from '../errors.ts'
+import { randomBytes, systemRandom } from '../random.ts'
+import type { NodeApi } from '../service/node-api.ts'
+import { VERSION } from '../version.ts'
+import type { Assembly } from './assembly.ts'
+import { DataDirectory } from './data-directory.ts'
+import { Ending } from './ending.ts'
+import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
+import { admit, awaitCaughtUp } from './joining.ts'
+import { isRepairable, repairLog } from './log-repairing.ts'
+import type { Membership } from './membership.ts'
+import { newMembership, readMembership, writeMembership } from './membership.ts'
+import type { NodeOptions, Opened } from './options.ts'
+import type { Premises, Running, StoreReporting, Stores } from './opening.ts'
+import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
+import type { Plan } from './plan.ts'
+import { intentFor, planOf } from './plan.ts'
+import { openMetrics } from './process-metrics.ts'
+import { Scrubber } from './scrubber.ts'
+
+/** A node that runs. `AspenNode` is the same with what it can be asked as its own methods. */
+export interface BootstrapHandle {
+  /** what it was started with */
+  readonly config: NodeOptions
+  readonly opened: Opened
+  /** Resolves with the process's exit code when the node has ended: by `shutdown` (0), or by itself. */
+  readonly closed: Promise<number>
+  /** what it can be asked */
+  readonly node: NodeApi
+  /** Hands leadership over, closes everything, releases the directory. May be called twice. */
+  shutdown(): Promise<void>
+}
+
+/**
+ * Opens a node as `config.intent` says.
+ * @throws ConfigError, StorageError, TransportError, TicketError: nothing is left running then
+ */
+export async function bootstrapNode(config: NodeOptions): Promise<BootstrapHandle> {
+  const ending = new Ending((error) => {
+    config.logger.error({ err: error, event: 'node.close' }, 'a part could not be closed')
+  })
+  const { openLimitMs = null } = config
+  const limit =
+    openLimitMs === null
+      ? null
+      : systemTimers.start(openLimitMs, () => ending.fail(tooLong(openLimitMs)))
+  try {
+    // a store that fails answers nobody any more: whoever waits for it would do so for ever
+    return await Promise.race([openNode(config, ending), failureOf(ending)])
+  } catch (error) {
+    await ending.end()
+    // what a failed store brought about is not what happened
+    throw ending.failure ?? error
+  } finally {
+    limit?.cancel()
+  }
+}
+
+async function openNode(given: NodeOptions, ending: Ending): Promise<BootstrapHandle> {
+  const found = openDirectory(given, ending)
+  const config = { ...given, intent: intentFor(given.intent, found.membership) }
+  const premises = await openPremises(config, found)
+  const running = await run(config, premises)
+  const opened = await settle(config, running)
+  if (ending.failure !== null) throw ending.failure
+  const { assembly } = running
+  return {
+    config,
+    opened,
+    closed: ending.exitCode,
+    node: assembly.service,
+    shutdown: () =>
+      ending.end(async () => {
+        assembly.service.drain()
+        await assembly.handOver()
+      })
+  }
+}
+
+function tooLong(limitMs: number): AspenError {
+  return new TransportError({
+    code: 'UNAVAILABLE',
+    message: `the node could not be opened within ${limitMs / 1000} s`,
+    hint: 'its log or its state is damaged, and no member in reach has what is missing'
+  })
+}
+
+/** Rejects when the node has ended by a failure. */
+function failureOf(ending: Ending): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    void ending.exitCode.then(() => {
+      if (ending.failure !== null) reject(ending.failure)
+    })
+  })
+}
+
+/** Steps 1 to 3; the admission of a join with them. */
+async function openPremises(config: NodeOptions, found: Found): Promise<Premises> {
+  const { directory, membership: recorded, ending } = found
+  const plan = planOf(config, recorded, directory)
+  const keyPair = directory.keyPair(systemRandom)
+  const network = await openNetwork(config, plan, keyPair)
+  ending.add(() => network.close())
+  const instance = randomBytes(systemRandom, 16)
+  const metrics = openMetrics(ending)
+  const premises = { directory, plan, keyPair, network, instance, ending, metrics }
+  const membership = await membershipOf(config, premises)
+  return { ...premises, membership }
+}
+
+/** The folder as it was left. */
+interface Found {
+  readonly directory: DataDirectory
+  readonly membership: Membership | null
+  readonly ending: Ending
+}
+
+function openDirectory({ dataDir, onBoundary, onProgress }: NodeOptions, ending: Ending): Found {
+  const directory = DataDirectory.open(dataDir, onBoundary)
+  ending.add(() => directory.close())
+  // of a process that was killed: nobody must signal its number
+  directory.removeRuntime()
+  onProgress({ phase: 'open', text: 'opening the data directory' })
+  return { directory, membership: readMembership(directory), ending }
+}
+
+async function membershipOf(
+  { onProgress, intent }: NodeOptions,
+  { plan, directory, network, keyPair }: Omit<Premises, 'membership'>
+): Promise<Membership> {
+  if (plan.kind === 'run') return plan.membership
+  if (plan.kind === 'create') return beginCluster(directory, plan)
+  const timeoutMs = intent.kind === 'join' ? intent.timeoutMs : 0
+  return await admit({ network, keyPair, plan, timeoutMs, onProgress, ...SYSTEM })
+}
+
+/** A new cluster id, durable before anything is made from it. */
+function beginCluster(directory: DataDirectory, plan: Plan): Membership {
+  const clusterId = randomBytes(systemRandom, CLUSTER_ID_BYTES)
+  const identity = { state: 'creating', clusterId, id: FOUNDER_ID, welcome: null } as const
+  const membership = newMembership(plan, identity)
+  writeMembership(directory, membership)
+  return membership
+}
+
+const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom }
+
+/** Steps 4 to 8. */
+async function run(options: NodeOptions, found: Premises): Promise<Running> {
+  const { logger } = options
+  const { ending, directory, plan } = found
+  let opened: Assembly | null = null
+  const fail = (error: AspenError): void => {
+    const { hint = null } = error.detail
+    logger.fatal({ err: error, event: 'node.failed', hint }, 'the node ends')
+    opened?.fail()
+    if (error.code === 'STATE_DIVERGED') giveUp(options, found)
+    ending.fail(error)
+  }
+  const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger }
+  const { premises, stores } = await openWhole(options, found, reporting)
+  const { name, bootstrap, timing, storage } = plan
+  const addressed = { name, bootstrap, timing, storage, udpPort: premises.network.port }
+  const membership = { ...premises.membership, ...addressed }
+  // from here on the directory is a member's: the log is there, so the marker may be
+  writeMembership(directory, membership)
+  const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
+  opened = assembly
+  const api = await openApi(options, { ...premises, membership }, assembly)
+  const recorded = { ...membership, httpPort: api.recordedPort }
+  writeMembership(directory, recorded)
+  await assembly.start()
+  const scrubber = new Scrubber({
+    timers: systemTimers,
+    log: stores.log,
+    isAlone: () => assembly.isAlone,
+    onAlone: (error) =>
+      logger.error(
+        { err: error, event: 'storage.damaged' },
+        'damage that no other member can repair'
+      ),
+    handOver: () => assembly.handOver(),
+    onFailed: fail
+  })
+  scrubber.start()
+  ending.add(() => scrubber.close())
+  const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
+  logger.info(fields, 'the node runs')
+  return { ...premises, membership: recorded, assembly, api }
+}
+
+/** No later start may serve the state of this directory. */
+function giveUp({ logger }: NodeOptions, { directory, membership }: Premises): void {
+  try {
+    writeMembership(directory, { ...membership, state: 'diverged' })
+  } catch (error) {
+    logger.error({ err: error, event: 'node.diverged' }, 'this could not be written down')
+  }
+}
+
+/** Log and state; what is damaged is put together again first, over a network of its own. */
+async function openWhole(
+  options: NodeOptions,
+  premises: Premises,
+  reporting: StoreReporting
+): Promise<{ readonly premises: Premises; readonly stores: Stores }> {
+  try {
+    return { premises, stores: await openLogAndStores(premises, reporting) }
+  } catch (error) {
+    if (!isRepairable(error)) throw error
+    const repaired = repairLog(options, premises, error)
+    // where the node has to end meanwhile, the log is closed before the directory is given up
+    premises.ending.add(() => repaired.catch(() => {}))
+    await repaired
+  }
+  const { plan, keyPair, ending } = premises
+  const network = await openNetwork(options, plan, keyPair)
+  ending.add(() => network.close())
+  const again = { ...premises, network }
+  return { premises: again, stores: await openLogAndStores(again, reporting) }
+}
+
+async function openLogAndStores(premises: Premises, reporting: StoreReporting): Promise<Stores> {
+  const log = await openLog(premises, reporting)
+  try {
+    return await openStores(premises, log, reporting)
+  } catch (error) {
+    await log.store.close()
+    throw error
+  }
+}
+
+/** Step 9: what the intent still waits for, now that the node runs and answers. */
+async function settle(options: NodeOptions, running: Running): Promise<Opened> {
+  const { intent, onProgress } = options
+  const { assembly, keyPair, membership, directory, plan, api } = running
+  const { takenPort: httpPortTaken } = api
+  if (membership.state === 'creating') {
+    const { name } = membership
+    await awaitFounded({ assembly, keyPair, name, version: VERSION, ...SYSTEM })
+    const ticket = await assembly.service.createTicket()
+    // until its ticket was made, the same command goes on with the cluster
+    writeMembership(directory, { ...membership, state: 'member' })
+    return { ticket, wasMember: false, httpPortTaken }
+  }
+  const wasMember = intent.kind === 'join' && plan.kind === 'run'
+  if (intent.kind === 'join' && !wasMember) {
+    const { timeoutMs } = intent
+    await awaitCaughtUp(assembly, { timeoutMs, onProgress, ...SYSTEM })
+  }
+  return { ticket: null, wasMember, httpPortTaken }
+}
