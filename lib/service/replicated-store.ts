@@ -15,14 +15,16 @@ import type { Got, KeyValueApi, ReadMeta, ReadOptions, RequestOptions } from './
 import type { Scanned, ScanOptions, Written } from './node-api.ts'
 import { timeoutOf } from './request-timeout.ts'
 
+type WayToLeader = Pick<Forwarder, 'submit' | 'confirmRead' | 'checkOpen'>
+
 export class ReplicatedStore implements KeyValueApi {
-  readonly #forwarder: Forwarder
+  readonly #forwarder: WayToLeader
   readonly #stateMachine: StateMachine
   readonly #timers: Timers
   /** resolves when the next page may be read */
   #scanTurn: Promise<void> = Promise.resolve()
 
-  constructor(forwarder: Forwarder, stateMachine: StateMachine, timers: Timers) {
+  constructor(forwarder: WayToLeader, stateMachine: StateMachine, timers: Timers) {
     this.#forwarder = forwarder
     this.#stateMachine = stateMachine
     this.#timers = timers
