@@ -253,21 +253,24 @@ const WRONG_CLUSTER: ErrorDetail = {
 /** What is wrong with a hello that the other side should be told, or null. */
 function refusalOf(hello: Hello, site: HandshakeSite): ErrorDetail | null {
   if (!equalSecret(hello.clusterId, site.trust.clusterId)) return WRONG_CLUSTER
-  const { from, to } = hello.versions
-  if (to < PROTOCOL_VERSIONS.from || from > PROTOCOL_VERSIONS.to) {
-    return {
-      code: 'VERSION_MISMATCH',
-      message:
-        `protocol versions ${from} to ${to} (${hello.version}) ` +
-        `do not meet ${PROTOCOL_VERSIONS.from} to ${PROTOCOL_VERSIONS.to}`,
-      hint: 'run the same version of aspen on both machines'
-    }
-  }
   const { trust, remotePublicKey } = site
   return (
+    whyVersionsDiffer(hello) ??
     contradictionOf(hello, trust.standing(remotePublicKey)) ??
     trust.refusalOf(remotePublicKey, hello)
   )
+}
+
+/** VERSION_MISMATCH when the other side speaks no version that this one speaks; else null. */
+export function whyVersionsDiffer({ versions: { from, to }, version }: Hello): ErrorDetail | null {
+  if (to >= PROTOCOL_VERSIONS.from && from <= PROTOCOL_VERSIONS.to) return null
+  return {
+    code: 'VERSION_MISMATCH',
+    message:
+      `protocol versions ${from} to ${to} (${version}) ` +
+      `do not meet ${PROTOCOL_VERSIONS.from} to ${PROTOCOL_VERSIONS.to}`,
+    hint: 'run the same version of aspen on both machines'
+  }
 }
 
 /** A key that claims another id than the one it has, or that is nobody here. */

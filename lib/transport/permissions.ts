@@ -25,11 +25,19 @@ export type MessageKind<C extends ChannelName> = (typeof MESSAGES)[C][number]
  * - `member`: its hello is verified
  * - `joiner`: came with the key of an open invite
  * - `sponsor`: this side is the joiner, and dialled it
+ * - `asked`: this side has no cluster yet, and dialled a member to ask for its welcome
  * - `refused`: gets one answer and is not listened to
  */
-export type Role = 'unproven' | 'member' | 'joiner' | 'sponsor' | 'refused'
+export type Role = 'unproven' | 'member' | 'joiner' | 'sponsor' | 'asked' | 'refused'
 
-export const ROLES: readonly Role[] = ['unproven', 'member', 'joiner', 'sponsor', 'refused']
+export const ROLES: readonly Role[] = [
+  'unproven',
+  'member',
+  'joiner',
+  'sponsor',
+  'asked',
+  'refused'
+]
 
 type Permissions = { readonly [C in ChannelName]: readonly MessageKind<C>[] }
 
@@ -51,6 +59,7 @@ const PERMITTED: Readonly<Record<Role, Permissions>> = {
   },
   joiner: { hello: [], raft: [], rpc: [], join: ['request'], snapshot: [] },
   sponsor: { hello: [], raft: [], rpc: [], join: ['proof', 'answer'], snapshot: [] },
+  asked: { hello: ['hello', 'welcome', 'refusal'], raft: [], rpc: [], join: [], snapshot: [] },
   refused: { hello: [], raft: [], rpc: [], join: [], snapshot: [] }
 }
 
@@ -60,6 +69,7 @@ const OPENABLE: Readonly<Record<Role, readonly ChannelName[]>> = {
   member: ['hello', 'raft', 'rpc', 'snapshot'],
   joiner: ['join'],
   sponsor: ['join'],
+  asked: ['hello'],
   refused: ['hello', 'join']
 }
 

@@ -50,6 +50,10 @@ void test('the table role × channel × message, exhaustively', (t) => {
     'sponsor opens join',
     'sponsor sends join proof',
     'sponsor sends join answer',
+    'asked opens hello',
+    'asked sends hello hello',
+    'asked sends hello welcome',
+    'asked sends hello refusal',
     'refused opens hello',
     'refused opens join'
   ])
