@@ -11,10 +11,12 @@ import {
   TIMING_FLAG
 } from './flags.ts'
 import type { Invocation } from './invocation.ts'
-import { STORAGE_FLAG, STORAGE_HELP } from './storage-flag.ts'
+import { STORAGE_BACKEND_FLAG, STORAGE_FLAG, STORAGE_HELP } from './storage-flag.ts'
 
 /** On the commands that start a node. */
 const START_FLAGS: readonly FlagSpec[] = [...NODE_FLAGS, STORAGE_FLAG]
+/** On those of them that may also run in memory. */
+const RUN_FLAGS: readonly FlagSpec[] = [...START_FLAGS, STORAGE_BACKEND_FLAG]
 
 export interface CommandSpec {
   /** the words after `aspen` */
@@ -52,7 +54,7 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['create'],
     summary: 'make a new cluster of one and print a ticket for the next machine',
-    flags: START_FLAGS,
+    flags: RUN_FLAGS,
     footer: STORAGE_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).create(invocation)
   },
@@ -63,17 +65,14 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
       'The ticket comes as an argument, from stdin (-), from --ticket-file or from ASPEN_TICKET.\n' +
       'Arguments can be seen by other users of the machine while the command runs.',
     operands: [['[ticket]', "the ticket, or '-' to read it from stdin"]],
-    flags: [
-      { spec: '--ticket-file <path>', about: 'a file that holds the ticket' },
-      ...START_FLAGS
-    ],
+    flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }, ...RUN_FLAGS],
     footer: STORAGE_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).join(invocation)
   },
   {
     path: ['start'],
     summary: 'start the node of this machine in the background',
-    flags: START_FLAGS,
+    flags: RUN_FLAGS,
     footer: STORAGE_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).start(invocation)
   },

@@ -11,6 +11,7 @@ import { Client } from '../client/client.ts'
 import { asAspenError, EXIT } from '../errors.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import { renderLogLine } from '../node/log-line.ts'
+import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import { BootstrapNode } from '../transport/dht.ts'
 import type { Ready } from './daemon-messages.ts'
@@ -224,6 +225,7 @@ class DevCluster {
       timing:
         flags.choice<TimingProfile>('timing', TIMINGS) ?? (command === 'start' ? null : 'lan'),
       storage: null,
+      storageBackend: DEFAULT_STORAGE_BACKEND,
       logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'warn',
       timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? DEFAULT_TIMEOUT_MS
     }

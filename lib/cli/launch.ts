@@ -10,6 +10,8 @@ import type { LogLevel } from '../node/log-level.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import type { Intent } from '../node/options.ts'
 import { DEFAULT_JOIN_TIMEOUT_MS } from '../node/options.ts'
+import { DEFAULT_STORAGE_BACKEND, storageBackendOf } from '../node/storage-backend.ts'
+import type { StorageBackend } from '../node/storage-backend.ts'
 import type { StorageSettings } from '../node/storage-settings.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Invocation, Target } from './invocation.ts'
@@ -26,6 +28,7 @@ export interface Launch {
   readonly httpPort: number | null
   readonly timing: TimingProfile | null
   readonly storage: Partial<StorageSettings> | null
+  readonly storageBackend: StorageBackend
   readonly logLevel: LogLevel
   readonly timeoutMs: number
 }
@@ -52,6 +55,7 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     httpPort: flags.port('httpPort'),
     timing: flags.choice('timing', TIMINGS),
     storage: storageOf(flags.list('storage')),
+    storageBackend: storageBackendOf(flags.text('storageBackend') ?? DEFAULT_STORAGE_BACKEND),
     logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'info',
     timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs,
     bootstrap: bootstrap.length === 0 ? null : await Promise.all(bootstrap.map(resolveAddress))
@@ -71,6 +75,9 @@ export function argumentsOf(launch: Launch): string[] {
     ...(httpPort === null ? [] : [`--http-port=${httpPort}`]),
     ...(launch.timing === null ? [] : [`--timing=${launch.timing}`]),
     ...storageArguments(launch.storage),
+    ...(launch.storageBackend === DEFAULT_STORAGE_BACKEND
+      ? []
+      : [`--storage-backend=${launch.storageBackend}`]),
     `--log-level=${launch.logLevel}`,
     `--timeout=${launch.timeoutMs}ms`
   ]

@@ -52,6 +52,7 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
   const opening = AspenNode.open({
     intent: intentOf(launch, options.ticket),
     dataDir: launch.target.dataDir,
+    storageBackend: launch.storageBackend,
     name: launch.target.name,
     bootstrap: launch.bootstrap,
     port: launch.port,

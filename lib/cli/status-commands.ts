@@ -128,9 +128,11 @@ function statusLines(document: Status, others: readonly MemberRow[], style: Styl
   return rows.map(([title, text]) => `${style.bold(title.padEnd(11))}${text}`)
 }
 
-function storeText({ keys, bytes, log_base, log_last, snapshot }: Status['storage']): string {
+function storeText({ backend, ...storage }: Status['storage']): string {
+  const { keys, bytes, log_base, log_last, snapshot } = storage
   const kept = `${keys} ${keys === 1 ? 'key' : 'keys'}, ${formatSize(bytes)}`
-  const log = `${log_last - log_base} entries in the log`
+  const entries = `${log_last - log_base} entries in the log`
+  const log = backend === 'inmemory' ? `${entries}, in memory: gone when the node ends` : entries
   if (snapshot === null) return `${kept}; ${log}`
   return `${kept}; ${log}, snapshot ${snapshot.index} (${formatSize(snapshot.bytes)})`
 }

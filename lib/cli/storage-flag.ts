@@ -32,6 +32,12 @@ export const STORAGE_FLAG: FlagSpec = {
   isRepeatable: true
 }
 
+export const STORAGE_BACKEND_FLAG: FlagSpec = {
+  spec: '--storage-backend <backend>',
+  about:
+    'sqlite, or inmemory: for development and tests, all is gone when the node ends (default: sqlite)'
+}
+
 /** Under the help of the commands that take the flag. */
 export const STORAGE_HELP = [
   'Settings of --storage (what a leader has counts for its cluster, so give all nodes the same):',

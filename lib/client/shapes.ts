@@ -141,6 +141,7 @@ const status = shape<Status>({
   discovery: object<Status['discovery']>({ online: flag, announced: flag }),
   addresses: listOf(text),
   storage: object<Status['storage']>({
+    backend: oneOf('sqlite', 'inmemory'),
     keys: whole,
     bytes: whole,
     compacted_revision: whole,

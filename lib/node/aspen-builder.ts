@@ -17,6 +17,8 @@ import { AspenNode } from './node.ts'
 import { DEFAULT_JOIN_TIMEOUT_MS } from './options.ts'
 import type { NodeOptions } from './options.ts'
 import { nameProblem } from './places.ts'
+import { DEFAULT_STORAGE_BACKEND, storageBackendOf } from './storage-backend.ts'
+import type { StorageBackend } from './storage-backend.ts'
 
 /** Where the HTTP API listens on TCP, besides the Unix socket in the folder; false for no API at all. */
 export type HttpSetting = { readonly port?: number } | false
@@ -24,6 +26,7 @@ export type HttpSetting = { readonly port?: number } | false
 export class AspenBuilder {
   readonly #dataDir: string
   #name: string | null = null
+  #storage: StorageBackend = DEFAULT_STORAGE_BACKEND
   #ticket: string | null = null
   #gossip = true
   #bootstrap: readonly string[] | null = null
@@ -39,6 +42,15 @@ export class AspenBuilder {
   /** Shown to people; the host's name, or the one of the last start, when left out. */
   withName(name: string): this {
     this.#name = name
+    return this
+  }
+
+  /**
+   * `inmemory`: log, state and key are in memory only, for development and tests. Nothing is there at the next
+   * start, which makes or joins a cluster as a new node; the cluster knows this one as lost.
+   */
+  withStorage(backend: StorageBackend): this {
+    this.#storage = backend
     return this
   }
 
@@ -95,6 +107,7 @@ export class AspenBuilder {
     return {
       intent: { kind: 'open', ticket, timeoutMs: DEFAULT_JOIN_TIMEOUT_MS },
       dataDir: dataDirOf(this.#dataDir),
+      storageBackend: storageBackendOf(this.#storage),
       name: nameOf(this.#name),
       gossip: flagOf('withGossip', this.#gossip),
       bootstrap: this.#bootstrap?.map(bootstrapOf) ?? null,

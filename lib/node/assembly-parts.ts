@@ -14,6 +14,7 @@ import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
 import type { BackupSource } from '../service/backups.ts'
+import type { Status } from '../service/documents.ts'
 import type { Metrics } from '../service/metrics.ts'
 import type { StateSize } from '../service/write-gate.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
@@ -61,6 +62,8 @@ export interface AssemblyParts {
   readonly maxState: StateSize
   /** when this node, leading, has snapshots made and history forgotten */
   readonly storagePolicy: StoragePolicy
+  /** where log and state are; shown in the status */
+  readonly storageBackend: Status['storage']['backend']
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
   /** null: nothing is counted */

@@ -21,6 +21,7 @@ import type { NodeApi } from '../service/node-api.ts'
 import { VERSION } from '../version.ts'
 import type { Assembly } from './assembly.ts'
 import { DataDirectory } from './data-directory.ts'
+import { EphemeralDirectory } from './ephemeral-directory.ts'
 import { Ending } from './ending.ts'
 import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
@@ -34,6 +35,7 @@ import type { Plan } from './plan.ts'
 import { intentFor, planOf } from './plan.ts'
 import { openMetrics } from './process-metrics.ts'
 import { Scrubber } from './scrubber.ts'
+import { checkInMemoryIntent, isEphemeral, warnOfForgetting } from './storage-backend.ts'
 
 /** A node that runs. `AspenNode` is the same with what it can be asked as its own methods. */
 export interface BootstrapHandle {
@@ -132,11 +134,17 @@ interface Found {
   readonly ending: Ending
 }
 
-function openDirectory({ dataDir, onBoundary, onProgress }: NodeOptions, ending: Ending): Found {
-  const directory = DataDirectory.open(dataDir, onBoundary)
+function openDirectory(config: NodeOptions, ending: Ending): Found {
+  const { dataDir, onBoundary, onProgress, logger } = config
+  const isInMemory = isEphemeral(config)
+  if (isInMemory) checkInMemoryIntent(config.intent)
+  const directory = isInMemory
+    ? EphemeralDirectory.open(dataDir, onBoundary)
+    : DataDirectory.open(dataDir, onBoundary)
   ending.add(() => directory.close())
   // of a process that was killed: nobody must signal its number
   directory.removeRuntime()
+  if (isInMemory) warnOfForgetting(logger)
   onProgress({ phase: 'open', text: 'opening the data directory' })
   return { directory, membership: readMembership(directory), ending }
 }

@@ -58,14 +58,24 @@ function lockPath(dataDir: string): string {
   return join(dataDir, 'lock.db')
 }
 
-/** The directory, made if need be, private, writable and locked by this process. */
+/** The folder, made if need be, private, writable and locked by this process. @throws as DataDirectory.open */
+export function lockFolder(path: string): { release(): void } {
+  makePrivate(path)
+  return acquireLock(lockPath(path), LOCK_WAIT_MS)
+}
+
+/** A folder of that kind. */
 export class DataDirectory {
   readonly path: string
   readonly #lock: { release(): void }
   /** for whatever else is made durable in it */
   readonly onBoundary: OnBoundary | undefined
 
-  private constructor(path: string, lock: { release(): void }, onBoundary: OnBoundary | undefined) {
+  protected constructor(
+    path: string,
+    lock: { release(): void },
+    onBoundary: OnBoundary | undefined
+  ) {
     this.path = path
     this.#lock = lock
     this.onBoundary = onBoundary
@@ -73,8 +83,12 @@ export class DataDirectory {
 
   /** @throws ConfigError DATA_DIR_UNUSABLE; StorageError LOCKED */
   static open(path: string, onBoundary?: OnBoundary): DataDirectory {
-    makePrivate(path)
-    return new DataDirectory(path, acquireLock(lockPath(path), LOCK_WAIT_MS), onBoundary)
+    return new DataDirectory(path, lockFolder(path), onBoundary)
+  }
+
+  /** Whether what is written here is gone with the process; the locks and sockets of it are files all the same. */
+  get isEphemeral(): boolean {
+    return false
   }
 
   get logDir(): string {

@@ -9,9 +9,12 @@ import { DEFAULT_HTTP_PORT, DEFAULT_TARGET_VOTERS, HTTP_PORT_TRIES } from '../li
 import { LmdbLogStore } from '../log-store/lmdb-log-store.ts'
 import { backingOf } from '../log-store/log-store.ts'
 import type { LogStore, OpenedLog, RestoredLog } from '../log-store/log-store.ts'
+import { MemoryLogDisk } from '../log-store/memory-log-disk.ts'
+import { MemoryLogStore } from '../log-store/memory-log-store.ts'
 import { genesis } from '../raft/entry.ts'
 import { TIMING } from '../raft/timing.ts'
 import { systemRandom } from '../random.ts'
+import { MemoryStateMachine } from '../state-machine/memory-state-machine.ts'
 import { restoreStateMachine } from '../state-machine/restore-state.ts'
 import type { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
 import type { Backing, StateMachine } from '../state-machine/state-machine.ts'
@@ -26,6 +29,7 @@ import { FileBackupSource } from './backup-source.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { diskProbe } from './disk-probe.ts'
 import type { Ending } from './ending.ts'
+import { EphemeralMemories } from './ephemeral-directory.ts'
 import { foundLog } from './founding.ts'
 import { GuardFile } from './guard-file.ts'
 import type { Membership } from './membership.ts'
@@ -75,7 +79,7 @@ export interface Stores {
   readonly log: LogStore
   readonly restored: RestoredLog
   readonly stateMachine: StateMachine
-  readonly backups: BackupSource
+  readonly backups: BackupSource | null
 }
 
 /** Who hears of what the stores do. */
@@ -87,21 +91,23 @@ export interface StoreReporting {
 
 /** @throws StorageError CORRUPTED with the index of a damaged entry in `fields.index`, and others */
 export async function openLog(
-  { directory, membership, plan, ending }: Premises,
+  premises: Premises,
   reporting: StoreReporting
 ): Promise<OpenedLog<LogStore>> {
-  const opened = await LmdbLogStore.open({
-    directory: directory.logDir,
-    genesis: genesis(membership.clusterId),
-    mustExist: plan.kind === 'run' && membership.state === 'member',
-    random: systemRandom,
-    onMended: (fault) =>
-      reporting.events.warn(
-        { event: 'storage.mended', fault },
-        'the file of the log was made anew'
-      ),
-    ...reporting
-  })
+  const { membership, plan, ending } = premises
+  const shared = { genesis: genesis(membership.clusterId), random: systemRandom, ...reporting }
+  const opened = premises.directory.isEphemeral
+    ? MemoryLogStore.open({ disk: new MemoryLogDisk(), defer: systemTimers.soon, ...shared })
+    : await LmdbLogStore.open({
+        directory: premises.directory.logDir,
+        mustExist: plan.kind === 'run' && membership.state === 'member',
+        onMended: (fault) =>
+          reporting.events.warn(
+            { event: 'storage.mended', fault },
+            'the file of the log was made anew'
+          ),
+        ...shared
+      })
   ending.add(() => opened.store.close())
   return opened
 }
@@ -147,6 +153,9 @@ export async function openStores(
     : opened.restored
   checkOwnIdentity({ id: membership.id, publicKey: keyPair.publicKey }, restored)
   const { store } = opened
+  if (premises.directory.isEphemeral) {
+    return { log: store, restored, stateMachine: memoryOf(premises, reporting), backups: null }
+  }
   const log = { stateBase: store.stateBase, ...backingOf(store) }
   const stateMachine = await openStateMachine(premises, log, reporting)
   ending.add(() => stateMachine.close())
@@ -156,7 +165,23 @@ export async function openStores(
     clusterId: membership.clusterId,
     clock: systemClock
   })
-  return { log: opened.store, restored, stateMachine, backups }
+  return { log: store, restored, stateMachine, backups }
+}
+
+/** A state that begins with its log, at the genesis: nothing of it was ever kept. */
+function memoryOf(
+  { membership, ending }: Premises,
+  { onFailed, events }: StoreReporting
+): StateMachine {
+  const stateMachine = MemoryStateMachine.open({
+    genesis: genesis(membership.clusterId),
+    defer: systemTimers.soon,
+    onFailed,
+    onSnapshotEvent: ({ event, index, message }) =>
+      events.warn({ event: `storage.snapshot_${event}`, index }, message)
+  })
+  ending.add(() => stateMachine.close())
+  return stateMachine
 }
 
 export function openAssembly(
@@ -165,6 +190,7 @@ export function openAssembly(
   stores: Stores & { readonly fail: (error: AspenError) => void }
 ): Assembly {
   const { membership, plan, keyPair, network, directory, ending } = premises
+  const { isEphemeral } = directory
   const storage = { ...DEFAULT_STORAGE, ...plan.storage }
   const book = new AddressBook(directory)
   const assembly = new Assembly({
@@ -190,8 +216,9 @@ export function openAssembly(
     savedAddresses: book.addresses,
     onAddress: (publicKey, address) => book.remember(publicKey, address),
     onFailed: stores.fail,
-    memories: new GuardFile(directory.path),
-    diskProbe: diskProbe(directory.logDir, stores.fail),
+    memories: isEphemeral ? new EphemeralMemories() : new GuardFile(directory.path),
+    diskProbe: isEphemeral ? null : diskProbe(directory.logDir, stores.fail),
+    storageBackend: isEphemeral ? 'inmemory' : 'sqlite',
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,
     metrics: premises.metrics,

@@ -5,6 +5,7 @@ import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
+import type { StorageBackend } from './storage-backend.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
 /** Why the node is opened; each is refused where it does not fit what the data directory holds. */
@@ -24,6 +25,8 @@ export const DEFAULT_JOIN_TIMEOUT_MS = 60_000
 export interface NodeOptions {
   readonly intent: Intent
   readonly dataDir: string
+  /** DEFAULT_STORAGE_BACKEND when left out */
+  readonly storageBackend?: StorageBackend
   /** whether members are looked for under the cluster's topics, and this node is announced there; true when left out */
   readonly gossip?: boolean
   /** whether the HTTP API is served, on the socket and on TCP; true when left out */

@@ -88,6 +88,7 @@ function unreachableParts({ parts, transport, trust }: ServicesParts) {
 function viewParts(made: ServicesParts, clock: Clock): ClusterViewParts {
   const { parts, replica, transport, trust, fitness, api, isInTouch, hasFailed, fetching } = made
   const { id, keyPair, clusterId, name, version, dataDir, pid, stateMachine, log } = parts
+  const { storageBackend } = parts
   return {
     id,
     publicKey: keyPair.publicKey,
@@ -96,6 +97,7 @@ function viewParts(made: ServicesParts, clock: Clock): ClusterViewParts {
     version,
     dataDir,
     pid,
+    storageBackend,
     api,
     clock,
     startedMs: clock.nowMs(),

@@ -58,7 +58,11 @@ export class Backups {
 }
 
 function noSource(): ConfigError {
-  return new ConfigError({ code: 'NOT_INITIALIZED', message: 'this node keeps nothing on a disk' })
+  return new ConfigError({
+    code: 'INVALID_REQUEST',
+    message: 'a node that keeps everything in memory makes no backups',
+    hint: 'ask a member that keeps its state on the disk'
+  })
 }
 
 function overloaded(): KeyValueStoreError {

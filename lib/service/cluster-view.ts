@@ -30,6 +30,7 @@ export interface ClusterViewParts {
   readonly version: string
   readonly dataDir: string
   readonly pid: number
+  readonly storageBackend: Status['storage']['backend']
   readonly api: () => { readonly socket: string; readonly http: string }
   readonly clock: Clock
   readonly startedMs: number
@@ -89,10 +90,11 @@ export class ClusterView {
   }
 
   #storage(): Status['storage'] {
-    const { stateMachine, log } = this.#parts
+    const { stateMachine, log, storageBackend } = this.#parts
     const { liveCount, liveBytes, compactedRevision } = stateMachine.applied()
     const [newest] = stateMachine.snapshots.list()
     return {
+      backend: storageBackend,
       keys: liveCount,
       bytes: liveBytes,
       compacted_revision: compactedRevision,

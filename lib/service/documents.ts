@@ -46,6 +46,10 @@ export const Status = Type.Object({
   discovery: Type.Object({ online: Type.Boolean(), announced: Type.Boolean() }),
   addresses: Type.Array(Address),
   storage: Type.Object({
+    backend: Type.Union([
+      Type.Literal('sqlite', { description: 'on the disk: the log in lmdb, the state in SQLite' }),
+      Type.Literal('inmemory', { description: 'gone when the process ends' })
+    ]),
     /** live ones, and the bytes of them and their values; the same on all members */
     keys: Type.Integer(),
     bytes: Type.Integer(),

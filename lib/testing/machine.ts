@@ -300,6 +300,7 @@ export class Machine {
       diskProbe: this.#parts.diskProbe ?? null,
       maxState: { entryCount: DEFAULT_MAX_STATE_ENTRIES, byteCount: DEFAULT_MAX_STATE_BYTES },
       storagePolicy: this.#parts.storagePolicy ?? STORAGE_POLICY,
+      storageBackend: 'inmemory' as const,
       dataDir: `/${name}`,
       pid: 1
     }

@@ -69,6 +69,7 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       discovery: { online: true, announced: false },
       addresses: ['127.0.0.1:4000'],
       storage: {
+        backend: 'sqlite',
         keys: 2,
         bytes: 20,
         compacted_revision: 0,

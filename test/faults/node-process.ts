@@ -27,6 +27,7 @@ process.exitCode = await runNode({
     httpPort: null,
     timing: 'lan',
     storage: SMALL_STORAGE,
+    storageBackend: 'sqlite',
     logLevel: 'info',
     timeoutMs: 60_000
   },

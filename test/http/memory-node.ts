@@ -129,6 +129,7 @@ export class MemoryNode implements NodeApi {
       discovery: { online: true, announced: false },
       addresses: ['127.0.0.1:4000'],
       storage: {
+        backend: 'inmemory',
         keys: 0,
         bytes: 0,
         compacted_revision: 0,

@@ -124,7 +124,8 @@ export class Founder {
       maxState: { entryCount: 1_000, byteCount: 1_000_000 },
       storagePolicy: STORAGE_POLICY,
       dataDir: '/alder',
-      pid: 1,
+      storageBackend: 'inmemory',
+    pid: 1,
       ...this.#instruments
     })
   }

@@ -119,6 +119,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     version: '1.0.0',
     dataDir: '/data',
     pid: 42,
+    storageBackend: 'sqlite',
     api: () => ({ socket: '/data/aspen.sock', http: 'http://127.0.0.1:7070' }),
     clock: new VirtualTime(),
     startedMs: 0,
@@ -283,6 +284,7 @@ test('the status holds what a program needs', (t) => {
 test('the status tells what is kept: keys, history, log, and the newest snapshot', (t) => {
   const none = viewOf().status().storage
   t.alike(none, {
+    backend: 'sqlite',
     keys: 3,
     bytes: 300,
     compacted_revision: 40,

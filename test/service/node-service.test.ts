@@ -29,6 +29,7 @@ const STATUS: Status = {
   discovery: { online: true, announced: false },
   addresses: [],
   storage: {
+    backend: 'inmemory',
     keys: 0,
     bytes: 0,
     compacted_revision: 0,
