@@ -97,7 +97,11 @@ export async function openLog(
   const { membership, plan, ending } = premises
   const shared = { genesis: genesis(membership.clusterId), random: systemRandom, ...reporting }
   const opened = premises.directory.isEphemeral
-    ? MemoryLogStore.open({ disk: new MemoryLogDisk(), defer: systemTimers.soon, ...shared })
+    ? MemoryLogStore.open({
+        disk: new MemoryLogDisk(),
+        defer: (fn) => systemTimers.soon(fn),
+        ...shared
+      })
     : await LmdbLogStore.open({
         directory: premises.directory.logDir,
         mustExist: plan.kind === 'run' && membership.state === 'member',
@@ -175,7 +179,7 @@ function memoryOf(
 ): StateMachine {
   const stateMachine = MemoryStateMachine.open({
     genesis: genesis(membership.clusterId),
-    defer: systemTimers.soon,
+    defer: (fn) => systemTimers.soon(fn),
     onFailed,
     onSnapshotEvent: ({ event, index, message }) =>
       events.warn({ event: `storage.snapshot_${event}`, index }, message)

@@ -125,7 +125,7 @@ export class Founder {
       storagePolicy: STORAGE_POLICY,
       dataDir: '/alder',
       storageBackend: 'inmemory',
-    pid: 1,
+      pid: 1,
       ...this.#instruments
     })
   }
