@@ -20,6 +20,7 @@ import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
 import { addNodeRoutes } from './node-routes.ts'
+import { addProbeRoutes } from './probe-routes.ts'
 
 export interface HttpServerOptions {
   readonly api: NodeApi
@@ -108,6 +109,7 @@ async function buildApp(api: NodeApi, parts: AppParts): Promise<App> {
   })
   addKeyValueRoutes(app, api.kv)
   addNodeRoutes(app, api)
+  addProbeRoutes(app, api)
   addBackupRoutes(app, api)
   addMetricsRoute(app, api)
   refuseOtherMethods(app, new Map(routes))

@@ -1,4 +1,4 @@
-// `/status`, `/members`, the probes and `/tickets`: what a node says of itself and of its cluster.
+// `/status`, `/members` and `/tickets`: what a node says of itself and of its cluster.
 
 import { Type } from '@sinclair/typebox'
 import {
@@ -7,16 +7,7 @@ import {
   MAX_INVITE_USES,
   MAX_REQUEST_TIMEOUT_MS
 } from '../limits.ts'
-import {
-  ErrorBody,
-  Health,
-  Members,
-  NewTicket,
-  Probe,
-  Status,
-  TicketRole,
-  Tickets
-} from '../service/documents.ts'
+import { ErrorBody, Members, NewTicket, Status, TicketRole, Tickets } from '../service/documents.ts'
 import { TimeoutMs } from '../service/kv-documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
@@ -25,7 +16,6 @@ import { refusal } from './error-body.ts'
 
 export function addNodeRoutes(app: App, api: NodeApi): void {
   addDescriptions(app, api)
-  addProbes(app, api)
   addTickets(app, api)
 }
 
@@ -47,42 +37,6 @@ function addDescriptions(app: App, api: NodeApi): void {
     schema: members,
     config,
     handler: async () => api.members()
-  })
-}
-
-function addProbes(app: App, api: NodeApi): void {
-  const config = { isFromMemory: true }
-  const health = { response: { 200: Health, 503: Health, default: ErrorBody } }
-  app.route({
-    method: 'GET',
-    url: '/health',
-    schema: health,
-    config,
-    handler: async (_request, reply) => {
-      const answer = api.health()
-      return reply.code(answer.status === 'unhealthy' ? 503 : 200).send(answer)
-    }
-  })
-
-  const probe = { response: { 200: Probe, 503: Probe, default: ErrorBody } }
-  app.route({
-    method: 'GET',
-    url: '/livez',
-    schema: probe,
-    config,
-    handler: async (_request, reply) => {
-      const answer = api.livez()
-      return reply.code(answer.ok ? 200 : 503).send(answer)
-    }
-  })
-  app.route({
-    method: 'GET',
-    url: '/readyz',
-    schema: probe,
-    handler: async (request, reply) => {
-      const answer = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz())
-      return reply.code(answer.ok ? 200 : 503).send(answer)
-    }
   })
 }
 

@@ -4,7 +4,8 @@
 import type { ChangeSet } from '../state-machine/command.ts'
 import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
 import type { ClusterController } from './cluster-controller.ts'
-import type { Health, Members, NewTicket, Probe, Status, Survey, Tickets } from './documents.ts'
+import type { Health, Members, NewTicket, Probe, ReadyCheck, Status } from './documents.ts'
+import type { Survey, Tickets } from './documents.ts'
 
 export type Consistency = 'linearizable' | 'stale'
 
@@ -76,8 +77,8 @@ export interface NodeApi {
   health(): Health
   /** Never depends on other nodes. */
   livez(): Probe
-  /** Whether requests would succeed here now. */
-  readyz(): Promise<Probe>
+  /** Whether requests would succeed here now, as far as these checks say; all of them when left out. */
+  readyz(checks?: readonly ReadyCheck[]): Promise<Probe>
   createTicket(options?: TicketOptions): Promise<NewTicket>
   listTickets(options?: RequestOptions): Promise<Tickets>
   /** `id` as printed by list and show, or a ticket's text. */
