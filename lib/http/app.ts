@@ -9,6 +9,7 @@ import type {
   FastifyRequest,
   RawServerDefault
 } from 'fastify'
+import type {} from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -49,6 +50,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** answers from memory, also when the node is overloaded */
     isFromMemory?: boolean
+    /** no body is the same as `{}` */
+    mayLackBody?: boolean
     /** a method that the route does not take: refused whatever comes with it */
     isOtherMethod?: boolean
   }
@@ -92,6 +95,9 @@ export function createApp(parts: AppParts): App {
   })
   app.setSerializerCompiler(() => JSON.stringify)
   app.addHook('onRequest', async (request, reply) => admit({ request, reply }, parts))
+  app.addHook('preValidation', async (request) => {
+    if (request.routeOptions.config.mayLackBody === true) request.body ??= {}
+  })
   app.addHook('onSend', async (_request, reply) => {
     if (parts.isDraining()) reply.header('connection', 'close')
   })
@@ -121,7 +127,9 @@ export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonl
     const method = METHODS.filter((name) => !allowed.includes(name))
     const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       reply.header('allow', allowed.join(', '))
-      throw refusal('METHOD_NOT_ALLOWED', `the route takes ${allowed.join(' and ')} only`)
+      const methods = allowed.join(' and ')
+      const hint = `send ${methods} ${url}; GET never changes anything`
+      throw refusal('METHOD_NOT_ALLOWED', `the route takes ${methods} only`, hint)
     }
     app.route({ method, url, config: { isOtherMethod: true }, onRequest, handler: onRequest })
   }
@@ -170,7 +178,11 @@ function checkBody({ headers, routeOptions }: FastifyRequest): void {
     if (hasBody) throw refusal('INVALID_REQUEST', 'this route takes no body')
     return
   }
-  const [type = ''] = (headers['content-type'] ?? '').split(';')
+  const { 'content-type': announced } = headers
+  const isLacking = !hasBody && announced === undefined
+  // nobody gets here from a page: what changes anything asks for the token, and that for a preflight
+  if (isLacking && routeOptions.config.mayLackBody === true) return
+  const [type = ''] = (announced ?? '').split(';')
   if (type.trim().toLowerCase() !== 'application/json') {
     throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
   }
@@ -180,6 +192,7 @@ async function parseBody(request: FastifyRequest): Promise<unknown> {
   const slice = new Slice()
   const limit = request.routeOptions.bodyLimit
   const bytes = await readBody(request.raw, { limit, place: placeOf(request), slice })
+  if (bytes.byteLength === 0 && request.routeOptions.config.mayLackBody === true) return undefined
   request.document = await readJson(bytes, slice)
   return request.document.value
 }

@@ -9,7 +9,7 @@ import { ErrorBody, Survey } from '../service/documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
 import { placeOf } from './app.ts'
-import { timeoutFrom } from './node-routes.ts'
+import { NoQuery, ReadQuery, timeoutFrom } from './query.ts'
 
 export const BACKUP_TYPE = 'application/vnd.aspen.backup'
 
@@ -18,7 +18,9 @@ export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup' | 'survey'
     method: 'GET',
     url: '/admin/survey',
     schema: {
-      querystring: Type.Object({}, { additionalProperties: false }),
+      summary: 'Who is in reach, and what each has of the log',
+      tags: ['admin'],
+      querystring: NoQuery,
       response: { 200: Survey, default: ErrorBody }
     },
     handler: async (request) => placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.survey())
@@ -27,7 +29,16 @@ export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup' | 'survey'
     method: 'GET',
     url: '/admin/backup',
     exposeHeadRoute: false,
-    schema: { querystring: BackupQuery },
+    schema: {
+      summary: 'A backup of everything but secrets',
+      tags: ['admin'],
+      querystring: ReadQuery,
+      produces: [BACKUP_TYPE],
+      response: {
+        200: Type.Unsafe<Readable>({ type: 'string', format: 'binary' }),
+        default: ErrorBody
+      }
+    },
     handler: async (request, reply) => {
       const timeoutMs = timeoutFrom(request.query.timeout_ms)
       const consistency = request.query.consistency ?? 'linearizable'
@@ -45,14 +56,6 @@ export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup' | 'survey'
     }
   })
 }
-
-const BackupQuery = Type.Object(
-  {
-    consistency: Type.Optional(Type.Union([Type.Literal('linearizable'), Type.Literal('stale')])),
-    timeout_ms: Type.Optional(Type.String())
-  },
-  { additionalProperties: false }
-)
 
 /** The socket's own clock: it is set back by each piece that leaves. */
 function cutOffWhenStalled(response: ServerResponse): void {

@@ -6,10 +6,13 @@ import type { Server } from 'node:http'
 import { assert } from '../assert.ts'
 import type { Timers } from '../clock.ts'
 import { systemTimers } from '../clock.ts'
-import type { NodeApi } from '../service/node-api.ts'
+import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
+import { addAdminRoutes } from './admin-routes.ts'
+import { addAliases } from './aliases.ts'
 import type { App, AppParts } from './app.ts'
 import { createApp, refuseOtherMethods } from './app.ts'
 import { addBackupRoutes } from './backup-routes.ts'
+import { addClusterRoutes } from './cluster-routes.ts'
 import type { HttpLog } from './error-body.ts'
 import { tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
@@ -20,10 +23,10 @@ import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
 import { addNodeRoutes } from './node-routes.ts'
-import { addProbeRoutes } from './probe-routes.ts'
 
 export interface HttpServerOptions {
   readonly api: NodeApi
+  readonly admin: NodeAdmin
   /** at most 100 bytes; in a folder that only its owner may enter, whose lock the caller holds */
   readonly socketPath: string
   readonly tcp: TcpOptions
@@ -63,8 +66,8 @@ export class HttpServer {
     const isDraining = (): boolean => draining.isOn
     const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
     let port = 0
-    const onSocket = await buildApp(options.api, { ...shared, guard: null })
-    const onTcp = await buildApp(options.api, { ...shared, guard: tcpGuard(token, () => port) })
+    const onSocket = await buildApp(options, { ...shared, guard: null })
+    const onTcp = await buildApp(options, { ...shared, guard: tcpGuard(token, () => port) })
     const parts = { apps: [onSocket, onTcp], draining }
     try {
       await listenOnSocket(onSocket.server, socketPath)
@@ -100,16 +103,21 @@ interface ClosingParts {
   readonly draining: Draining
 }
 
-async function buildApp(api: NodeApi, parts: AppParts): Promise<App> {
+async function buildApp(
+  { api, admin }: Pick<HttpServerOptions, 'api' | 'admin'>,
+  parts: AppParts
+): Promise<App> {
   const app = createApp(parts)
   const routes = new Map<string, string[]>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = [method].flat()
     routes.set(url, [...(routes.get(url) ?? []), ...methods])
   })
+  addAliases(app)
   addKeyValueRoutes(app, api.kv)
+  addClusterRoutes(app, api)
+  addAdminRoutes(app, admin)
   addNodeRoutes(app, api)
-  addProbeRoutes(app, api)
   addBackupRoutes(app, api)
   addMetricsRoute(app, api)
   refuseOtherMethods(app, new Map(routes))

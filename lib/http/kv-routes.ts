@@ -32,6 +32,8 @@ export function addKeyValueRoutes(app: App, kv: KeyValueApi): void {
 
 function addRead(app: App, kv: KeyValueApi): void {
   const schema = {
+    summary: 'Read a key',
+    tags: ['kv'],
     body: documents.ReadRequest,
     response: { 200: documents.ReadAnswer, default: ErrorBody }
   }
@@ -61,6 +63,8 @@ function addRead(app: App, kv: KeyValueApi): void {
 
 function addWrite(app: App, kv: KeyValueApi): void {
   const schema = {
+    summary: 'Write: one command, one revision',
+    tags: ['kv'],
     body: documents.WriteBody,
     response: { 200: documents.WriteAnswer, default: ErrorBody }
   }
@@ -80,6 +84,8 @@ function addWrite(app: App, kv: KeyValueApi): void {
 
 function addDelete(app: App, kv: KeyValueApi): void {
   const schema = {
+    summary: 'Delete a key',
+    tags: ['kv'],
     body: documents.DeleteBody,
     response: { 200: documents.DeleteAnswer, default: ErrorBody }
   }
@@ -104,6 +110,8 @@ function addDelete(app: App, kv: KeyValueApi): void {
 
 function addScan(app: App, kv: KeyValueApi): void {
   const schema = {
+    summary: 'A page of keys and values by prefix',
+    tags: ['kv'],
     body: documents.ScanBody,
     response: { 200: documents.ScanAnswer, default: ErrorBody }
   }

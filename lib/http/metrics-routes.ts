@@ -1,6 +1,8 @@
 // `/metrics`, for Prometheus: text, from memory, to anybody who reaches the port (http/README.md).
 
 import { METRICS_CONTENT_TYPE } from '../service/metrics.ts'
+import { Type } from '@sinclair/typebox'
+import { ErrorBody } from '../service/documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
 
@@ -8,6 +10,12 @@ export function addMetricsRoute(app: App, api: Pick<NodeApi, 'metrics'>): void {
   app.route({
     method: 'GET',
     url: '/metrics',
+    schema: {
+      summary: 'Metrics for Prometheus',
+      tags: ['node'],
+      produces: ['text/plain'],
+      response: { 200: Type.String(), default: ErrorBody }
+    },
     config: { isFromMemory: true },
     handler: async (_request, reply) => reply.type(METRICS_CONTENT_TYPE).send(await api.metrics())
   })

@@ -1,27 +1,39 @@
-// `/status`, `/members` and `/tickets`: what a node says of itself and of its cluster.
+// `/status`, `/members`, the probes and `/tickets`: what a node says of itself and of its cluster.
 
 import { Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
+import { DEFAULT_REQUEST_TIMEOUT_MS, MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../limits.ts'
+import { ClusterTicketAnswer } from '../service/cluster-documents.ts'
 import {
-  DEFAULT_REQUEST_TIMEOUT_MS,
-  MAX_INVITE_TTL_MS,
-  MAX_INVITE_USES,
-  MAX_REQUEST_TIMEOUT_MS
-} from '../limits.ts'
-import { ErrorBody, Members, NewTicket, Status, TicketRole, Tickets } from '../service/documents.ts'
+  ErrorBody,
+  Health,
+  Members,
+  NewTicket,
+  Probe,
+  Status,
+  TicketRole,
+  Tickets
+} from '../service/documents.ts'
 import { TimeoutMs } from '../service/kv-documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
 import { placeOf } from './app.ts'
-import { refusal } from './error-body.ts'
+import { NoQuery, TimeoutQuery, timeoutFrom } from './query.ts'
 
 export function addNodeRoutes(app: App, api: NodeApi): void {
   addDescriptions(app, api)
+  addProbes(app, api)
   addTickets(app, api)
 }
 
 function addDescriptions(app: App, api: NodeApi): void {
   const config = { isFromMemory: true }
-  const status = { querystring: NoQuery, response: { 200: Status, default: ErrorBody } }
+  const status = {
+    summary: 'What this node is and knows',
+    tags: ['node'],
+    querystring: NoQuery,
+    response: { 200: Status, default: ErrorBody }
+  }
   app.route({
     method: 'GET',
     url: '/status',
@@ -30,7 +42,12 @@ function addDescriptions(app: App, api: NodeApi): void {
     handler: async () => api.status()
   })
 
-  const members = { querystring: NoQuery, response: { 200: Members, default: ErrorBody } }
+  const members = {
+    summary: 'Who belongs to the cluster, as this node sees them',
+    tags: ['cluster'],
+    querystring: NoQuery,
+    response: { 200: Members, default: ErrorBody }
+  }
   app.route({
     method: 'GET',
     url: '/members',
@@ -40,30 +57,90 @@ function addDescriptions(app: App, api: NodeApi): void {
   })
 }
 
+function addProbes(app: App, api: NodeApi): void {
+  const config = { isFromMemory: true }
+  const health = {
+    summary: 'How this node is; 503 when unhealthy',
+    tags: ['node'],
+    response: { 200: Health, 503: Health, default: ErrorBody }
+  }
+  app.route({
+    method: 'GET',
+    url: '/health',
+    schema: health,
+    config,
+    handler: async (_request, reply) => {
+      const answer = api.health()
+      return reply.code(answer.status === 'unhealthy' ? 503 : 200).send(answer)
+    }
+  })
+
+  const response = { 200: Probe, 503: Probe, default: ErrorBody }
+  app.route({
+    method: 'GET',
+    url: '/livez',
+    schema: { summary: 'Whether this process works', tags: ['node'], response },
+    config,
+    handler: async (_request, reply) => {
+      const answer = api.livez()
+      return reply.code(answer.ok ? 200 : 503).send(answer)
+    }
+  })
+  app.route({
+    method: 'GET',
+    url: '/readyz',
+    schema: { summary: 'Whether requests would succeed here now', tags: ['node'], response },
+    handler: async (request, reply) => {
+      const answer = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz())
+      return reply.code(answer.ok ? 200 : 503).send(answer)
+    }
+  })
+}
+
 function addTickets(app: App, api: NodeApi): void {
-  const create = { body: TicketBody, response: { 200: NewTicket, default: ErrorBody } }
+  const create = {
+    summary: 'Make a ticket that lets nodes join',
+    tags: ['tickets'],
+    body: TicketBody,
+    response: { 200: NewTicket, default: ErrorBody }
+  }
   app.route({
     method: 'POST',
     url: '/tickets',
     schema: create,
     handler: async (request) => {
-      const {
-        role,
-        ttl_ms: ttlMs,
-        uses,
-        timeout_ms: timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS
-      } = request.body
-      const options = {
-        timeoutMs,
-        ...(role !== undefined && { role }),
-        ...(ttlMs !== undefined && { ttlMs }),
-        ...(uses !== undefined && { uses })
-      }
-      return placeOf(request).run(timeoutMs, () => api.createTicket(options))
+      const options = ticketOptionsFrom(request.body)
+      return placeOf(request).run(options.timeoutMs, () => api.createTicket(options))
     }
   })
 
-  const list = { querystring: TimeoutQuery, response: { 200: Tickets, default: ErrorBody } }
+  const seeds = {
+    ...create,
+    summary: 'Make a ticket, under the name and in the shape of the seed',
+    response: { 200: ClusterTicketAnswer, default: ErrorBody }
+  }
+  app.route({
+    method: 'POST',
+    url: '/cluster-ticket',
+    schema: seeds,
+    handler: async (request) => {
+      const options = ticketOptionsFrom(request.body)
+      const made = await placeOf(request).run(options.timeoutMs, () => api.createTicket(options))
+      const { cluster, node } = api.status()
+      return {
+        ...made,
+        cluster_id: cluster.id,
+        endpoint_id: node.key
+      } satisfies ClusterTicketAnswer
+    }
+  })
+
+  const list = {
+    summary: 'The tickets of the cluster',
+    tags: ['tickets'],
+    querystring: TimeoutQuery,
+    response: { 200: Tickets, default: ErrorBody }
+  }
   app.route({
     method: 'GET',
     url: '/tickets',
@@ -75,6 +152,9 @@ function addTickets(app: App, api: NodeApi): void {
   })
 
   const revoke = {
+    summary: 'Revoke a ticket, by its id or its text',
+    tags: ['tickets'],
+
     params: Type.Object({ id: Type.String({ minLength: 1 }) }),
     querystring: TimeoutQuery,
     response: { 200: Revoked, default: ErrorBody }
@@ -93,8 +173,6 @@ function addTickets(app: App, api: NodeApi): void {
 }
 
 const strict = { additionalProperties: false } as const
-const NoQuery = Type.Object({}, strict)
-const TimeoutQuery = Type.Object({ timeout_ms: Type.Optional(Type.String()) }, strict)
 
 const TicketBody = Type.Object(
   {
@@ -106,15 +184,17 @@ const TicketBody = Type.Object(
   strict
 )
 
+function ticketOptionsFrom(body: Static<typeof TicketBody>) {
+  const { role, ttl_ms: ttlMs, uses, timeout_ms: timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = body
+  return {
+    timeoutMs,
+    ...(role !== undefined && { role }),
+    ...(ttlMs !== undefined && { ttlMs }),
+    ...(uses !== undefined && { uses })
+  }
+}
+
 const Revoked = Type.Object({ revoked: Type.Literal(true) }, strict)
 interface Revoked {
   revoked: true
-}
-
-/** @throws AspenError INVALID_REQUEST */
-export function timeoutFrom(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_REQUEST_TIMEOUT_MS
-  const value = /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : 0
-  if (value >= 1 && value <= MAX_REQUEST_TIMEOUT_MS) return value
-  throw refusal('INVALID_REQUEST', `timeout_ms is an integer from 1 to ${MAX_REQUEST_TIMEOUT_MS}`)
 }

@@ -191,7 +191,8 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   writeMembership(directory, membership)
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
   opened = assembly
-  const api = await openApi(options, { ...premises, membership }, assembly)
+  const opening = { assembly, database: stores.database }
+  const api = await openApi(options, { ...premises, membership }, opening)
   const recorded = { ...membership, httpPort: api.recordedPort }
   writeMembership(directory, recorded)
   await assembly.start()

@@ -5,6 +5,7 @@ import type {
   Health,
   Members,
   NewTicket,
+  NodeInfo,
   Probe,
   Status,
   Survey,
@@ -60,6 +61,10 @@ export class AspenNode implements Omit<NodeApi, 'kv'> {
 
   members(): Members {
     return this.#node.members()
+  }
+
+  nodeInfo(): NodeInfo {
+    return this.#node.nodeInfo()
   }
 
   health(): Health {

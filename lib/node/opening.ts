@@ -22,6 +22,7 @@ import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
 import type { Metrics } from '../service/metrics.ts'
+import { administrationOf } from './administration.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
 import type { EventLog } from './assembly-parts.ts'
@@ -37,7 +38,6 @@ import type { NodeOptions } from './options.ts'
 import { checkOwnIdentity } from './own-identity.ts'
 import { socketPathOf } from './places.ts'
 import type { Plan } from './plan.ts'
-import { StorageLook } from './storage-sizes.ts'
 import { DEFAULT_STORAGE } from './storage-settings.ts'
 
 /** Where a node lives and who it is, before anything runs. */
@@ -81,6 +81,8 @@ export interface Stores {
   readonly restored: RestoredLog
   readonly stateMachine: StateMachine
   readonly backups: BackupSource | null
+  /** null where nothing is in SQLite */
+  readonly database: Pick<SqliteStateMachine, 'checkpoint'> | null
 }
 
 /** Who hears of what the stores do. */
@@ -159,7 +161,8 @@ export async function openStores(
   checkOwnIdentity({ id: membership.id, publicKey: keyPair.publicKey }, restored)
   const { store } = opened
   if (premises.directory.isEphemeral) {
-    return { log: store, restored, stateMachine: memoryOf(premises, reporting), backups: null }
+    const stateMachine = memoryOf(premises, reporting)
+    return { log: store, restored, stateMachine, backups: null, database: null }
   }
   const log = { stateBase: store.stateBase, ...backingOf(store) }
   const stateMachine = await openStateMachine(premises, log, reporting)
@@ -170,7 +173,7 @@ export async function openStores(
     clusterId: membership.clusterId,
     clock: systemClock
   })
-  return { log: store, restored, stateMachine, backups }
+  return { log: store, restored, stateMachine, backups, database: stateMachine }
 }
 
 /** A state that begins with its log, at the genesis: nothing of it was ever kept. */
@@ -198,9 +201,6 @@ export function openAssembly(
   const { isEphemeral } = directory
   const storage = { ...DEFAULT_STORAGE, ...plan.storage }
   const book = new AddressBook(directory)
-  const look = new StorageLook(directory, systemTimers)
-  ending.add(() => look.close())
-  void look.start() // it never rejects, and nobody waits for it
   const assembly = new Assembly({
     clusterId: membership.clusterId,
     id: membership.id,
@@ -230,7 +230,6 @@ export function openAssembly(
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,
     metrics: premises.metrics,
-    sizes: () => look.sizes,
     dataDir: directory.path,
     pid: process.pid
   })
@@ -255,13 +254,14 @@ export interface OpenedApi {
 export async function openApi(
   { httpPort, logger, servesHttp = true }: NodeOptions,
   { directory, membership, ending }: Premises,
-  assembly: Assembly
+  { assembly, database }: Pick<Stores, 'database'> & { readonly assembly: Assembly }
 ): Promise<OpenedApi> {
   const { httpPort: recorded } = membership
   if (!servesHttp) return { url: '', recordedPort: recorded, takenPort: null }
   const socketPath = socketPathOf(directory.path)
   const http = await HttpServer.open({
     api: assembly.service,
+    admin: administrationOf(logger, database),
     socketPath,
     tcp: {
       host: '127.0.0.1',

@@ -12,9 +12,6 @@ import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
 import { MetricStates } from '../service/metric-states.ts'
-import type { MetricStatesParts } from '../service/metric-states.ts'
-import { NodeHealth } from '../service/node-health.ts'
-import type { NodeHealthParts } from '../service/node-health.ts'
 import { ReplicatedStore } from '../service/replicated-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
@@ -24,9 +21,9 @@ import type { AssemblyParts } from './assembly-parts.ts'
 import { roomOf } from './disk-duty.ts'
 import type { Fitness } from './fitness.ts'
 
-type LookedAt = Pick<ClusterViewParts, 'api' | 'isInTouch' | 'fetching'>
+type LookedAt = Pick<ClusterViewParts, 'api' | 'isInTouch' | 'hasFailed' | 'fetching'>
 
-export interface ServicesParts extends LookedAt, Pick<NodeHealthParts, 'hasFailed'> {
+export interface ServicesParts extends LookedAt {
   readonly parts: AssemblyParts
   readonly replica: Replica
   readonly transport: Transport
@@ -50,20 +47,16 @@ export class Services {
     const forwarder = new Forwarder({ id, clock, timers, random, replica, request, ...room })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
-    const seen = seenParts(made, clock)
+    const seen = viewParts(made, clock)
     const view = new ClusterView(seen)
     const status = (): CoreStatus => replica.status
-    const hasRoom = (): boolean => room.hasSpace() && room.gate.whyNoRoom() === null
-    this.alarms = new Alarms({ clock, status, hasRoom })
+    this.alarms = new Alarms({ clock, status, hasSpace: room.hasSpace })
     this.unreachable = new Unreachable({ ...unreachableParts(made), clock, status })
-    const { alarms, unreachable } = this
-    const read = { ...seen, view, alarms, unreachable, forwarder }
-    this.#tellStates(read, made)
+    this.#tellStates(made, view)
     this.node = new NodeService({
       kv: new ReplicatedStore(forwarder, stateMachine, timers),
-      cluster: new ClusterControl({ ...seen, forwarder }),
+      cluster: new ClusterControl({ ...seen, forwarder, stateMachine, log: parts.log }),
       view,
-      health: new NodeHealth(read),
       tickets: this.tickets,
       backups: parts.backups,
       forwarder,
@@ -71,14 +64,15 @@ export class Services {
     })
   }
 
-  #tellStates(
-    read: Omit<MetricStatesParts, 'isFetching' | 'pendingCount'>,
-    made: ServicesParts
-  ): void {
-    const { parts, fetching } = made
-    const { forwarder } = this
+  #tellStates(made: ServicesParts, view: ClusterView): void {
+    const { parts, isInTouch, fetching } = made
+    const { alarms, unreachable, forwarder } = this
     const states = new MetricStates({
-      ...read,
+      ...viewParts(made, parts.clock),
+      view,
+      alarms,
+      unreachable,
+      isInTouch,
       isFetching: () => fetching() !== null,
       pendingCount: () => forwarder.pendingCount
     })
@@ -91,7 +85,7 @@ function unreachableParts({ parts, transport, trust }: ServicesParts) {
   return { id: parts.id, links, configuration: () => trust.configuration() }
 }
 
-function seenParts(made: ServicesParts, clock: Clock) {
+function viewParts(made: ServicesParts, clock: Clock): ClusterViewParts {
   const { parts, replica, transport, trust, fitness, api, isInTouch, hasFailed, fetching } = made
   const { id, keyPair, clusterId, name, version, dataDir, pid, stateMachine, log } = parts
   const { storageBackend } = parts
@@ -115,7 +109,6 @@ function seenParts(made: ServicesParts, clock: Clock) {
     isInTouch,
     hasFailed,
     disk: () => fitness.disk?.state ?? null,
-    sizes: () => parts.sizes?.() ?? null,
     fetching
   }
 }

@@ -4,13 +4,13 @@
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 
-const Id = Type.Integer({ minimum: 1, description: 'node id in this cluster' })
-const Key = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'public key' })
-const Instant = Type.String({
+export const Id = Type.Integer({ minimum: 1, description: 'node id in this cluster' })
+export const Key = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'public key' })
+export const Instant = Type.String({
   pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
   description: 'RFC 3339, UTC'
 })
-const Address = Type.String({ description: 'IPv4 address and UDP port, `host:port`' })
+export const Address = Type.String({ description: 'IPv4 address and UDP port, `host:port`' })
 
 export const Role = Type.Union([
   Type.Literal('voter'),
@@ -119,7 +119,7 @@ export const ClusterState = Type.Object({
 })
 export type ClusterState = Static<typeof ClusterState>
 
-const LogId = Type.Object({ term: Type.Integer(), index: Type.Integer() })
+export const LogId = Type.Object({ term: Type.Integer(), index: Type.Integer() })
 
 /** What a node's consensus core says of itself, from memory. */
 export const RaftMetrics = Type.Object({
@@ -205,31 +205,6 @@ const CheckResult = Type.Object({
   message: Type.Optional(Type.String())
 })
 
-/**
- * `nospace`: this disk, or the store, takes nothing more. `corrupt`: damage was found that no other member can
- * repair. `clock_skew`: a majority says that the clock of a voter is wrong (known to the leader). `overloaded`:
- * requests were refused within the last seconds because too many were under way.
- */
-export const ALARMS = ['nospace', 'corrupt', 'clock_skew', 'overloaded'] as const
-export type Alarm = (typeof ALARMS)[number]
-const Alarm = Type.Union(ALARMS.map((alarm) => Type.Literal(alarm)))
-
-/** A supervisor starts a node again that fails; `enabled` says whether there is one. */
-const Supervision = Type.Object({
-  status: Type.Union([
-    Type.Literal('healthy'),
-    Type.Literal('degraded'),
-    Type.Literal('unhealthy')
-  ]),
-  consecutive_failures: Type.Integer(),
-  circuit_state: Type.Union([
-    Type.Literal('Closed'),
-    Type.Literal('Open'),
-    Type.Literal('HalfOpen')
-  ]),
-  enabled: Type.Boolean()
-})
-
 export const Health = Type.Object({
   status: Type.Union([
     Type.Literal('healthy'),
@@ -240,30 +215,36 @@ export const Health = Type.Object({
   current_leader: Type.Union([Id, Type.Null()]),
   term: Type.Integer(),
   node_id: Id,
-  raft_node_id: Type.Union([Id, Type.Null()]),
   uptime_seconds: Type.Number(),
   failure_tolerance: Type.Integer(),
-  alarms: Type.Array(Alarm),
-  supervision: Supervision,
   checks: Type.Record(Type.String(), CheckResult)
 })
 export type Health = Static<typeof Health>
 
-/** The conditions of `/readyz`. */
-export const READY_CHECKS = [
-  'leader_known',
-  'linearizable_read',
-  'applied_caught_up',
-  'no_corrupt_alarm',
-  'not_draining'
-] as const
-export type ReadyCheck = (typeof READY_CHECKS)[number]
+/** How to reach a node; it needs no cluster to say it. */
+export const NodeInfo = Type.Object({
+  id: Type.Union([Id, Type.Null({ description: 'it belongs to no cluster' })]),
+  key: Key,
+  addresses: Type.Array(Address)
+})
+export type NodeInfo = Static<typeof NodeInfo>
+
+/** How much a node logs, in the words of pino. */
+export const LogLevel = Type.Union([
+  Type.Literal('trace'),
+  Type.Literal('debug'),
+  Type.Literal('info'),
+  Type.Literal('warn'),
+  Type.Literal('error'),
+  Type.Literal('fatal'),
+  Type.Literal('silent')
+])
+export type LogLevel = Static<typeof LogLevel>
 
 /** `/livez` and `/readyz`: named conditions. */
 export const Probe = Type.Object({
   ok: Type.Boolean(),
-  checks: Type.Record(Type.String(), Type.Boolean()),
-  reasons: Type.Record(Type.String(), Type.String(), { description: 'of those that fail' })
+  checks: Type.Record(Type.String(), Type.Boolean())
 })
 export type Probe = Static<typeof Probe>
 

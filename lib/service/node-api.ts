@@ -4,8 +4,18 @@
 import type { ChangeSet } from '../state-machine/command.ts'
 import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
 import type { ClusterController } from './cluster-controller.ts'
-import type { Health, Members, NewTicket, Probe, ReadyCheck, Status } from './documents.ts'
-import type { Survey, Tickets } from './documents.ts'
+import type { CheckpointAnswer, LogLevelAnswer } from './cluster-documents.ts'
+import type {
+  Health,
+  LogLevel,
+  Members,
+  NewTicket,
+  NodeInfo,
+  Probe,
+  Status,
+  Survey,
+  Tickets
+} from './documents.ts'
 
 export type Consistency = 'linearizable' | 'stale'
 
@@ -68,17 +78,30 @@ export interface Backup {
   close(): Promise<void>
 }
 
+/** What can be asked of the process and of the disk of this node, and of no other's. */
+export interface NodeAdmin {
+  /** Logs at this level from now on. */
+  setLogLevel(level: LogLevel): LogLevelAnswer
+  /**
+   * Copies SQLite's write-ahead log into the database, as far as no reader is in the way.
+   * @throws ControlPlaneError INVALID_REQUEST where the state is not in SQLite
+   */
+  checkpoint(): Promise<CheckpointAnswer>
+}
+
 export interface NodeApi {
   readonly kv: KeyValueApi
   readonly cluster: ClusterController
   /** From memory; works without quorum. */
   status(): Status
   members(): Members
+  /** Also of a node without a cluster. */
+  nodeInfo(): NodeInfo
   health(): Health
   /** Never depends on other nodes. */
   livez(): Probe
-  /** Whether requests would succeed here now, as far as these checks say; all of them when left out. */
-  readyz(checks?: readonly ReadyCheck[]): Promise<Probe>
+  /** Whether requests would succeed here now. */
+  readyz(): Promise<Probe>
   createTicket(options?: TicketOptions): Promise<NewTicket>
   listTickets(options?: RequestOptions): Promise<Tickets>
   /** `id` as printed by list and show, or a ticket's text. */

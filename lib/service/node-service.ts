@@ -1,16 +1,22 @@
 // A node's whole API in one object: the store, the view of the cluster, the tickets.
 
 import { TicketError } from '../errors.ts'
-import { READY_WITHIN_MS } from '../health-limits.ts'
 import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
 import type { ClusterController } from './cluster-controller.ts'
 import type { ClusterView } from './cluster-view.ts'
-import type { Health, Members, NewTicket, Probe, ReadyCheck, Status } from './documents.ts'
-import type { Survey, Tickets } from './documents.ts'
+import type {
+  Health,
+  Members,
+  NewTicket,
+  NodeInfo,
+  Probe,
+  Status,
+  Survey,
+  Tickets
+} from './documents.ts'
 import type { LogPosition } from './encoding.ts'
 import type { Forwarder } from './forwarding.ts'
 import type { Metrics } from './metrics.ts'
-import type { NodeHealth } from './node-health.ts'
 import { Backups } from './backups.ts'
 import type { BackupSource } from './backups.ts'
 import type {
@@ -26,8 +32,7 @@ import type { TicketOffice } from './ticket-office.ts'
 export interface NodeServiceParts {
   readonly kv: KeyValueApi
   readonly cluster: ClusterController
-  readonly view: Pick<ClusterView, 'status' | 'members'>
-  readonly health: Pick<NodeHealth, 'health' | 'livez' | 'readyz' | 'drain'>
+  readonly view: Pick<ClusterView, 'status' | 'members' | 'health' | 'livez'>
   readonly tickets: Pick<TicketOffice, 'create' | 'list' | 'revoke'>
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
@@ -40,17 +45,16 @@ export class NodeService implements NodeApi {
   readonly kv: KeyValueApi
   readonly cluster: ClusterController
   readonly #view: NodeServiceParts['view']
-  readonly #health: NodeServiceParts['health']
   readonly #tickets: NodeServiceParts['tickets']
   readonly #backups: Backups
   readonly #forwarder: NodeServiceParts['forwarder']
   readonly #metrics: NodeServiceParts['metrics']
+  #isDraining = false
 
   constructor(parts: NodeServiceParts) {
     this.kv = parts.kv
     this.cluster = parts.cluster
     this.#view = parts.view
-    this.#health = parts.health
     this.#tickets = parts.tickets
     this.#backups = new Backups(parts.forwarder, parts.backups)
     this.#forwarder = parts.forwarder
@@ -65,16 +69,30 @@ export class NodeService implements NodeApi {
     return this.#view.members()
   }
 
+  nodeInfo(): NodeInfo {
+    const { node, addresses } = this.#view.status()
+    return { id: node.id, key: node.key, addresses }
+  }
+
   health(): Health {
-    return this.#health.health()
+    return this.#view.health()
   }
 
   livez(): Probe {
-    return this.#health.livez()
+    return this.#view.livez()
   }
 
-  readyz(checks?: readonly ReadyCheck[]): Promise<Probe> {
-    return this.#health.readyz(checks)
+  async readyz(): Promise<Probe> {
+    const isReadable = await this.#forwarder.confirmRead(READY_WITHIN_MS).then(
+      () => true,
+      () => false
+    )
+    const checks = {
+      leader_known: this.status().leader !== null,
+      linearizable_read: isReadable,
+      not_draining: !this.#isDraining
+    }
+    return { ok: Object.values(checks).every(Boolean), checks }
   }
 
   createTicket(options?: TicketOptions): Promise<NewTicket> {
@@ -112,7 +130,7 @@ export class NodeService implements NodeApi {
 
   /** From now on `readyz` says no. */
   drain(): void {
-    this.#health.drain()
+    this.#isDraining = true
   }
 }
 
@@ -125,6 +143,9 @@ function documentOf(position: LogPosition): NonNullable<Survey['members'][number
     applied_index: appliedIndex
   }
 }
+
+/** How long a linearizable read may take on a node that calls itself ready. */
+const READY_WITHIN_MS = 1_000
 
 /** @throws TicketError for what begins like a ticket and is none */
 function idOfTicket(text: string): string {

@@ -1,13 +1,13 @@
 // The thread that checkpoints: it copies the write-ahead log into the database file and syncs both,
 // which takes as long as the disk takes, while the event loop goes on. Each message that it gets asks
-// for one thing and is answered: `checkpoint` with how far the log is then, `open` with the same before it;
+// for one thing and is answered: `checkpoint` with what it has done, `open` with null when the file is open;
 // or with the detail of a StorageError. The message `end` ends it.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, present } from '../assert.ts'
 import type { ErrorDetail } from '../errors.ts'
-import type { Connection, WalState } from './sqlite-connection.ts'
-import { openForCheckpoint, prepareCheckpoint } from './sqlite-connection.ts'
+import type { CheckpointReport, Connection } from './sqlite-connection.ts'
+import { checkpoint, openForCheckpoint } from './sqlite-connection.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
 const port = present(parentPort, 'the port of the parent thread')
@@ -20,14 +20,14 @@ port.on('message', (message: unknown) => {
     connection?.close()
     port.close()
   } else {
-    port.postMessage(checkpointed(path, message === 'open' ? 'NOOP' : 'PASSIVE'))
+    port.postMessage(answerTo(message, path))
   }
 })
 
-function checkpointed(database: string, mode: 'NOOP' | 'PASSIVE'): WalState | ErrorDetail {
+function answerTo(message: unknown, database: string): CheckpointReport | ErrorDetail | null {
   try {
     connection ??= openForCheckpoint(database)
-    return prepareCheckpoint(connection, mode)()
+    return message === 'open' ? null : checkpoint(connection)
   } catch (error) {
     return storageErrorOf(error, 'cannot checkpoint the state machine', 'Execute').detail
   }

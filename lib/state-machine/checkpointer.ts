@@ -8,6 +8,7 @@ import { isRecord } from '../encoding.ts'
 import { StorageError, isErrorCode } from '../errors.ts'
 import { CHECKPOINT_LINGER_MS } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
+import type { CheckpointReport } from './sqlite-connection.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
 
 export interface CheckpointerOptions {
@@ -16,9 +17,10 @@ export interface CheckpointerOptions {
   readonly timers: Timers
   /**
    * A checkpoint ended, well or not; in the latter case after `onFailed`. All that had been committed when
-   * it was asked for is durable up to `durableIndex`; null: not all of it could be copied.
+   * it was asked for is durable up to `durableIndex`; null: not all of it could be copied. `report` is null
+   * where it failed.
    */
-  readonly onEnded: (durableIndex: Index | null) => void
+  readonly onEnded: (durableIndex: Index | null, report: CheckpointReport | null) => void
   readonly onFailed: (error: StorageError) => void
 }
 
@@ -87,7 +89,7 @@ export class Checkpointer {
   }
 
   #answered(answer: unknown): void {
-    if (!isRecord(answer) || typeof answer['pendingByteCount'] !== 'number') {
+    if (answer !== null && !isReport(answer)) {
       this.#failed(storageErrorFrom(answer))
       return
     }
@@ -96,9 +98,10 @@ export class Checkpointer {
       asked.onHeld()
       return
     }
+    assert(answer !== null, 'a checkpoint is answered with what it has done')
     this.#isRunning = false
     if (this.#worker !== null && this.#asked.length === 0) this.#startLingering()
-    this.#options.onEnded(answer['pendingByteCount'] === 0 ? asked.index : null)
+    this.#options.onEnded(answer.after.pendingByteCount === 0 ? asked.index : null, answer)
   }
 
   #failed(failure: StorageError): void {
@@ -106,7 +109,7 @@ export class Checkpointer {
     this.#isRunning = false
     if (this.#worker !== null) this.#startLingering()
     this.#options.onFailed(failure)
-    this.#options.onEnded(null)
+    this.#options.onEnded(null, null)
   }
 
   #startLingering(): void {
@@ -134,6 +137,11 @@ interface HoldAsked {
 }
 
 /** What the worker posts. */
+function isReport(answer: unknown): answer is CheckpointReport {
+  return isRecord(answer) && 'pageCount' in answer
+}
+
+/** What it posts where it failed. */
 function storageErrorFrom(detail: unknown): StorageError {
   const code = isRecord(detail) ? detail['code'] : null
   assert(isRecord(detail) && isErrorCode(code), 'a checkpoint posts the detail of an error')

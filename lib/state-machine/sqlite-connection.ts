@@ -22,6 +22,14 @@ export interface WalState {
   readonly pendingByteCount: number
 }
 
+/** What a checkpoint has done. */
+export interface CheckpointReport {
+  /** pages that it copied into the database file */
+  readonly pageCount: number
+  readonly before: WalState
+  readonly after: WalState
+}
+
 /** Opens the file for writing, and makes it if need be, readable by its owner alone. */
 export function openWriter(path: string): Connection {
   createFile(path)
@@ -94,6 +102,20 @@ export function prepareCheckpoint(
     const pendingCount = frameCount - Math.max(0, checkpointed)
     return { byteCount: frameCount * FRAME_BYTES, pendingByteCount: pendingCount * FRAME_BYTES }
   }
+}
+
+/** Copies as much as no reader is in the way of. */
+export function checkpoint(connection: Connection): CheckpointReport {
+  const before = prepareCheckpoint(connection, 'NOOP')()
+  const after = prepareCheckpoint(connection, 'PASSIVE')()
+  // meanwhile the writer may have begun the log anew, behind a checkpoint of all of it
+  const isAnew = copiedOf(after) < copiedOf(before)
+  const byteCount = isAnew ? copiedOf(after) : copiedOf(after) - copiedOf(before)
+  return { pageCount: byteCount / FRAME_BYTES, before, after }
+}
+
+function copiedOf({ byteCount, pendingByteCount }: WalState): number {
+  return byteCount - pendingByteCount
 }
 
 /** Made exclusively: opening a file that SQLite has open, and closing it, would end SQLite's locks. */

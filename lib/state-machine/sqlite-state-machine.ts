@@ -31,6 +31,7 @@ import { isStorageFailure, storageErrorOf } from './sqlite-errors.ts'
 import { Turns } from './sqlite-turns.ts'
 import type { PausingSteps } from './sqlite-turns.ts'
 import { WalKeeper } from './wal-keeper.ts'
+import type { OnCheckpointed } from './wal-keeper.ts'
 import type {
   Applied,
   ApplyResult,
@@ -230,6 +231,11 @@ export class SqliteStateMachine implements StateMachine {
       const isOutcome = answer.kind === 'backedUp' || answer.kind === 'refused'
       onEnded(isOutcome ? answer : { kind: 'refused', message: answer.kind })
     })
+  }
+
+  /** Copies the write-ahead log into the database file as far as no reader is in the way, and syncs both. */
+  checkpoint(onCheckpointed: OnCheckpointed): void {
+    this.#wal.checkpoint(onCheckpointed)
   }
 
   /** An apply in progress is given up: its `onApplied` is not called, and nothing of its last transaction stays. */

@@ -12,7 +12,7 @@ import {
 } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import { Checkpointer } from './checkpointer.ts'
-import type { WalState } from './sqlite-connection.ts'
+import type { CheckpointReport, WalState } from './sqlite-connection.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
 export interface WalKeeperOptions {
@@ -23,6 +23,9 @@ export interface WalKeeperOptions {
   readonly onFailed: (error: StorageError) => void
   readonly onBoundary: OnBoundary | undefined
 }
+
+/** Null: the checkpoint failed, or the database was closed. */
+export type OnCheckpointed = (report: CheckpointReport | null) => void
 
 export class WalKeeper {
   readonly #options: WalKeeperOptions
@@ -35,6 +38,9 @@ export class WalKeeper {
   #readerCount = 0
   /** the last reader has ended, and no checkpoint since */
   #isCatchingUp = false
+  /** who wait for a checkpoint that began after they asked: for the next one, and for the one that runs */
+  #asked: OnCheckpointed[] = []
+  #served: OnCheckpointed[] = []
   /** Called when the running checkpoint has ended. */
   #onEnded: (() => void) | null = null
   #isClosed = false
@@ -48,7 +54,7 @@ export class WalKeeper {
     this.#checkpointer = new Checkpointer({
       path: database.path,
       timers,
-      onEnded: (index) => this.#checkpointEnded(index),
+      onEnded: (index, report) => this.#checkpointEnded(index, report),
       onFailed
     })
   }
@@ -96,6 +102,13 @@ export class WalKeeper {
     this.#start()
   }
 
+  /** Makes a checkpoint of all that is committed now, and tells what it has done; null: there is none any more. */
+  checkpoint(onCheckpointed: OnCheckpointed): void {
+    if (this.#isClosed) return onCheckpointed(null)
+    this.#asked.push(onCheckpointed)
+    this.#start()
+  }
+
   /** As `Checkpointer.hold`. */
   hold(onHeld: () => void): void {
     this.#checkpointer.hold(onHeld)
@@ -104,19 +117,32 @@ export class WalKeeper {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#checkpointer.close()
+    this.#tell(null)
   }
 
   #start(): void {
     const { committedIndex, onBoundary } = this.#options
-    if (this.#checkpointer.maybeStart(committedIndex())) onBoundary?.('state.checkpoint.begin')
+    if (!this.#checkpointer.maybeStart(committedIndex())) return
+    this.#served = this.#asked
+    this.#asked = []
+    onBoundary?.('state.checkpoint.begin')
   }
 
-  #checkpointEnded(index: Index | null): void {
+  #tell(report: CheckpointReport | null): void {
+    const waiting = this.#isClosed ? [...this.#served, ...this.#asked] : this.#served
+    this.#served = []
+    if (this.#isClosed) this.#asked = []
+    for (const onCheckpointed of waiting) onCheckpointed(report)
+  }
+
+  #checkpointEnded(index: Index | null, report: CheckpointReport | null): void {
     this.#options.onBoundary?.('state.checkpoint.end')
     if (index !== null) this.#durableIndex = Math.max(this.#durableIndex, index)
     this.#isCatchingUp = false
     const onEnded = this.#onEnded
     this.#onEnded = null
+    this.#tell(report)
     if (onEnded !== null) onEnded()
+    if (this.#asked.length > 0 && !this.#isClosed) this.#start()
   }
 }

@@ -18,6 +18,7 @@ import { codeOf, field, get, openServer, post, send, TOKEN } from './open-server
 function optionsFor(folder: string, more: Partial<HttpServerOptions> = {}): HttpServerOptions {
   return {
     api: new MemoryNode(),
+    admin: new MemoryNode().admin,
     socketPath: join(folder, 'aspen.sock'),
     tcp: { host: '127.0.0.1', port: 0, firstPort: 7070, tries: 1 },
     token: TOKEN,

@@ -11,11 +11,12 @@ import {
   MAX_SETMULTI_KEYS,
   MAX_VALUE_SIZE
 } from '../../lib/limits.ts'
-import { READY_CHECKS } from '../../lib/service/documents.ts'
 import type {
   Health,
+  LogLevel,
   Members,
   NewTicket,
+  NodeInfo,
   Probe,
   Status,
   Survey,
@@ -26,6 +27,7 @@ import type {
   Backup,
   Got,
   KeyValueApi,
+  NodeAdmin,
   NodeApi,
   ReadOptions,
   RequestOptions,
@@ -161,6 +163,29 @@ export class MemoryNode implements NodeApi {
     return { members: [row] }
   }
 
+  nodeInfo(): NodeInfo {
+    return { id: 1, key: 'ab'.repeat(32), addresses: ['127.0.0.1:4000'] }
+  }
+
+  /** levels and checkpoints that were asked for */
+  readonly admin: NodeAdmin = {
+    setLogLevel: (level) => {
+      const previous = this.#logLevel
+      this.#logLevel = level
+      return { level, previous }
+    },
+    checkpoint: () =>
+      this.#run(undefined, () => ({
+        status: 'success',
+        pages_checkpointed: 3,
+        wal_size_before_bytes: 12_360,
+        wal_size_after_bytes: 12_360,
+        wal_pending_before_bytes: 12_360,
+        wal_pending_after_bytes: 0
+      }))
+  }
+  #logLevel: LogLevel = 'info'
+
   health(): Health {
     return {
       status: this.healthStatus,
@@ -168,33 +193,18 @@ export class MemoryNode implements NodeApi {
       current_leader: 1,
       term: 2,
       node_id: 1,
-      raft_node_id: 1,
       uptime_seconds: 1.5,
       failure_tolerance: 0,
-      alarms: [],
-      supervision: {
-        status: 'healthy',
-        consecutive_failures: 0,
-        circuit_state: 'Closed',
-        enabled: false
-      },
       checks: { storage: { status: 'ok' } }
     }
   }
 
   livez(): Probe {
-    const reasons = this.isOk ? {} : { loop: 'late' }
-    return { ok: this.isOk, checks: { loop: this.isOk, disk: true }, reasons }
+    return { ok: this.isOk, checks: { loop: this.isOk } }
   }
 
-  async readyz(checks: readonly string[] = READY_CHECKS): Promise<Probe> {
-    const isOk = (check: string): boolean => this.isOk || check !== 'leader_known'
-    const failed = checks.filter((check) => !isOk(check))
-    return {
-      ok: failed.length === 0,
-      checks: Object.fromEntries(checks.map((check) => [check, isOk(check)])),
-      reasons: Object.fromEntries(failed.map((check) => [check, 'No leader elected']))
-    }
+  async readyz(): Promise<Probe> {
+    return { ok: this.isOk, checks: { leader_known: this.isOk } }
   }
 
   createTicket(options: TicketOptions = {}): Promise<NewTicket> {

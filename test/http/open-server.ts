@@ -27,6 +27,7 @@ export async function openServer(
   const folder = await t.tmp()
   const server = await HttpServer.open({
     api: node,
+    admin: node.admin,
     socketPath: join(folder, 'aspen.sock'),
     tcp: { host: '127.0.0.1', port: 0, firstPort: 7070, tries: 1 },
     token: TOKEN,
