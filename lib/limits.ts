@@ -100,8 +100,6 @@ export const DISK_FREE_PERCENT = 93
 export const DISK_WARN_PERCENT = 80
 /** How often the disk is looked at; sooner when what was written since could have filled 1 % of it. */
 export const DISK_CHECK_MS = 1_000
-/** A member that has been out of reach for so long needs somebody's attention (seed). */
-export const NODE_ATTENTION_MS = 60_000
 /** Bytes that a byte of an entry may take until the disk is looked at again: log, write-ahead log, database, pages. */
 export const DISK_BYTES_PER_ENTRY_BYTE = 4
 /** What the smallest entry takes likewise. */

@@ -174,8 +174,16 @@ const health = shape<Health>({
   current_leader: nullable(whole),
   term: whole,
   node_id: whole,
+  raft_node_id: nullable(whole),
   uptime_seconds: number,
   failure_tolerance: whole,
+  alarms: listOf(oneOf('nospace', 'corrupt', 'clock_skew', 'overloaded')),
+  supervision: object<Health['supervision']>({
+    status: oneOf('healthy', 'degraded', 'unhealthy'),
+    consecutive_failures: whole,
+    circuit_state: oneOf('Closed', 'Open', 'HalfOpen'),
+    enabled: flag
+  }),
   checks: recordOf(
     object<Health['checks'][string]>({
       status: oneOf('ok', 'warning', 'error'),
@@ -196,7 +204,7 @@ export const shapes = {
     has_quorum: flag,
     members: listOf(surveyed)
   }),
-  probe: shape<Probe>({ ok: flag, checks: recordOf(flag) }),
+  probe: shape<Probe>({ ok: flag, checks: recordOf(flag), reasons: recordOf(text) }),
   newTicket: shape<NewTicket>({ ticket: text, ...ticketFields }),
   tickets: shape<Tickets>({ tickets: listOf(object(ticketFields)) }),
   revoked: shape<{ readonly revoked: true }>({ revoked: oneOf(true) }),

@@ -23,7 +23,9 @@ export interface Guard {
 /** The routes that answer without a token: nothing in them but whether the node is well. */
 export const OPEN_ROUTES: ReadonlySet<string> = new Set([
   '/livez',
+  '/livez/:check',
   '/readyz',
+  '/readyz/:check',
   '/health',
   '/metrics'
 ])

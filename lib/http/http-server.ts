@@ -23,6 +23,7 @@ import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
 import { addNodeRoutes } from './node-routes.ts'
+import { addProbeRoutes } from './probe-routes.ts'
 
 export interface HttpServerOptions {
   readonly api: NodeApi
@@ -118,6 +119,7 @@ async function buildApp(
   addClusterRoutes(app, api)
   addAdminRoutes(app, admin)
   addNodeRoutes(app, api)
+  addProbeRoutes(app, api)
   addBackupRoutes(app, api)
   addMetricsRoute(app, api)
   refuseOtherMethods(app, new Map(routes))

@@ -1,19 +1,10 @@
-// `/status`, `/members`, the probes and `/tickets`: what a node says of itself and of its cluster.
+// `/status`, `/members` and `/tickets`: what a node says of itself and of its cluster.
 
 import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 import { DEFAULT_REQUEST_TIMEOUT_MS, MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../limits.ts'
 import { ClusterTicketAnswer } from '../service/cluster-documents.ts'
-import {
-  ErrorBody,
-  Health,
-  Members,
-  NewTicket,
-  Probe,
-  Status,
-  TicketRole,
-  Tickets
-} from '../service/documents.ts'
+import { ErrorBody, Members, NewTicket, Status, TicketRole, Tickets } from '../service/documents.ts'
 import { TimeoutMs } from '../service/kv-documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
@@ -22,7 +13,6 @@ import { NoQuery, TimeoutQuery, timeoutFrom } from './query.ts'
 
 export function addNodeRoutes(app: App, api: NodeApi): void {
   addDescriptions(app, api)
-  addProbes(app, api)
   addTickets(app, api)
 }
 
@@ -54,46 +44,6 @@ function addDescriptions(app: App, api: NodeApi): void {
     schema: members,
     config,
     handler: async () => api.members()
-  })
-}
-
-function addProbes(app: App, api: NodeApi): void {
-  const config = { isFromMemory: true }
-  const health = {
-    summary: 'How this node is; 503 when unhealthy',
-    tags: ['node'],
-    response: { 200: Health, 503: Health, default: ErrorBody }
-  }
-  app.route({
-    method: 'GET',
-    url: '/health',
-    schema: health,
-    config,
-    handler: async (_request, reply) => {
-      const answer = api.health()
-      return reply.code(answer.status === 'unhealthy' ? 503 : 200).send(answer)
-    }
-  })
-
-  const response = { 200: Probe, 503: Probe, default: ErrorBody }
-  app.route({
-    method: 'GET',
-    url: '/livez',
-    schema: { summary: 'Whether this process works', tags: ['node'], response },
-    config,
-    handler: async (_request, reply) => {
-      const answer = api.livez()
-      return reply.code(answer.ok ? 200 : 503).send(answer)
-    }
-  })
-  app.route({
-    method: 'GET',
-    url: '/readyz',
-    schema: { summary: 'Whether requests would succeed here now', tags: ['node'], response },
-    handler: async (request, reply) => {
-      const answer = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz())
-      return reply.code(answer.ok ? 200 : 503).send(answer)
-    }
   })
 }
 

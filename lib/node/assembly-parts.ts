@@ -16,6 +16,7 @@ import type { ConsensusCore } from '../replica/consensus-core.ts'
 import type { BackupSource } from '../service/backups.ts'
 import type { Status } from '../service/documents.ts'
 import type { Metrics } from '../service/metrics.ts'
+import type { StorageSizes } from '../service/node-health.ts'
 import type { StateSize } from '../service/write-gate.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { LinksOptions } from '../transport/links.ts'
@@ -66,6 +67,8 @@ export interface AssemblyParts {
   readonly storageBackend: Status['storage']['backend']
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
+  /** bytes of the files of this node; null where nothing is on a disk */
+  readonly sizes: (() => StorageSizes) | null
   /** null: nothing is counted */
   readonly metrics: Metrics | null
   /** shown in the status */

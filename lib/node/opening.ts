@@ -38,6 +38,7 @@ import type { NodeOptions } from './options.ts'
 import { checkOwnIdentity } from './own-identity.ts'
 import { socketPathOf } from './places.ts'
 import type { Plan } from './plan.ts'
+import { StorageLook } from './storage-sizes.ts'
 import { DEFAULT_STORAGE } from './storage-settings.ts'
 
 /** Where a node lives and who it is, before anything runs. */
@@ -201,6 +202,9 @@ export function openAssembly(
   const { isEphemeral } = directory
   const storage = { ...DEFAULT_STORAGE, ...plan.storage }
   const book = new AddressBook(directory)
+  const look = new StorageLook(directory, systemTimers)
+  ending.add(() => look.close())
+  void look.start() // it never rejects, and nobody waits for it
   const assembly = new Assembly({
     clusterId: membership.clusterId,
     id: membership.id,
@@ -230,6 +234,7 @@ export function openAssembly(
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,
     metrics: premises.metrics,
+    sizes: () => look.sizes,
     dataDir: directory.path,
     pid: process.pid
   })

@@ -12,6 +12,9 @@ import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
 import { MetricStates } from '../service/metric-states.ts'
+import type { MetricStatesParts } from '../service/metric-states.ts'
+import { NodeHealth } from '../service/node-health.ts'
+import type { NodeHealthParts } from '../service/node-health.ts'
 import { ReplicatedStore } from '../service/replicated-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
@@ -21,9 +24,9 @@ import type { AssemblyParts } from './assembly-parts.ts'
 import { roomOf } from './disk-duty.ts'
 import type { Fitness } from './fitness.ts'
 
-type LookedAt = Pick<ClusterViewParts, 'api' | 'isInTouch' | 'hasFailed' | 'fetching'>
+type LookedAt = Pick<ClusterViewParts, 'api' | 'isInTouch' | 'fetching'>
 
-export interface ServicesParts extends LookedAt {
+export interface ServicesParts extends LookedAt, Pick<NodeHealthParts, 'hasFailed'> {
   readonly parts: AssemblyParts
   readonly replica: Replica
   readonly transport: Transport
@@ -47,16 +50,20 @@ export class Services {
     const forwarder = new Forwarder({ id, clock, timers, random, replica, request, ...room })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
-    const seen = viewParts(made, clock)
+    const seen = seenParts(made, clock)
     const view = new ClusterView(seen)
     const status = (): CoreStatus => replica.status
-    this.alarms = new Alarms({ clock, status, hasSpace: room.hasSpace })
+    const hasRoom = (): boolean => room.hasSpace() && room.gate.whyNoRoom() === null
+    this.alarms = new Alarms({ clock, status, hasRoom })
     this.unreachable = new Unreachable({ ...unreachableParts(made), clock, status })
-    this.#tellStates(made, view)
+    const { alarms, unreachable } = this
+    const read = { ...seen, view, alarms, unreachable, forwarder }
+    this.#tellStates(read, made)
     this.node = new NodeService({
       kv: new ReplicatedStore(forwarder, stateMachine, timers),
-      cluster: new ClusterControl({ ...seen, forwarder, stateMachine, log: parts.log }),
+      cluster: new ClusterControl({ ...seen, forwarder }),
       view,
+      health: new NodeHealth(read),
       tickets: this.tickets,
       backups: parts.backups,
       forwarder,
@@ -64,15 +71,14 @@ export class Services {
     })
   }
 
-  #tellStates(made: ServicesParts, view: ClusterView): void {
-    const { parts, isInTouch, fetching } = made
-    const { alarms, unreachable, forwarder } = this
+  #tellStates(
+    read: Omit<MetricStatesParts, 'isFetching' | 'pendingCount'>,
+    made: ServicesParts
+  ): void {
+    const { parts, fetching } = made
+    const { forwarder } = this
     const states = new MetricStates({
-      ...viewParts(made, parts.clock),
-      view,
-      alarms,
-      unreachable,
-      isInTouch,
+      ...read,
       isFetching: () => fetching() !== null,
       pendingCount: () => forwarder.pendingCount
     })
@@ -85,7 +91,7 @@ function unreachableParts({ parts, transport, trust }: ServicesParts) {
   return { id: parts.id, links, configuration: () => trust.configuration() }
 }
 
-function viewParts(made: ServicesParts, clock: Clock): ClusterViewParts {
+function seenParts(made: ServicesParts, clock: Clock) {
   const { parts, replica, transport, trust, fitness, api, isInTouch, hasFailed, fetching } = made
   const { id, keyPair, clusterId, name, version, dataDir, pid, stateMachine, log } = parts
   const { storageBackend } = parts
@@ -109,6 +115,7 @@ function viewParts(made: ServicesParts, clock: Clock): ClusterViewParts {
     isInTouch,
     hasFailed,
     disk: () => fitness.disk?.state ?? null,
+    sizes: () => parts.sizes?.() ?? null,
     fetching
   }
 }

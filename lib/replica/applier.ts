@@ -6,6 +6,7 @@
 // behind. Like the rest of this folder it has no promise: every port completes by callback, later.
 
 import { assert } from '../assert.ts'
+import type { Clock } from '../clock.ts'
 import { MAX_APPLY_BYTES, MAX_BATCH_SIZE } from '../limits.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { Entry, Index } from '../raft/entry.ts'
@@ -23,6 +24,7 @@ export interface ApplierParts {
     readonly snapshots: { list(): readonly SnapshotInfo[] }
   }
   readonly log: Pick<LogStore, 'base' | 'compact'>
+  readonly clock: Clock
   /** entries that stay in the log behind a snapshot */
   readonly keepEntries: Index
   /** committed entries of [from, to), at least the first */
@@ -45,6 +47,7 @@ type Busy = 'applying' | 'cutting' | 'held'
 export class Applier {
   readonly #parts: ApplierParts
   #busy: Busy | null = null
+  #applyBeganMs = 0
   /** who waits until nothing is being applied */
   #onHeld: (() => void) | null = null
   #isCompacting = false
@@ -58,11 +61,17 @@ export class Applier {
     return this.#parts.stateMachine.applied().index
   }
 
+  /** When the batch that is being applied was handed over; null while none is. */
+  get beganMs(): number | null {
+    return this.#busy === 'applying' ? this.#applyBeganMs : null
+  }
+
   maybeApply(): void {
     const { readyIndex, stateMachine, entries } = this.#parts
     const applied = this.appliedIndex
     if (this.#busy !== null || this.#isEnded || applied >= readyIndex()) return
     this.#busy = 'applying'
+    this.#applyBeganMs = this.#parts.clock.nowMs()
     const to = Math.min(readyIndex(), applied + MAX_BATCH_SIZE) + 1
     try {
       const batch = upToSnapshot(entries(applied + 1, to, MAX_APPLY_BYTES))

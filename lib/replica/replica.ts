@@ -31,6 +31,8 @@ import { failDiverged } from './divergence.ts'
 import { Installation } from './installation.ts'
 import type { OnInstalled } from './installation.ts'
 import { Proposals } from './proposals.ts'
+import { Questions } from './questions.ts'
+import type { Asked } from './questions.ts'
 import type { Outcome, Proposal, Refusal } from './proposals.ts'
 import { WaitingReads } from './waiting-reads.ts'
 import type { OnRead } from './waiting-reads.ts'
@@ -59,27 +61,13 @@ export interface ReplicaParts {
   readonly onFailed: (error: AspenError) => void
 }
 
-/** What the core was asked and has not answered. */
-type Asked =
-  | { readonly kind: 'batch'; readonly batch: readonly Proposal[] }
-  | {
-      readonly kind: 'read'
-      /** whether the answer waits until the index is applied here */
-      readonly isLocal: boolean
-      readonly onOutcome: OnRead
-    }
-  | { readonly kind: 'transfer'; readonly onAnswer: (reason: Refusal | null) => void }
-
 export class Replica {
   readonly #parts: ReplicaParts
   readonly #proposals = new Proposals()
-  /** to be asked in the next turn of the event loop */
-  readonly #soon = new Map<number, Asked>()
-  readonly #asked = new Map<number, Asked>()
+  readonly #questions = new Questions()
   /** leave when their write is durable, in the order in which the core said them */
   readonly #gated: (Outgoing & { readonly token: Token })[] = []
   readonly #reads = new WaitingReads()
-  #nextRef = 1
   #status: Status
   readonly #deadline: Deadline
   /** tokens of the last write handed to the store and of the last durable one */
@@ -87,6 +75,8 @@ export class Replica {
   #durableToken: Token = 0
   readonly #applier: Applier
   readonly #installation: Installation
+  /** writes to the log that have not ended, the oldest first */
+  readonly #writesBeganMs: number[] = []
   #isStepping = false
   /** what is proposed in one turn of the event loop goes together */
   #isFlushDue = false
@@ -102,6 +92,7 @@ export class Replica {
       stateMachine,
       log,
       keepEntries,
+      clock,
       entries: (from, to, maxBytes) => core.entries(from, to, maxBytes),
       readyIndex: () => Math.min(this.#status.commitIndex, this.#status.durableIndex),
       onApplied: (entries, results) => this.#onApplied(entries, results),
@@ -131,6 +122,14 @@ export class Replica {
 
   get pendingProposalCount(): number {
     return this.#proposals.pendingCount
+  }
+
+  /** For how long the oldest write to the log, and the batch that is being applied, have been under way; 0 for none. */
+  get waits(): { readonly writeMs: number; readonly applyMs: number } {
+    const nowMs = this.#parts.clock.nowMs()
+    const sinceMs = (beganMs: number | null): number => (beganMs === null ? 0 : nowMs - beganMs)
+    const [writeBeganMs = null] = this.#writesBeganMs
+    return { writeMs: sinceMs(writeBeganMs), applyMs: sinceMs(this.#applier.beganMs) }
   }
 
   /** Proposes an entry on the leader. `onOutcome` is called once, never synchronously. */
@@ -227,9 +226,7 @@ export class Replica {
     this.#installation.end()
     this.#deadline.clear()
     this.#gated.length = 0
-    const [soon, asked] = [[...this.#soon.values()], [...this.#asked.values()]]
-    this.#soon.clear()
-    this.#asked.clear()
+    const { soon, asked } = this.#questions.takeAll()
     for (const one of soon) this.#refuse(one, 'closing')
     for (const one of asked) this.#endAsked(one)
     this.#proposals.endAll()
@@ -256,13 +253,9 @@ export class Replica {
       this.#parts.timers.soon(() => this.#refuse(asked, 'closing'))
       return
     }
-    const ref = this.#nextRef++
-    this.#soon.set(ref, asked)
+    const ref = this.#questions.announce(asked)
     this.#parts.timers.soon(() => {
-      // gone when this replica has ended meanwhile
-      if (!this.#soon.delete(ref)) return
-      this.#asked.set(ref, asked)
-      this.#step(eventOf(ref))
+      if (this.#questions.maybeBegin(ref)) this.#step(eventOf(ref))
     })
   }
 
@@ -270,8 +263,7 @@ export class Replica {
     if (this.#state === 'ended' || this.#proposals.waitingCount === 0) return
     if (this.#durableToken < this.#writtenToken) return
     const batch = this.#proposals.takeBatch()
-    const ref = this.#nextRef++
-    this.#asked.set(ref, { kind: 'batch', batch })
+    const ref = this.#questions.begin({ kind: 'batch', batch })
     this.#step({ kind: 'propose', ref, entries: batch })
   }
 
@@ -307,6 +299,7 @@ export class Replica {
     if (write !== null) {
       assert(write.token > this.#writtenToken, 'writes are handed over in token order')
       this.#writtenToken = write.token
+      this.#writesBeganMs.push(this.#parts.clock.nowMs())
       this.#parts.log.write(write, () => this.#onDurable(write.token))
     }
     for (const { to, message } of effects.messages) this.#parts.send(to, message)
@@ -322,6 +315,7 @@ export class Replica {
     if (this.#state === 'ended') return
     assert(token > this.#durableToken, 'writes become durable in order')
     this.#durableToken = token
+    this.#writesBeganMs.shift()
     const gated = this.#gated.splice(0)
     for (const outgoing of gated) {
       if (outgoing.token > token) this.#gated.push(outgoing)
@@ -349,9 +343,7 @@ export class Replica {
   }
 
   #takeAsked(ref: number): Asked {
-    const asked = this.#asked.get(ref)
-    assert(asked !== undefined, 'the core answers each question once')
-    this.#asked.delete(ref)
+    const asked = this.#questions.take(ref)
     if (asked.kind === 'read') this.#reads.onAnswered()
     return asked
   }

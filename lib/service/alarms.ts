@@ -3,18 +3,13 @@
 
 import type { Clock } from '../clock.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
-
-/**
- * `nospace`: this disk, or the store, takes nothing more. `corrupt`: damage was found that no other member can
- * repair. `clock_skew`: a majority says that the clock of a voter, maybe this one, is wrong (known to the
- * leader). `overloaded`: requests were refused because too many are under way, within the last seconds.
- */
-export const ALARMS = ['nospace', 'corrupt', 'clock_skew', 'overloaded'] as const
-export type Alarm = (typeof ALARMS)[number]
+import type { Alarm } from './documents.ts'
+import { ALARMS } from './documents.ts'
 
 export interface AlarmsParts {
   readonly clock: Clock
-  readonly hasSpace: () => boolean
+  /** whether what needs room may be written here */
+  readonly hasRoom: () => boolean
   readonly status: () => Pick<CoreStatus, 'wrongClocks'>
 }
 
@@ -38,8 +33,8 @@ export class Alarms {
   }
 
   isOn(alarm: Alarm): boolean {
-    const { clock, hasSpace, status } = this.#parts
-    if (alarm === 'nospace') return !hasSpace()
+    const { clock, hasRoom, status } = this.#parts
+    if (alarm === 'nospace') return !hasRoom()
     if (alarm === 'corrupt') return this.#isCorrupt
     if (alarm === 'clock_skew') return status().wrongClocks.length > 0
     return clock.nowMs() - this.#overloadedMs < OVERLOADED_MS

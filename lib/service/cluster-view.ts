@@ -5,12 +5,11 @@ import { formatAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { DiskState } from '../cluster/disk-watch.ts'
 import { hexOf } from '../encoding.ts'
-import { DISK_FULL_PERCENT, DISK_WARN_PERCENT, MAX_PROMOTION_LAG } from '../limits.ts'
+import { MAX_PROMOTION_LAG } from '../limits.ts'
 import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
-import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { FetchProgress } from '../replica/snapshot-transfer.ts'
 import type {
@@ -20,7 +19,7 @@ import type {
   StateMachine
 } from '../state-machine/state-machine.ts'
 import type { LinkStatus, Transport } from '../transport/transport.ts'
-import type { Health, MemberRow, Members, Probe, Status } from './documents.ts'
+import type { MemberRow, Members, Status } from './documents.ts'
 
 export interface ClusterViewParts {
   readonly id: NodeId
@@ -44,8 +43,6 @@ export interface ClusterViewParts {
   /** the configuration in use, or the welcome's */
   readonly configuration: () => Configuration
   readonly isInTouch: () => boolean
-  /** whether the log or the state machine has failed, so that this process is about to end */
-  readonly hasFailed: () => boolean
   readonly disk: () => DiskState | null
   /** the snapshot that is on its way here; null for none */
   readonly fetching: () => FetchProgress | null
@@ -139,36 +136,6 @@ export class ClusterView {
     return this.#quorums().some(({ seen, count }) => seen < count) ? 'degraded' : 'healthy'
   }
 
-  health(): Health {
-    const { id, clock, startedMs, replica, isInTouch, hasFailed, disk } = this.#parts
-    const { leader, term } = replica.status
-    const state = this.state()
-    const checks: Health['checks'] = {
-      storage: hasFailed() ? { status: 'error', message: 'the disk has failed' } : OK,
-      cluster: leader === null ? { status: 'warning', message: 'No leader elected' } : OK,
-      quorum: quorumCheck(state),
-      disk_space: diskCheck(disk())
-    }
-    const results = Object.values(checks).map((check) => check.status)
-    const isWell = state === 'healthy' && !results.includes('warning')
-    return {
-      status: results.includes('error') ? 'unhealthy' : isWell ? 'healthy' : 'degraded',
-      state: stateWord(replica.status, this.role()),
-      current_leader: isInTouch() ? leader : null,
-      term,
-      node_id: id,
-      uptime_seconds: (clock.nowMs() - startedMs) / 1000,
-      failure_tolerance: this.failureTolerance(),
-      checks
-    }
-  }
-
-  /** Whoever gets this answer knows that the event loop turns. */
-  livez(): Probe {
-    const checks = { event_loop: true, storage: !this.#parts.hasFailed() }
-    return { ok: Object.values(checks).every(Boolean), checks }
-  }
-
   /** Each set of voters that must agree: one, or two while a change is in progress. */
   #quorums(): readonly { seen: number; count: number; needed: number }[] {
     const configuration = this.#parts.configuration()
@@ -221,14 +188,6 @@ export class ClusterView {
   }
 }
 
-const OK = { status: 'ok' } as const
-
-function quorumCheck(state: Status['state']): Health['checks'][string] {
-  if (state === 'degraded') return { status: 'warning', message: 'a voter is out of sight' }
-  if (state === 'no_quorum') return { status: 'warning', message: 'no majority in sight' }
-  return OK
-}
-
 function fetchDocument(fetch: FetchProgress | null): Status['storage']['fetching'] {
   if (fetch === null) return null
   const { index, byteCount, chunkCount, missingCount } = fetch
@@ -247,24 +206,6 @@ function diskDocument(disk: DiskState | null): Status['disk'] {
   }
 }
 
-/** The words are the seed's. */
-function diskCheck(disk: DiskState | null): Health['checks'][string] {
-  if (disk === null) return OK
-  const percent = Math.floor(disk.percent)
-  if (disk.isFull) {
-    const message = `Disk usage critical: ${percent}% (threshold: ${DISK_FULL_PERCENT}%)`
-    return { status: 'error', message }
-  }
-  if (percent < DISK_WARN_PERCENT) return OK
-  return { status: 'warning', message: `Disk usage high: ${percent}%` }
-}
-
 function majorityOf(count: number): number {
   return Math.floor(count / 2) + 1
-}
-
-function stateWord(status: CoreStatus, role: Status['role']): string {
-  if (status.role === 'leader') return 'Leader'
-  if (status.role === 'follower') return role === 'voter' ? 'Follower' : 'Learner'
-  return 'Candidate'
 }

@@ -205,6 +205,31 @@ const CheckResult = Type.Object({
   message: Type.Optional(Type.String())
 })
 
+/**
+ * `nospace`: this disk, or the store, takes nothing more. `corrupt`: damage was found that no other member can
+ * repair. `clock_skew`: a majority says that the clock of a voter is wrong (known to the leader). `overloaded`:
+ * requests were refused within the last seconds because too many were under way.
+ */
+export const ALARMS = ['nospace', 'corrupt', 'clock_skew', 'overloaded'] as const
+export type Alarm = (typeof ALARMS)[number]
+const Alarm = Type.Union(ALARMS.map((alarm) => Type.Literal(alarm)))
+
+/** A supervisor starts a node again that fails; `enabled` says whether there is one. */
+const Supervision = Type.Object({
+  status: Type.Union([
+    Type.Literal('healthy'),
+    Type.Literal('degraded'),
+    Type.Literal('unhealthy')
+  ]),
+  consecutive_failures: Type.Integer(),
+  circuit_state: Type.Union([
+    Type.Literal('Closed'),
+    Type.Literal('Open'),
+    Type.Literal('HalfOpen')
+  ]),
+  enabled: Type.Boolean()
+})
+
 export const Health = Type.Object({
   status: Type.Union([
     Type.Literal('healthy'),
@@ -215,11 +240,24 @@ export const Health = Type.Object({
   current_leader: Type.Union([Id, Type.Null()]),
   term: Type.Integer(),
   node_id: Id,
+  raft_node_id: Type.Union([Id, Type.Null()]),
   uptime_seconds: Type.Number(),
   failure_tolerance: Type.Integer(),
+  alarms: Type.Array(Alarm),
+  supervision: Supervision,
   checks: Type.Record(Type.String(), CheckResult)
 })
 export type Health = Static<typeof Health>
+
+/** The conditions of `/readyz`. */
+export const READY_CHECKS = [
+  'leader_known',
+  'linearizable_read',
+  'applied_caught_up',
+  'no_corrupt_alarm',
+  'not_draining'
+] as const
+export type ReadyCheck = (typeof READY_CHECKS)[number]
 
 /** How to reach a node; it needs no cluster to say it. */
 export const NodeInfo = Type.Object({
@@ -244,7 +282,8 @@ export type LogLevel = Static<typeof LogLevel>
 /** `/livez` and `/readyz`: named conditions. */
 export const Probe = Type.Object({
   ok: Type.Boolean(),
-  checks: Type.Record(Type.String(), Type.Boolean())
+  checks: Type.Record(Type.String(), Type.Boolean()),
+  reasons: Type.Record(Type.String(), Type.String(), { description: 'of those that fail' })
 })
 export type Probe = Static<typeof Probe>
 

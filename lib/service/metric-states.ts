@@ -2,29 +2,39 @@
 // and its health.
 
 import type { Clock } from '../clock.ts'
+import type { DiskState } from '../cluster/disk-watch.ts'
 import { inviteState } from '../cluster/invites.ts'
 import { hexOf } from '../encoding.ts'
+import type { LogStore } from '../log-store/log-store.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import { votersOf } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
+import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { Alarms } from './alarms.ts'
-import { ALARMS } from './alarms.ts'
 import type { ClusterView, ClusterViewParts } from './cluster-view.ts'
 import type { MemberRow } from './documents.ts'
+import { ALARMS } from './documents.ts'
 import type { Labels, Metrics } from './metrics.ts'
+import type { StorageSizes } from './node-health.ts'
+import { quorumAgeMs } from './raft-metrics.ts'
 import type { Unreachable } from './unreachable.ts'
 
 export interface MetricStatesParts extends Pick<
   ClusterViewParts,
-  'id' | 'clusterId' | 'name' | 'replica' | 'stateMachine' | 'log' | 'transport' | 'configuration'
+  'id' | 'clusterId' | 'name' | 'replica' | 'transport' | 'configuration' | 'isInTouch'
 > {
   readonly clock: Clock
+  readonly log: LogStore
+  readonly stateMachine: Pick<StateMachine, 'applied' | 'trust' | 'snapshots'>
+  readonly hasFailed: () => boolean
   readonly view: Pick<ClusterView, 'members' | 'failureTolerance'>
   readonly alarms: Pick<Alarms, 'isOn'>
   readonly unreachable: Pick<Unreachable, 'list'>
-  readonly isInTouch: () => boolean
   readonly isFetching: () => boolean
+  readonly disk: () => DiskState | null
+  /** null where nothing is on a disk */
+  readonly sizes: () => StorageSizes | null
   /** commands given to this node that have no answer */
   readonly pendingCount: () => number
 }
@@ -40,6 +50,7 @@ export class MetricStates {
     this.#readRaft(metrics)
     this.#readReplication(metrics)
     this.#readStore(metrics)
+    this.#readDisk(metrics)
     this.#readMembers(metrics)
     this.#readNetwork(metrics)
     for (const alarm of ALARMS) {
@@ -78,25 +89,8 @@ export class MetricStates {
     }
     metrics.setAll('aspen_raft_replication_lag_entries', lags)
     metrics.setAll('aspen_raft_peer_last_contact_seconds', contacts)
-    metrics.setOrRemove('aspen_quorum_acked_seconds', this.#quorumAckedSeconds())
-  }
-
-  /** How long ago the answers of a majority, with its own, were all newer. */
-  #quorumAckedSeconds(): number | null {
-    const { id, clock, replica } = this.#parts
-    const { role, progress, configuration } = replica.status
-    if (role !== 'leader') return null
-    const agesOf = (voters: readonly NodeId[]): number | null => {
-      const heard = voters.map((voter) =>
-        voter === id ? clock.nowMs() : (progress.get(voter)?.heardMs ?? null)
-      )
-      heard.sort((a, b) => (b ?? -Infinity) - (a ?? -Infinity))
-      const last = heard[Math.floor(voters.length / 2)] ?? null
-      return last === null ? null : (clock.nowMs() - last) / 1_000
-    }
-    const { outgoing } = configuration
-    const ages = [votersOf(configuration), ...(outgoing.length > 0 ? [outgoing] : [])].map(agesOf)
-    return ages.includes(null) ? null : Math.max(...ages.map((age) => age ?? 0))
+    const quorumMs = quorumAgeMs(this.#parts)
+    metrics.setOrRemove('aspen_quorum_acked_seconds', quorumMs === null ? null : quorumMs / 1_000)
   }
 
   #readStore(metrics: Metrics): void {
@@ -114,6 +108,18 @@ export class MetricStates {
       .trust()
       .invites.filter((invite) => inviteState(invite, clock.wallMs()) === 'open')
     metrics.set('aspen_tickets_open', open.length)
+  }
+
+  #readDisk(metrics: Metrics): void {
+    const disk = this.#parts.disk()
+    const left = disk === null ? null : disk.totalBytes - disk.usedBytes
+    metrics.setOrRemove('aspen_disk_available_bytes', left)
+    metrics.setOrRemove('aspen_disk_size_bytes', disk?.totalBytes ?? null)
+    const sizes = this.#parts.sizes()
+    metrics.set('aspen_storage_size_bytes', sizes?.logBytes ?? 0, { store: 'log' })
+    metrics.set('aspen_storage_size_bytes', sizes?.stateBytes ?? 0, { store: 'state' })
+    metrics.set('aspen_storage_size_bytes', sizes?.snapshotBytes ?? 0, { store: 'snapshots' })
+    metrics.setOrRemove('sqlite_wal_size_bytes', sizes?.walBytes ?? null)
   }
 
   #readMembers(metrics: Metrics): void {

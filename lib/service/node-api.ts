@@ -12,6 +12,7 @@ import type {
   NewTicket,
   NodeInfo,
   Probe,
+  ReadyCheck,
   Status,
   Survey,
   Tickets
@@ -100,8 +101,8 @@ export interface NodeApi {
   health(): Health
   /** Never depends on other nodes. */
   livez(): Probe
-  /** Whether requests would succeed here now. */
-  readyz(): Promise<Probe>
+  /** Whether requests would succeed here now, as far as these checks say; all of them when left out. */
+  readyz(checks?: readonly ReadyCheck[]): Promise<Probe>
   createTicket(options?: TicketOptions): Promise<NewTicket>
   listTickets(options?: RequestOptions): Promise<Tickets>
   /** `id` as printed by list and show, or a ticket's text. */

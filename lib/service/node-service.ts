@@ -1,6 +1,7 @@
 // A node's whole API in one object: the store, the view of the cluster, the tickets.
 
 import { TicketError } from '../errors.ts'
+import { READY_WITHIN_MS } from '../health-limits.ts'
 import { decodeTicket, inviteIdOf, inviteKeysOf } from '../../tickets/tickets.ts'
 import type { ClusterController } from './cluster-controller.ts'
 import type { ClusterView } from './cluster-view.ts'
@@ -10,6 +11,7 @@ import type {
   NewTicket,
   NodeInfo,
   Probe,
+  ReadyCheck,
   Status,
   Survey,
   Tickets
@@ -17,6 +19,7 @@ import type {
 import type { LogPosition } from './encoding.ts'
 import type { Forwarder } from './forwarding.ts'
 import type { Metrics } from './metrics.ts'
+import type { NodeHealth } from './node-health.ts'
 import { Backups } from './backups.ts'
 import type { BackupSource } from './backups.ts'
 import type {
@@ -32,7 +35,8 @@ import type { TicketOffice } from './ticket-office.ts'
 export interface NodeServiceParts {
   readonly kv: KeyValueApi
   readonly cluster: ClusterController
-  readonly view: Pick<ClusterView, 'status' | 'members' | 'health' | 'livez'>
+  readonly view: Pick<ClusterView, 'status' | 'members'>
+  readonly health: Pick<NodeHealth, 'health' | 'livez' | 'readyz' | 'drain'>
   readonly tickets: Pick<TicketOffice, 'create' | 'list' | 'revoke'>
   /** null where nothing is on a disk */
   readonly backups: BackupSource | null
@@ -45,16 +49,17 @@ export class NodeService implements NodeApi {
   readonly kv: KeyValueApi
   readonly cluster: ClusterController
   readonly #view: NodeServiceParts['view']
+  readonly #health: NodeServiceParts['health']
   readonly #tickets: NodeServiceParts['tickets']
   readonly #backups: Backups
   readonly #forwarder: NodeServiceParts['forwarder']
   readonly #metrics: NodeServiceParts['metrics']
-  #isDraining = false
 
   constructor(parts: NodeServiceParts) {
     this.kv = parts.kv
     this.cluster = parts.cluster
     this.#view = parts.view
+    this.#health = parts.health
     this.#tickets = parts.tickets
     this.#backups = new Backups(parts.forwarder, parts.backups)
     this.#forwarder = parts.forwarder
@@ -75,24 +80,15 @@ export class NodeService implements NodeApi {
   }
 
   health(): Health {
-    return this.#view.health()
+    return this.#health.health()
   }
 
   livez(): Probe {
-    return this.#view.livez()
+    return this.#health.livez()
   }
 
-  async readyz(): Promise<Probe> {
-    const isReadable = await this.#forwarder.confirmRead(READY_WITHIN_MS).then(
-      () => true,
-      () => false
-    )
-    const checks = {
-      leader_known: this.status().leader !== null,
-      linearizable_read: isReadable,
-      not_draining: !this.#isDraining
-    }
-    return { ok: Object.values(checks).every(Boolean), checks }
+  readyz(checks?: readonly ReadyCheck[]): Promise<Probe> {
+    return this.#health.readyz(checks)
   }
 
   createTicket(options?: TicketOptions): Promise<NewTicket> {
@@ -130,7 +126,7 @@ export class NodeService implements NodeApi {
 
   /** From now on `readyz` says no. */
   drain(): void {
-    this.#isDraining = true
+    this.#health.drain()
   }
 }
 
@@ -143,9 +139,6 @@ function documentOf(position: LogPosition): NonNullable<Survey['members'][number
     applied_index: appliedIndex
   }
 }
-
-/** How long a linearizable read may take on a node that calls itself ready. */
-const READY_WITHIN_MS = 1_000
 
 /** @throws TicketError for what begins like a ticket and is none */
 function idOfTicket(text: string): string {

@@ -68,7 +68,11 @@ function logIdAt(
 }
 
 /** Null on other nodes than the leader, and until a majority has answered it once. */
-function quorumAgeMs({ id, replica, clock }: RaftMetricsParts): number | null {
+export function quorumAgeMs({
+  id,
+  replica,
+  clock
+}: Pick<RaftMetricsParts, 'id' | 'replica' | 'clock'>): number | null {
   const { role, configuration, progress } = replica.status
   const voters = votersIn(configuration)
   if (role !== 'leader' || voters.incoming.length === 0) return null

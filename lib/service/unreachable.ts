@@ -2,7 +2,7 @@
 // nothing is answered. Looked at when somebody asks; between two questions only links are noted.
 
 import type { Clock } from '../clock.ts'
-import { NODE_ATTENTION_MS } from '../limits.ts'
+import { NODE_ATTENTION_MS } from '../health-limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'

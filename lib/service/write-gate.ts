@@ -31,13 +31,14 @@ export class WriteGate {
 
   /** Why the entry is not proposed; null when it may be, and then it counts as written. */
   refusalOf(entry: ProposedEntry): Refusal | null {
-    const reason = this.#whyNoRoom()
+    const reason = this.whyNoRoom()
     if (reason !== null && needsRoom(entry)) return reason
     this.#parts.onPassed(entry.payload.byteLength)
     return null
   }
 
-  #whyNoRoom(): Refusal | null {
+  /** Why nothing that needs room is proposed; null while it is. */
+  whyNoRoom(): Refusal | null {
     const { isDiskFull, stateSize, maxState } = this.#parts
     if (isDiskFull()) return 'diskFull'
     const { entryCount, byteCount } = stateSize()

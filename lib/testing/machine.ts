@@ -26,6 +26,7 @@ import type { Timing } from '../raft/timing.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
 import { Metrics } from '../service/metrics.ts'
+import type { StorageSizes } from '../service/node-health.ts'
 import { MemoryStateDisk, MemoryStateMachine } from '../state-machine/memory-state-machine.ts'
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { MemoryHub, MemoryNetwork } from '../transport/memory-network.ts'
@@ -53,6 +54,8 @@ export interface MachineParts {
   readonly instruments?: Instruments
   /** how full its disk is; it never is when left out */
   readonly diskProbe?: DiskProbe
+  /** how large its files are; it has none when left out */
+  readonly sizes?: () => StorageSizes
   /** whether its processes count what they do */
   readonly hasMetrics?: boolean
 }
@@ -294,6 +297,7 @@ export class Machine {
       targetVoters,
       timing,
       events: { info: () => {}, warn: () => {} },
+      sizes: this.#parts.sizes ?? null,
       metrics: this.#parts.hasMetrics === true ? new Metrics() : null,
       savedAddresses: new Map<string, readonly Address[]>(),
       onAddress: () => {},

@@ -12,7 +12,7 @@ import { asAspenError, CODES, isErrorCode } from '../../lib/errors.ts'
 import { CLIENT_GRACE_MS } from '../../lib/limits.ts'
 import { openServer } from '../http/open-server.ts'
 
-const PROBE = '{"ok":true,"checks":{}}'
+const PROBE = '{"ok":true,"checks":{},"reasons":{}}'
 const WRITTEN = '{"command":{},"revision":5,"changes":[{"previous_revision":4}]}'
 
 function answer(body: string, status = 200): string {
@@ -105,7 +105,7 @@ test('a read whose connection breaks is sent again once, and then given up', asy
     (socket) => socket.destroy(),
     (socket) => socket.write(answer(PROBE))
   ])
-  t.alike(await client.livez(), { ok: true, checks: {} })
+  t.alike(await client.livez(), { ok: true, checks: {}, reasons: {} })
   t.is(requests.length, 2)
   t.is(await codeOf(client.livez()), 'UNAVAILABLE')
   t.is(requests.length, 4)

@@ -112,12 +112,24 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       current_leader: 1,
       term: 2,
       node_id: 1,
+      raft_node_id: 1,
       uptime_seconds: 1.5,
       failure_tolerance: 0,
+      alarms: [],
+      supervision: {
+        status: 'healthy',
+        consecutive_failures: 0,
+        circuit_state: 'Closed',
+        enabled: false
+      },
       checks: { storage: { status: 'ok', message: 'fine' } }
     }
   ],
-  [shapes.probe, documents.Probe, { ok: true, checks: { loop: true } }],
+  [
+    shapes.probe,
+    documents.Probe,
+    { ok: false, checks: { loop: false }, reasons: { loop: 'late' } }
+  ],
   [shapes.newTicket, documents.NewTicket, { ticket: 'aspen1q', ...ticket }],
   [shapes.tickets, documents.Tickets, { tickets: [ticket] }],
   [shapes.revoked, Type.Object({ revoked: Type.Literal(true) }), { revoked: true }],

@@ -22,7 +22,7 @@ const ROUTES = [
   { path: '/kv/write', body: { command: { Set: { key: 'k', value: 'changed' } } } },
   { path: '/kv/delete', body: { key: 'k' } }
 ] as const
-const OPEN_ROUTES = ['/livez', '/readyz', '/health']
+const OPEN_ROUTES = ['/livez', '/readyz', '/health', '/metrics']
 
 const lab = await Lab.open()
 await lab.cluster(['alder', 'birch'])

@@ -11,6 +11,7 @@ import {
   MAX_SETMULTI_KEYS,
   MAX_VALUE_SIZE
 } from '../../lib/limits.ts'
+import { READY_CHECKS } from '../../lib/service/documents.ts'
 import type {
   Health,
   LogLevel,
@@ -193,18 +194,33 @@ export class MemoryNode implements NodeApi {
       current_leader: 1,
       term: 2,
       node_id: 1,
+      raft_node_id: 1,
       uptime_seconds: 1.5,
       failure_tolerance: 0,
+      alarms: [],
+      supervision: {
+        status: 'healthy',
+        consecutive_failures: 0,
+        circuit_state: 'Closed',
+        enabled: false
+      },
       checks: { storage: { status: 'ok' } }
     }
   }
 
   livez(): Probe {
-    return { ok: this.isOk, checks: { loop: this.isOk } }
+    const reasons = this.isOk ? {} : { loop: 'late' }
+    return { ok: this.isOk, checks: { loop: this.isOk, disk: true }, reasons }
   }
 
-  async readyz(): Promise<Probe> {
-    return { ok: this.isOk, checks: { leader_known: this.isOk } }
+  async readyz(checks: readonly string[] = READY_CHECKS): Promise<Probe> {
+    const isOk = (check: string): boolean => this.isOk || check !== 'leader_known'
+    const failed = checks.filter((check) => !isOk(check))
+    return {
+      ok: failed.length === 0,
+      checks: Object.fromEntries(checks.map((check) => [check, isOk(check)])),
+      reasons: Object.fromEntries(failed.map((check) => [check, 'No leader elected']))
+    }
   }
 
   createTicket(options: TicketOptions = {}): Promise<NewTicket> {

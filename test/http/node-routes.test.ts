@@ -49,6 +49,43 @@ test('the probes are 503 when they are not ok, and name what is not', async (t) 
   }
 })
 
+test('each check of a probe answers by itself, and can be left out', async (t) => {
+  const opened = await openServer(t)
+  opened.node.isOk = false
+  const statusOf = async (path: string): Promise<number> => (await get(opened, path)).status
+  t.is(await statusOf('/readyz/leader_known'), 503)
+  t.is(await statusOf('/readyz/not_draining'), 200)
+  t.is(await statusOf('/readyz?exclude=leader_known'), 200)
+  t.is(await statusOf('/readyz?exclude=not_draining&exclude=leader_known'), 200)
+  t.is(await statusOf('/readyz?exclude=not_draining,leader_known'), 200)
+  t.is(await statusOf('/livez/disk'), 200)
+  t.is(await statusOf('/livez/loop'), 503)
+  t.is(await statusOf('/livez?exclude=loop'), 200)
+  t.alike((await get(opened, '/readyz/leader_known')).json, {
+    ok: false,
+    checks: { leader_known: false },
+    reasons: { leader_known: 'No leader elected' }
+  })
+  t.is(codeOf(await get(opened, '/readyz/weather')), 'ROUTE_NOT_FOUND')
+  t.is(codeOf(await get(opened, '/livez/weather')), 'ROUTE_NOT_FOUND')
+  const unknown = await get(opened, '/readyz?exclude=weather')
+  t.is(codeOf(unknown), 'INVALID_REQUEST', 'what is misspelt would be excluded in vain')
+  t.ok(unknown.text.includes('linearizable_read'), 'with the names that there are')
+})
+
+test('verbose probes are lines for people', async (t) => {
+  const opened = await openServer(t)
+  const well = await get(opened, '/readyz?verbose')
+  t.is(well.status, 200)
+  t.is(well.headers['content-type'], 'text/plain; charset=utf-8')
+  t.ok(well.text.startsWith('[+]leader_known ok\n'))
+  t.ok(well.text.endsWith('readyz check passed\n'))
+  opened.node.isOk = false
+  const ill = await get(opened, '/livez?verbose=1')
+  t.is(ill.status, 503)
+  t.is(ill.text, '[-]loop failed: late\n[+]disk ok\nlivez check failed\n')
+})
+
 test('HEAD answers like GET, without a body', async (t) => {
   const { server } = await openServer(t)
   const reply = await send({ socketPath: server.socketPath, method: 'HEAD', path: '/health' })

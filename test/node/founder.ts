@@ -120,6 +120,7 @@ export class Founder {
       memories: { found: new Map(), save: (_memories, onEnd) => time.soon(() => onEnd(true)) },
       backups: null,
       metrics: null,
+      sizes: null,
       diskProbe: null,
       maxState: { entryCount: 1_000, byteCount: 1_000_000 },
       storagePolicy: STORAGE_POLICY,

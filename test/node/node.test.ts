@@ -58,7 +58,11 @@ test('created, closed twice, started again: what was written is there', LIMIT, a
   const { id, key } = first.status().node
   const dataDir = join(site.root, 'a')
   t.is(readRuntime(dataDir)?.pid, process.pid)
-  t.alike(first.livez(), { ok: true, checks: { event_loop: true, storage: true } })
+  t.alike(first.livez(), {
+    ok: true,
+    checks: { event_loop: true, apply_loop: true, log_writable: true, storage: true },
+    reasons: {}
+  })
   await Promise.all([first.close(), first.close()])
   t.is(await first.closed, 0)
   t.is(readRuntime(dataDir), null, 'nobody is sent to a process that has ended')

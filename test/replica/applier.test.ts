@@ -7,6 +7,7 @@ import type { Entry, Index } from '../../lib/raft/entry.ts'
 import { ENTRY_KIND } from '../../lib/raft/entry.ts'
 import { Applier } from '../../lib/replica/applier.ts'
 import type { ApplierParts } from '../../lib/replica/applier.ts'
+import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import type { PreparedSnapshot, SnapshotInfo } from '../../lib/state-machine/state-machine.ts'
 
 const HASH = new Uint8Array(32)
@@ -37,6 +38,7 @@ class World {
       stateMachine: this.#stateMachine(),
       log: this.#log(),
       keepEntries,
+      clock: new VirtualTime(),
       entries: (from, to) => Array.from({ length: to - from }, (_, at) => this.#entryAt(from + at)),
       readyIndex: () => this.committed,
       onApplied: (entries) =>

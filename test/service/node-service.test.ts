@@ -47,11 +47,19 @@ const HEALTH: Health = {
   current_leader: 2,
   term: 3,
   node_id: 2,
-  uptime_seconds: 1,
+  raft_node_id: 1,
+  uptime_seconds: 1.5,
   failure_tolerance: 0,
+  alarms: [],
+  supervision: {
+    status: 'healthy',
+    consecutive_failures: 0,
+    circuit_state: 'Closed',
+    enabled: false
+  },
   checks: {}
 }
-const LIVE = { ok: true, checks: { event_loop: true } }
+const LIVE = { ok: true, checks: { event_loop: true }, reasons: {} }
 const TICKETS: Tickets = { tickets: [] }
 const MADE: NewTicket = {
   ticket: 'aspen1…',
@@ -77,9 +85,16 @@ function open() {
     cluster,
     view: {
       status: () => ({ ...STATUS, leader: desk.replica.status.leader }),
-      members: () => MEMBERS,
+      members: () => MEMBERS
+    },
+    health: {
       health: () => HEALTH,
-      livez: () => LIVE
+      livez: () => LIVE,
+      readyz: (checks) => {
+        asked.push(['readyz', checks])
+        return Promise.resolve(LIVE)
+      },
+      drain: () => asked.push('drain')
     },
     backups: null,
     metrics: null,
@@ -103,46 +118,6 @@ function open() {
   const confirm = (): void => desk.replica.reads.at(-1)?.({ kind: 'ready', index: 0 })
   return { desk, service, kv, asked, confirm }
 }
-
-const READY = { leader_known: true, linearizable_read: true, not_draining: true }
-
-test('a node is ready when it knows a leader and a read is confirmed, and says which of it is not so', async (t) => {
-  const { desk, service, confirm } = open()
-  desk.follow(2, 3)
-  const ready = fateOf(service.readyz())
-  confirm()
-  await desk.time.run(0)
-  t.alike(ready.value, { ok: true, checks: READY })
-
-  service.drain()
-  const draining = fateOf(service.readyz())
-  confirm()
-  await desk.time.run(0)
-  t.alike(draining.value, { ok: false, checks: { ...READY, not_draining: false } })
-  t.alike(service.livez(), LIVE, 'it lives all the same')
-})
-
-test('a read that nobody confirms within a second makes a node not ready, and leaves nothing behind', async (t) => {
-  const { desk, service } = open()
-  desk.follow(2, 3)
-  const silent = fateOf(service.readyz())
-  await desk.time.run(999)
-  t.is(silent.value, null)
-  await desk.time.run(1)
-  t.alike(silent.value, { ok: false, checks: { ...READY, linearizable_read: false } })
-
-  desk.follow(null, 3)
-  const leaderless = fateOf(service.readyz())
-  await desk.time.run(1_000)
-  const checks = { leader_known: false, linearizable_read: false, not_draining: true }
-  t.alike(leaderless.value, { ok: false, checks })
-  t.is(desk.time.pendingCount, 0)
-
-  desk.forwarder.close()
-  const closing = fateOf(service.readyz())
-  await desk.time.run(0)
-  t.is(closing.value?.ok, false, 'at once')
-})
 
 test('each question goes to the part that knows, with the options as they are', async (t) => {
   const { service, kv, asked } = open()
