@@ -83,8 +83,12 @@ const NOT_A_KEY: ErrorDetail = {
   message: 'the key of the new node is none that a secret can be sealed to'
 }
 
-/** Null for a point that signs but cannot be converted for sealing: only made on purpose. */
-function sealedTo(publicKey: Uint8Array, secret: Uint8Array, random: Random): Uint8Array | null {
+/** The secret sealed to a key; null for a point that signs but cannot be converted for sealing: only made on purpose. */
+export function sealedTo(
+  publicKey: Uint8Array,
+  secret: Uint8Array,
+  random: Random
+): Uint8Array | null {
   try {
     return seal(secret, publicKey, random)
   } catch {

@@ -9,8 +9,7 @@ import type { NodeId } from '../node-id.ts'
 import type { ConfigurationChange } from '../raft/configuration.ts'
 import { isJoint, learnersOf, memberOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
-import type { Term } from '../raft/entry.ts'
-import type { NodeRecord, TrustState } from '../state-machine/state-machine.ts'
+import type { Applied, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
 import { isReady, promotionsDue } from './growth.ts'
 
 export interface LeaderDutiesParts {
@@ -19,8 +18,11 @@ export interface LeaderDutiesParts {
   readonly targetVoters: number
   readonly status: () => Status
   readonly trustState: () => TrustState
-  /** term of the last applied entry: a leader begins when its own first entry is applied */
-  readonly appliedTerm: () => Term
+  /**
+   * A leader begins when its own first entry is applied, and decides when the configuration in use is: before that
+   * the trust state still has who was just removed, and the old role of who was just demoted.
+   */
+  readonly applied: () => Pick<Applied, 'term' | 'configurationIndex'>
   readonly isLinked: (id: NodeId) => boolean
   readonly heartbeatMs: number
   /** proposes; `onEnd` once, when it is settled: carried out, or refused or unknown */
@@ -72,9 +74,10 @@ export class LeaderDuties {
   }
 
   #maybeChange(): boolean {
-    const { status, appliedTerm } = this.#parts
-    const { term, configuration } = status()
-    if (this.#isChanging || appliedTerm() !== term || isJoint(configuration)) return false
+    const { term, configuration, configurationIndex } = this.#parts.status()
+    const applied = this.#parts.applied()
+    if (applied.term !== term || applied.configurationIndex < configurationIndex) return false
+    if (this.#isChanging || isJoint(configuration)) return false
     const change = this.#additionsDue() ?? this.#promotionsDue()
     if (change === null) return false
     this.#isChanging = true

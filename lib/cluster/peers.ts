@@ -19,7 +19,7 @@ export interface PeersInput {
   readonly savedAddresses: ReadonlyMap<string, readonly Address[]>
 }
 
-/** Every member and every admitted node but this one; addresses that worked first. */
+/** Every member and every admitted node but this one and those that were removed; addresses that worked first. */
 export function wantedPeers(input: PeersInput): readonly Peer[] {
   const peers = new Map<NodeId, Peer>()
   for (const { id, publicKey, addresses } of input.configuration.members) {
@@ -30,6 +30,8 @@ export function wantedPeers(input: PeersInput): readonly Peer[] {
     peers.set(id, { id, publicKey, addresses: unique([...addresses, ...known]) })
   }
   peers.delete(input.selfId)
+  // what this node was told when it joined may still name them
+  for (const { id } of input.trustState.removed) peers.delete(id)
   return [...peers.values()].map((peer) => {
     const saved = input.savedAddresses.get(hexOf(peer.publicKey)) ?? []
     return { ...peer, addresses: unique([...saved, ...peer.addresses]) }

@@ -9,12 +9,19 @@ import { openSealed } from '../crypto.ts'
 import type { KeyPair } from '../crypto.ts'
 import { hexOf } from '../encoding.ts'
 import type { ErrorCode, ErrorDetail } from '../errors.ts'
+import { REJOIN_HINT } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Configuration } from '../raft/configuration.ts'
 import { memberOf } from '../raft/configuration.ts'
 import type { Status } from '../raft/effects.ts'
 import { FEATURE_LEVEL } from '../state-machine/command.ts'
-import type { ApplyResult, Invite, NodeRecord, TrustState } from '../state-machine/state-machine.ts'
+import type {
+  ApplyResult,
+  Invite,
+  NodeRecord,
+  RemovedNode,
+  TrustState
+} from '../state-machine/state-machine.ts'
 import type { OwnHello, Standing, Trust, Welcome } from '../transport/transport.ts'
 import type { GuardKeeper } from './guard-keeper.ts'
 
@@ -90,6 +97,9 @@ export class ClusterTrust implements Trust {
   standing(publicKey: Uint8Array): Standing {
     const index = this.#keyIndex()
     const hex = hexOf(publicKey)
+    // first: what this node was told when it joined may still name it as a member
+    const removed = index.removed.get(hex)
+    if (removed !== undefined) return { kind: 'refused', error: removedError(removed) }
     const id = index.members.get(hex)
     if (id !== undefined) return { kind: 'member', id }
     const invite = index.invites.get(hex)
@@ -114,6 +124,11 @@ export class ClusterTrust implements Trust {
     if (record === undefined) return null
     const { id, epoch, sealedSecret } = record
     return { id, epoch, sealedSecret, configuration: this.configuration() }
+  }
+
+  /** Of this node, if it has applied its own; null while it may belong to the cluster. */
+  ownRemoval(): RemovedNode | null {
+    return this.#keyIndex().removed.get(hexOf(this.#parts.keyPair.publicKey)) ?? null
   }
 
   refusalOf(publicKey: Uint8Array, hello: OwnHello): ErrorDetail | null {
@@ -159,7 +174,8 @@ export class ClusterTrust implements Trust {
     for (const { publicKey, id } of trustState.nodes) members.set(hexOf(publicKey), id)
     for (const { publicKey, id } of configuration.members) members.set(hexOf(publicKey), id)
     const invites = new Map(trustState.invites.map((invite) => [hexOf(invite.publicKey), invite]))
-    this.#index = { configuration, trustState, members, invites }
+    const removed = new Map(trustState.removed.map((each) => [hexOf(each.publicKey), each]))
+    this.#index = { configuration, trustState, members, invites, removed }
     return this.#index
   }
 }
@@ -169,6 +185,7 @@ interface KeyIndex {
   readonly trustState: TrustState
   readonly members: ReadonlyMap<string, NodeId>
   readonly invites: ReadonlyMap<string, Invite>
+  readonly removed: ReadonlyMap<string, RemovedNode>
 }
 
 const EPOCH_SECRET_BYTES = 32
@@ -193,6 +210,15 @@ const CLOSED: Record<'usedUp' | 'revoked' | 'expired', { code: ErrorCode; messag
   usedUp: { code: 'TICKET_USED_UP', message: 'all uses of this ticket are spent' },
   revoked: { code: 'TICKET_REVOKED', message: 'this ticket was revoked' },
   expired: { code: 'TICKET_EXPIRED', message: 'this ticket has expired' }
+}
+
+function removedError({ id }: RemovedNode): ErrorDetail {
+  return {
+    code: 'MEMBER_REMOVED',
+    message: `node ${id} was removed from the cluster`,
+    hint: REJOIN_HINT,
+    fields: { id }
+  }
 }
 
 /** Whether after this somebody may come in who could not before. */

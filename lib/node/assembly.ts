@@ -13,6 +13,7 @@ import type { NodeId } from '../node-id.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
+import { ENTRY_KIND } from '../raft/entry.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { checkBacked } from '../replica/divergence.ts'
 import { Replica } from '../replica/replica.ts'
@@ -24,7 +25,7 @@ import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
-import { endOfRefused } from './fenced.ts'
+import { endOfRefused, endOfRemoved } from './fenced.ts'
 import { Fitness } from './fitness.ts'
 import { handOver } from './hand-over.ts'
 import { Peering } from './peering.ts'
@@ -92,6 +93,7 @@ export class Assembly {
   /** Listens, dials, votes. Never waits for peers or for the DHT. */
   async start(): Promise<void> {
     await this.#transport.open()
+    if (this.#maybeEndRemoved()) return
     this.#refreshPeers()
     this.replica.start()
     this.#description.start()
@@ -272,7 +274,7 @@ export class Assembly {
       targetVoters,
       status: () => this.replica.status,
       trustState: () => stateMachine.trust(),
-      appliedTerm: () => stateMachine.applied().term,
+      applied: () => stateMachine.applied(),
       isLinked: (id) => this.#isLinked(id),
       heartbeatMs: this.#parts.timing.heartbeatMs,
       change: (change, onEnd) =>
@@ -328,14 +330,23 @@ export class Assembly {
     this.#guard.collect()
     const changesTrust = results.some(mayLetIn)
     this.#snapshots.onApplied(entries)
-    if (changesTrust || entries.some((entry) => entry.payload.byteLength === 0)) {
-      this.#onTrustChanged()
-    }
+    const isNews = ({ kind, payload }: Entry): boolean =>
+      payload.byteLength === 0 || kind === ENTRY_KIND.configuration
+    if (changesTrust || entries.some(isNews)) this.#onTrustChanged()
   }
 
   #onTrustChanged(): void {
     this.#refreshPeers()
     this.#duties.look()
+    this.#maybeEndRemoved()
+  }
+
+  /** What it has applied says that it belongs here no more: nobody has to tell it. */
+  #maybeEndRemoved(): boolean {
+    const removal = this.#isHalted ? null : this.#trust.ownRemoval()
+    if (removal === null) return false
+    this.#parts.onFailed(endOfRemoved(removal))
+    return true
   }
 
   #onLinkUp(id: NodeId): void {

@@ -14,8 +14,7 @@
 // Only 3 (of a join) and 9 wait for anything but this machine.
 
 import { systemClock, systemTimers } from '../clock.ts'
-import { TransportError } from '../errors.ts'
-import type { AspenError } from '../errors.ts'
+import { AspenError, TransportError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import { VERSION } from '../version.ts'
@@ -179,11 +178,17 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
     const { hint = null } = error.detail
     logger.fatal({ err: error, event: 'node.failed', hint }, 'the node ends')
     opened?.fail()
-    if (error.code === 'STATE_DIVERGED') giveUp(options, found)
+    maybeGiveUp(options, found, error)
     ending.fail(error)
   }
   const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger }
-  const { premises, stores } = await openWhole(options, found, reporting)
+  const { premises, stores } = await openWhole(options, found, reporting).catch(
+    (error: unknown) => {
+      // the members that were asked for what is damaged may say that it is of no use any more
+      maybeGiveUp(options, found, error)
+      throw error
+    }
+  )
   const { name, bootstrap, timing, storage } = plan
   const addressed = { name, bootstrap, timing, storage, udpPort: premises.network.port }
   const membership = { ...premises.membership, ...addressed }
@@ -215,12 +220,21 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   return { ...premises, membership: recorded, assembly, api }
 }
 
-/** No later start may serve the state of this directory. */
-function giveUp({ logger }: NodeOptions, { directory, membership }: Premises): void {
+/** Ends after which no later start may use this directory, and what is written down there. */
+const FOR_EVER: ReadonlyMap<unknown, Membership['state']> = new Map([
+  ['STATE_DIVERGED', 'diverged'],
+  ['MEMBER_REMOVED', 'removed']
+])
+
+function maybeGiveUp(options: NodeOptions, premises: Premises, error: unknown): void {
+  const state = error instanceof AspenError ? FOR_EVER.get(error.code) : undefined
+  if (state === undefined) return
+  const { directory, membership } = premises
   try {
-    writeMembership(directory, { ...membership, state: 'diverged' })
-  } catch (error) {
-    logger.error({ err: error, event: 'node.diverged' }, 'this could not be written down')
+    writeMembership(directory, { ...membership, state })
+  } catch (failure) {
+    const fields = { err: failure, event: 'node.givenUp', state }
+    options.logger.error(fields, 'this could not be written down')
   }
 }
 

@@ -40,7 +40,8 @@ const MembershipJson = Type.Object({
     Type.Literal('member'),
     Type.Literal('restoring'),
     Type.Literal('fenced'),
-    Type.Literal('diverged')
+    Type.Literal('diverged'),
+    Type.Literal('removed')
   ]),
   cluster_id: Hex,
   id: Type.Integer({ minimum: 1 }),
@@ -62,9 +63,10 @@ type MembershipJson = Static<typeof MembershipJson>
 export interface Membership {
   /**
    * `restoring`: nothing of it may be used yet; `fenced`: never again, a recovery has taken its place;
-   * `diverged`: never again, its state is another one than its cluster has
+   * `diverged`: never again, its state is another one than its cluster has; `removed`: never again, its
+   * cluster has removed it
    */
-  readonly state: 'creating' | 'member' | 'restoring' | 'fenced' | 'diverged'
+  readonly state: 'creating' | 'member' | 'restoring' | 'fenced' | 'diverged' | 'removed'
   readonly clusterId: Uint8Array
   readonly id: NodeId
   readonly name: string

@@ -44,7 +44,7 @@ export function intentFor(
 
 type Wanted = Pick<NodeOptions, 'intent' | 'name' | 'bootstrap' | 'timing' | 'storage'>
 
-/** @throws ConfigError FENCED, STATE_DIVERGED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
+/** @throws ConfigError FENCED, STATE_DIVERGED, MEMBER_REMOVED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
 export function planOf(
   options: Wanted,
   membership: Membership | null,
@@ -69,6 +69,7 @@ export function planOf(
   }
   if (membership.state === 'fenced') throw fenced(dataDir)
   if (membership.state === 'diverged') throw diverged(dataDir)
+  if (membership.state === 'removed') throw removed(dataDir)
   if (membership.state === 'restoring') throw halfRestored(dataDir)
   if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
@@ -160,6 +161,14 @@ function diverged(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'STATE_DIVERGED',
     message: `the state in ${dataDir} was found to be another one than its cluster has`,
+    hint: REJOIN_HINT
+  })
+}
+
+function removed(dataDir: string): ConfigError {
+  return new ConfigError({
+    code: 'MEMBER_REMOVED',
+    message: `the node in ${dataDir} was removed from its cluster, which is final`,
     hint: REJOIN_HINT
   })
 }

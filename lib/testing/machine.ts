@@ -5,7 +5,9 @@
 import type { Address } from '../address.ts'
 import { assert, present } from '../assert.ts'
 import type { DiskProbe } from '../cluster/disk-watch.ts'
-import { keyPairFromSeed, SEED_BYTES } from '../crypto.ts'
+import { admitKey } from '../cluster/admission-by-key.ts'
+import type { AdmissionByKeyParts } from '../cluster/admission-by-key.ts'
+import { equalSecret, keyPairFromSeed, openSealed, SEED_BYTES } from '../crypto.ts'
 import { STORAGE_POLICY } from '../cluster/storage-policy.ts'
 import type { StoragePolicy } from '../cluster/storage-policy.ts'
 import type { Memories, MemoryStore } from '../cluster/guard-keeper.ts'
@@ -31,6 +33,7 @@ import { MemoryStateDisk, MemoryStateMachine } from '../state-machine/memory-sta
 import type { StateMachine } from '../state-machine/state-machine.ts'
 import type { MemoryHub, MemoryNetwork } from '../transport/memory-network.ts'
 import type { Welcome } from '../transport/transport.ts'
+import { requestWelcome } from '../transport/welcome.ts'
 import { decodeTicket } from '../../tickets/tickets.ts'
 import { VERSION } from '../version.ts'
 import { NodeTime } from './node-time.ts'
@@ -211,6 +214,44 @@ export class Machine {
     }
   }
 
+  /**
+   * The same without a ticket, as an operator does on `host`, whom this machine then asks what it is; false: it was not
+   * told in time. @throws ControlPlaneError for what the cluster refuses
+   */
+  async requestAdmissionByKey(host: Process): Promise<boolean> {
+    const { keyPair, name, address } = this
+    const { machine, assembly, stateMachine } = host
+    const own = stateMachine.trust().nodes.find(({ id }) => id === machine.id)
+    const sealed = present(own, 'the record of a member').sealedSecret
+    const trust = {
+      epoch: () => assembly.epoch,
+      epochSecret: () => openSealed(sealed, machine.keyPair)
+    }
+    const submit: AdmissionByKeyParts['submit'] = (...args) => assembly.tickets.submit(...args)
+    const given = { role: 'voter', addresses: [address], expectedId: null } as const
+    const { publicKey } = keyPair
+    const parts = { trust, random: this.#parts.random, submit }
+    await admitKey(parts, { publicKey, name, ...given }, ADMISSION_MS)
+    return await this.#askWelcome(machine)
+  }
+
+  async #askWelcome({ keyPair: { publicKey: memberKey }, address, clusterId }: Machine) {
+    const { time, network } = this.#newNetwork()
+    await network.open()
+    try {
+      const clocks = { clock: time, timers: time, deadlineMs: time.nowMs() + ADMISSION_MS }
+      const asked = { network, memberKey, addresses: [address], keyPair: this.keyPair, ...clocks }
+      const told = await requestWelcome(asked)
+      if (told === null) return false
+      assert(equalSecret(told.clusterId, clusterId ?? told.clusterId), 'one cluster')
+      this.clusterId = told.clusterId
+      this.welcome = told.welcome
+      return true
+    } finally {
+      await network.close()
+    }
+  }
+
   /** A process starts from what the disks keep. @throws StorageError for what is found damaged */
   async start(): Promise<Process> {
     assert(this.process === null, `no process runs on '${this.name}'`)
@@ -336,6 +377,9 @@ class KeptMemories implements MemoryStore {
     this.#time.soon(() => onEnd(true))
   }
 }
+
+/** What an operator waits for an admission, and a machine for its welcome. */
+const ADMISSION_MS = 30_000
 
 function waiting(time: NodeTime) {
   return { timeoutMs: 60_000, clock: time, timers: time, onProgress: () => {} }

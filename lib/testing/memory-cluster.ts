@@ -98,6 +98,16 @@ export class MemoryCluster {
     return machine
   }
 
+  /** A new node, let in by its key on the node of another name; resolves when it is caught up. */
+  async joinByKey(name: string, via: string): Promise<Process> {
+    const machine = this.#newMachine(name)
+    assert(
+      await machine.requestAdmissionByKey(this.node(via)),
+      `'${via}' tells '${name}' what it is`
+    )
+    return await machine.startJoined()
+  }
+
   /** The process of that name, which runs. */
   node(name: string): Process {
     return present(this.#machines.get(name)?.process, `a running node '${name}'`)

@@ -230,19 +230,22 @@ export class Links implements Transport {
   #accept(hello: Hello, mux: Mux): void {
     const { clock, timers, handlers, trust } = this.#options
     const { id } = hello
-    const key = hexOf(mux.connection.remotePublicKey)
+    const { remotePublicKey } = mux.connection
+    const key = hexOf(remotePublicKey)
     const existing = this.#links.get(id)
     if (this.#isOthers(id, key)) {
       mux.close(`node ${id} has another key, or this key another id`)
       return
     }
-    const refusal = trust.refusalOf(mux.connection.remotePublicKey, hello)
+    // since its hello came, it was removed, or another process of that key was let in; its next hello is told
+    const standing = trust.standing(remotePublicKey)
+    const refusal =
+      standing.kind === 'refused' ? standing.error : trust.refusalOf(remotePublicKey, hello)
     if (refusal !== null) {
-      // since its hello came, another process of that key was let in; its next hello is told
       mux.close(refusal.message)
       return
     }
-    trust.onVerified(mux.connection.remotePublicKey, hello)
+    trust.onVerified(remotePublicKey, hello)
     if (existing === undefined && this.#links.size >= MAX_PEERS) {
       mux.close('too many links')
       return

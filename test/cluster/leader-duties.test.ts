@@ -31,6 +31,7 @@ function open(configuration: Configuration, nodes: readonly NodeRecord[]) {
     nodes,
     role: 'leader' as Role,
     appliedTerm: 4,
+    appliedConfigurationIndex: 1,
     linked: new Set<NodeId>([2, 3, 4, 5])
   }
   const duties = new LeaderDuties({
@@ -46,7 +47,10 @@ function open(configuration: Configuration, nodes: readonly NodeRecord[]) {
       return statusOf(world.configuration, { role: world.role, progress })
     },
     trustState: () => trustOf(world.nodes),
-    appliedTerm: () => world.appliedTerm,
+    applied: () => ({
+      term: world.appliedTerm,
+      configurationIndex: world.appliedConfigurationIndex
+    }),
     isLinked: (id) => world.linked.has(id),
     heartbeatMs: 150,
     change: (change, end) => begun.push({ change, end }),
@@ -78,6 +82,20 @@ test('what an earlier leader did not finish waits for the first own entry to be 
   world.appliedTerm = 4
   duties.look()
   t.alike(changes(), ['+2 learner'])
+})
+
+test('who was removed is not added again before the removal is applied here', (t) => {
+  const { duties, world, changes } = open(ALONE, nodes(1, 2))
+  world.appliedConfigurationIndex = 0
+  duties.look()
+  t.alike(changes(), [], 'the trust state still has it')
+  world.nodes = nodes(1)
+  world.appliedConfigurationIndex = 1
+  duties.look()
+  t.alike(changes(), [])
+  world.nodes = nodes(1, 3)
+  duties.look()
+  t.alike(changes(), ['+3 learner'])
 })
 
 test('one change at a time; the next when the one before has ended', (t) => {

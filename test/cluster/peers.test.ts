@@ -25,6 +25,17 @@ test('every member and every admitted node is wanted, this node is not', (t) => 
   )
 })
 
+test('a removed node is wanted no more, whatever a configuration from before says', (t) => {
+  const trustState = {
+    ...trustOf([nodeOf(1), nodeOf(3)]),
+    removed: [{ id: 2, publicKey: keyOf(2), atMs: 5 }]
+  }
+  t.alike(
+    wantedPeers({ ...base, trustState }).map(({ id }) => id),
+    [3]
+  )
+})
+
 test('addresses that worked come first, then what the node says, then the configuration; none twice', (t) => {
   const { members, outgoing } = base.configuration
   const configuration = {

@@ -119,6 +119,23 @@ test('a member of the configuration alone, or of the trust state alone, is a mem
   t.is(briefOf(trust, keyOf(9)), 'member 9')
 })
 
+test('a removed key is refused with the reason, whoever else names it', (t) => {
+  const removed = [{ id: 5, publicKey: keyOf(5), atMs: 9 }]
+  const { trust, world } = trustWith({
+    configuration: configurationOf({ 1: 'voter', 2: 'voter', 5: 'learner' })
+  })
+  t.is(briefOf(trust, keyOf(5)), 'member 5')
+  t.ok(trust.welcomeFor(keyOf(5)) !== null)
+  world.trustState = { ...trustOf([nodeOf(1), nodeOf(2)]), removed }
+  t.is(briefOf(trust, keyOf(5)), 'refused MEMBER_REMOVED')
+  t.is(trust.welcomeFor(keyOf(5)), null)
+  world.isInTouch = false
+  t.is(briefOf(trust, keyOf(5)), 'refused MEMBER_REMOVED', 'also while this node hears nobody')
+  t.is(trust.ownRemoval(), null)
+  world.trustState = { ...world.trustState, removed: [{ id: 2, publicKey: keyOf(2), atMs: 9 }] }
+  t.is(trust.ownRemoval()?.id, 2)
+})
+
 test('a node that has just joined lives on its welcome until its log has come', (t) => {
   const { trust, world } = trustWith(
     { configuration: EMPTY_CONFIGURATION, trustState: trustOf([]), isInTouch: false },

@@ -165,11 +165,12 @@ test('what is no ticket is said before anything else', (t) => {
   t.ok(outcomeOf(optionsOf(bad), 'member').includes('TICKET'))
 })
 
-test('a node that was given up, or whose state is not its cluster’s, never starts again', (t) => {
+test('a node that was given up or removed, or whose state is not its cluster’s, never starts again', (t) => {
   const directory = { path: '/data', hasKey: true, hasLog: true }
   for (const [state, code] of [
     ['fenced', 'FENCED'],
-    ['diverged', 'STATE_DIVERGED']
+    ['diverged', 'STATE_DIVERGED'],
+    ['removed', 'MEMBER_REMOVED']
   ] as const) {
     for (const intent of [INTENTS.create, INTENTS.join, INTENTS.start]) {
       const membership: Membership = { ...MEMBER, state }
