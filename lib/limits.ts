@@ -194,6 +194,12 @@ export const MAX_MEMBERS = 164
 export const DEFAULT_TARGET_VOTERS = 3
 /** A learner this close to the leader's last index counts as caught up (seed). */
 export const MAX_PROMOTION_LAG = 100
+/** Log time after a change of the voters in which no learner is promoted by command, unless forced (seed: MEMBERSHIP_COOLDOWN). */
+export const MEMBERSHIP_COOLDOWN_MS = 5 * 60_000
+/** Voters beyond which the leader warns: each write waits for a majority of them. */
+export const MANY_VOTERS = 9
+/** Operations on the cluster that one node carries out as the leader; beyond: OVERLOADED. */
+export const MAX_PENDING_OPERATIONS = 64
 /** How long a learner must have been caught up and linked before the growth rule takes it. */
 export const PROMOTION_STABILITY_MS = 2_000
 /** Removed keys remembered, which are never let in again; beyond: the one removed first is forgotten, and is any stranger's then. */
@@ -382,6 +388,7 @@ assert(
 )
 assert(MAX_MANIFEST_PAGE * 32 + KIB <= MAX_RPC_MESSAGE_SIZE, 'hashes of chunks fit a message')
 assert(MAX_SOURCE_CHUNKS < MAX_INFLIGHT_SNAPSHOT_REQUESTS, 'a fetch leaves room for others')
+assert(MANY_VOTERS < MAX_VOTERS, 'a warning comes first')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
 assert(MAX_FRAGMENT_BYTES <= MAX_TURN_BULK_BYTES, 'a fragment fits a turn')

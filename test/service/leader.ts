@@ -88,6 +88,7 @@ const NOBODY_LEADS: Status = {
   configuration: { members: [], outgoing: [] },
   configurationIndex: 0,
   transferTarget: null,
+  logTimeMs: 0,
   wrongClocks: [],
   progress: new Map()
 }
