@@ -388,7 +388,6 @@ assert(
 )
 assert(MAX_MANIFEST_PAGE * 32 + KIB <= MAX_RPC_MESSAGE_SIZE, 'hashes of chunks fit a message')
 assert(MAX_SOURCE_CHUNKS < MAX_INFLIGHT_SNAPSHOT_REQUESTS, 'a fetch leaves room for others')
-assert(MANY_VOTERS < MAX_VOTERS, 'a warning comes first')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
 assert(MAX_FRAGMENT_BYTES <= MAX_TURN_BULK_BYTES, 'a fragment fits a turn')

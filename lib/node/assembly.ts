@@ -312,6 +312,13 @@ export class Assembly {
       trust: this.#trust,
       fitness: this.#fitness,
       whereabouts: () => this.#peering.whereabouts(),
+      handOver: (mayTake) => this.handOver(mayTake),
+      snapshots: {
+        failedCount: () => this.#snapshots.failedCount,
+        isSupported: () => this.#snapshots.isSupported(),
+        propose: (onOutcome) => this.#snapshots.propose(onOutcome)
+      },
+      onChange: (change) => this.#statusLog.tellChange(change),
       api: () => this.#api,
       isInTouch: () => this.isInTouch(),
       hasFailed: () => this.#hasFailed,

@@ -23,7 +23,21 @@ export type ClusterOperation =
   /** ends when the member is in the configuration, linked and caught up */
   | { readonly kind: 'awaitLearner'; readonly id: NodeId }
 
-/** What came of it. */
+/** Those that end with a configuration. */
+export type ChangingOperation = Exclude<
+  ClusterOperation,
+  { readonly kind: 'transfer' | 'snapshot' }
+>
+
+/** What comes of an operation. */
+export type ResultOf<Operation extends ClusterOperation> = Operation extends {
+  readonly kind: 'transfer'
+}
+  ? Extract<OperationResult, { readonly kind: 'transferred' }>
+  : Operation extends { readonly kind: 'snapshot' }
+    ? Extract<OperationResult, { readonly kind: 'snapshotAt' }>
+    : Extract<OperationResult, { readonly kind: 'changed' }>
+
 export type OperationResult =
   | ({ readonly kind: 'changed' } & Changed)
   | { readonly kind: 'transferred'; readonly leader: NodeId }

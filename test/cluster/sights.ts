@@ -32,7 +32,10 @@ export function sightOf(
   })
   return {
     id: 1,
-    status: statusOf(configurationOf(roles), { lastIndex: LAST_INDEX, progress: new Map(followers) }),
+    status: statusOf(configurationOf(roles), {
+      lastIndex: LAST_INDEX,
+      progress: new Map(followers)
+    }),
     isLinked: (id) => seen[id]?.isLinked ?? true,
     nowMs: NOW_MS,
     heartbeatMs: HEARTBEAT_MS
