@@ -20,14 +20,15 @@ export interface Guard {
   checkToken(headers: IncomingHttpHeaders, route: string): AspenError | null
 }
 
-/** The routes that answer without a token: nothing in them but whether the node is well. */
+/** The routes that answer without a token: nothing in them but whether the node is well, and what any node can be asked. */
 export const OPEN_ROUTES: ReadonlySet<string> = new Set([
   '/livez',
   '/livez/:check',
   '/readyz',
   '/readyz/:check',
   '/health',
-  '/metrics'
+  '/metrics',
+  '/openapi.json'
 ])
 
 /** The guard of a listener on 127.0.0.1; `port` is asked at each request, since it is known late. */

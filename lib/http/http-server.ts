@@ -19,6 +19,7 @@ import type { HttpLimits } from './http-limits.ts'
 import { HTTP_LIMITS } from './http-limits.ts'
 import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
+import { addOpenApiRoute, collectDescriptions } from './openapi.ts'
 import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
@@ -67,8 +68,11 @@ export class HttpServer {
     const isDraining = (): boolean => draining.isOn
     const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
     let port = 0
-    const onSocket = await buildApp(options, { ...shared, guard: null })
-    const onTcp = await buildApp(options, { ...shared, guard: tcpGuard(token, () => port) })
+    const { app: onSocket } = await buildApp(options, { ...shared, guard: null })
+    const { app: onTcp } = await buildApp(options, {
+      ...shared,
+      guard: tcpGuard(token, () => port)
+    })
     const parts = { apps: [onSocket, onTcp], draining }
     try {
       await listenOnSocket(onSocket.server, socketPath)
@@ -104,17 +108,20 @@ interface ClosingParts {
   readonly draining: Draining
 }
 
-async function buildApp(
+/** One listener's app with all routes, not listening; `routes` has the methods of each path. */
+export async function buildApp(
   { api, admin }: Pick<HttpServerOptions, 'api' | 'admin'>,
   parts: AppParts
-): Promise<App> {
+): Promise<{ readonly app: App; readonly routes: ReadonlyMap<string, readonly string[]> }> {
   const app = createApp(parts)
   const routes = new Map<string, string[]>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = [method].flat()
     routes.set(url, [...(routes.get(url) ?? []), ...methods])
   })
+  await collectDescriptions(app)
   addAliases(app)
+  addOpenApiRoute(app)
   addKeyValueRoutes(app, api.kv)
   addClusterRoutes(app, api)
   addAdminRoutes(app, admin)
@@ -122,9 +129,10 @@ async function buildApp(
   addProbeRoutes(app, api)
   addBackupRoutes(app, api)
   addMetricsRoute(app, api)
-  refuseOtherMethods(app, new Map(routes))
+  const own = new Map(routes)
+  refuseOtherMethods(app, own)
   await app.ready()
-  return app
+  return { app, routes: own }
 }
 
 async function closeApps({ apps, draining }: ClosingParts): Promise<void> {
