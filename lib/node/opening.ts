@@ -22,7 +22,7 @@ import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
 import type { Metrics } from '../service/metrics.ts'
-import { administrationOf } from './administration.ts'
+import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
 import { AddressBook } from './address-book.ts'
 import { Assembly } from './assembly.ts'
 import type { EventLog } from './assembly-parts.ts'
@@ -56,6 +56,7 @@ export interface Premises {
 
 export interface Running extends Premises {
   readonly assembly: Assembly
+  readonly admin: NodeAdmin
   readonly api: OpenedApi
 }
 
@@ -243,12 +244,18 @@ export function openAssembly(
 }
 
 export interface OpenedApi {
-  /** empty where none is served */
+  /** both are empty where none is served */
   readonly url: string
+  readonly socket: string
   /** for node.json */
   readonly recordedPort: number | null
   /** the recorded port, where another process has it and the API took another one */
   readonly takenPort: number | null
+}
+
+export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
+  /** the TCP port of the last run */
+  readonly recorded: number | null
 }
 
 /**
@@ -258,15 +265,14 @@ export interface OpenedApi {
  */
 export async function openApi(
   { httpPort, logger, servesHttp = true }: NodeOptions,
-  { directory, membership, ending }: Premises,
-  { assembly, database }: Pick<Stores, 'database'> & { readonly assembly: Assembly }
+  { directory, ending, recorded }: ApiPlace,
+  { api, admin }: { readonly api: NodeApi; readonly admin: NodeAdmin }
 ): Promise<OpenedApi> {
-  const { httpPort: recorded } = membership
-  if (!servesHttp) return { url: '', recordedPort: recorded, takenPort: null }
+  if (!servesHttp) return { url: '', socket: '', recordedPort: recorded, takenPort: null }
   const socketPath = socketPathOf(directory.path)
   const http = await HttpServer.open({
-    api: assembly.service,
-    admin: administrationOf(logger, database),
+    api,
+    admin,
     socketPath,
     tcp: {
       host: '127.0.0.1',
@@ -279,13 +285,13 @@ export async function openApi(
     log: logger
   })
   ending.add(() => http.close())
-  assembly.onApi({ socket: socketPath, http: http.url })
   directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
   ending.add(() => directory.removeRuntime())
   const port = Number(new URL(http.url).port)
   const isTaken = httpPort === null && recorded !== null && recorded !== port
-  if (!isTaken) return { url: http.url, recordedPort: port, takenPort: null }
+  const opened = { url: http.url, socket: socketPath }
+  if (!isTaken) return { ...opened, recordedPort: port, takenPort: null }
   const fields = { event: 'http.port_taken', recorded, port }
   logger.warn(fields, 'the recorded port of the API is taken: another one is used')
-  return { url: http.url, recordedPort: recorded, takenPort: recorded }
+  return { ...opened, recordedPort: recorded, takenPort: recorded }
 }

@@ -5,6 +5,7 @@ import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
+import type { Peer } from './peers.ts'
 import type { StorageBackend } from './storage-backend.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
@@ -16,7 +17,12 @@ export type Intent =
   | { readonly kind: 'join'; readonly ticket: string; readonly timeoutMs: number }
   /** a node that has been created or joined before */
   | { readonly kind: 'start' }
-  /** whichever of the three the folder asks for: an empty one joins where there is a ticket, else creates */
+  /**
+   * a node that belongs to no cluster yet: one is founded on it by `init`, or a peer lets it in once it was
+   * admitted there by its key; where it belongs to one by now, it just starts
+   */
+  | { readonly kind: 'wait'; readonly peers: readonly Peer[] }
+  /** whichever of the first three the folder asks for: an empty one joins where there is a ticket, else creates */
   | { readonly kind: 'open'; readonly ticket: string | null; readonly timeoutMs: number }
 
 /** How long a join looks for a member that lets it in, where nobody says. */

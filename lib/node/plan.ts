@@ -14,6 +14,7 @@ import { nameProblem } from './places.ts'
 import { DEFAULT_TIMING } from './membership.ts'
 import type { Membership } from './membership.ts'
 import type { Intent, NodeOptions } from './options.ts'
+import type { Peer } from './peers.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
 export type Plan = {
@@ -26,6 +27,7 @@ export type Plan = {
 } & (
   | { readonly kind: 'create' }
   | { readonly kind: 'join'; readonly ticket: Ticket }
+  | { readonly kind: 'wait'; readonly peers: readonly Peer[] }
   /** a directory that has a membership, also a half-made `create` */
   | { readonly kind: 'run'; readonly membership: Membership }
 )
@@ -62,6 +64,12 @@ export function planOf(
       // of a join that was interrupted, or of a node whose node.json is lost
       if (directory.hasLog) throw logOfAnother(dataDir)
       return { kind: 'create', name, bootstrap, timing, storage }
+    }
+    if (intent.kind === 'wait') {
+      const { peers } = intent
+      // a peer may still know what was begun here
+      if (directory.hasLog && peers.length === 0) throw logOfAnother(dataDir)
+      return { kind: 'wait', name, bootstrap, timing, storage, peers }
     }
     const ticket = joinTicketOf(intent.ticket)
     const known = bootstrap ?? bootstrapOf(ticket)
@@ -125,7 +133,8 @@ function taken(dataDir: string): ConfigError {
   })
 }
 
-function logOfAnother(dataDir: string): ConfigError {
+/** Of a folder that holds a log, and not what it belongs to. */
+export function logOfAnother(dataDir: string): ConfigError {
   return new ConfigError({
     code: 'DATA_DIR_TAKEN',
     message: `${dataDir} holds the log of a node, though not of which`,
