@@ -31,7 +31,6 @@ export function addClusterRoutes(app: App, api: Api): void {
   addVoters(app, api.cluster)
   addLeadership(app, api)
   addViews(app, api)
-  addOwnViews(app, api)
 }
 
 function addFounding(app: App, api: Api): void {
@@ -220,10 +219,7 @@ function addViews(app: App, api: Api): void {
     config,
     handler: async () => leaderAnswer(await cluster.getLeader(), api)
   })
-}
 
-function addOwnViews(app: App, api: Api): void {
-  const config = { isFromMemory: true }
   const metrics = {
     summary: 'What the consensus core of this node says of itself',
     tags: ['node'],
@@ -235,7 +231,7 @@ function addOwnViews(app: App, api: Api): void {
     url: '/raft-metrics',
     schema: metrics,
     config,
-    handler: async () => api.cluster.getMetrics()
+    handler: async () => cluster.getMetrics()
   })
 
   const info = {

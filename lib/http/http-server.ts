@@ -14,12 +14,11 @@ import { createApp, refuseOtherMethods } from './app.ts'
 import { addBackupRoutes } from './backup-routes.ts'
 import { addClusterRoutes } from './cluster-routes.ts'
 import type { HttpLog } from './error-body.ts'
-import { tcpGuard } from './guard.ts'
+import { ALL_ADDRESSES, ownHosts, tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { HTTP_LIMITS } from './http-limits.ts'
 import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
-import { addOpenApiRoute, collectDescriptions } from './openapi.ts'
 import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
@@ -42,15 +41,16 @@ export interface HttpServerOptions {
 
 export class HttpServer {
   readonly socketPath: string
-  /** `http://127.0.0.1:<port>` */
+  /** `http://<address>:<port>`, for programs on this machine */
   readonly url: string
   readonly #apps: readonly App[]
   readonly #draining: Draining
   #closing: Promise<void> | null = null
 
-  private constructor(place: { socketPath: string; port: number }, parts: ClosingParts) {
+  private constructor(place: Place, parts: ClosingParts) {
     this.socketPath = place.socketPath
-    this.url = `http://127.0.0.1:${place.port}`
+    const host = place.host === ALL_ADDRESSES ? '127.0.0.1' : place.host
+    this.url = `http://${host}:${place.port}`
     this.#apps = parts.apps
     this.#draining = parts.draining
   }
@@ -68,11 +68,9 @@ export class HttpServer {
     const isDraining = (): boolean => draining.isOn
     const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
     let port = 0
-    const { app: onSocket } = await buildApp(options, { ...shared, guard: null })
-    const { app: onTcp } = await buildApp(options, {
-      ...shared,
-      guard: tcpGuard(token, () => port)
-    })
+    const onSocket = await buildApp(options, { ...shared, guard: null })
+    const guard = tcpGuard(token, () => ownHosts(tcp.host, port))
+    const onTcp = await buildApp(options, { ...shared, guard })
     const parts = { apps: [onSocket, onTcp], draining }
     try {
       await listenOnSocket(onSocket.server, socketPath)
@@ -81,7 +79,7 @@ export class HttpServer {
       await closeApps(parts)
       throw error
     }
-    return new HttpServer({ socketPath, port }, parts)
+    return new HttpServer({ socketPath, host: tcp.host, port }, parts)
   }
 
   /**
@@ -97,6 +95,12 @@ export class HttpServer {
 /** Bytes of a Unix socket's path; the system takes 103 to 107. */
 const MAX_SOCKET_PATH = 100
 
+interface Place {
+  readonly socketPath: string
+  readonly host: string
+  readonly port: number
+}
+
 interface Draining {
   isOn: boolean
   readonly delayMs: number
@@ -108,20 +112,17 @@ interface ClosingParts {
   readonly draining: Draining
 }
 
-/** One listener's app with all routes, not listening; `routes` has the methods of each path. */
-export async function buildApp(
+async function buildApp(
   { api, admin }: Pick<HttpServerOptions, 'api' | 'admin'>,
   parts: AppParts
-): Promise<{ readonly app: App; readonly routes: ReadonlyMap<string, readonly string[]> }> {
+): Promise<App> {
   const app = createApp(parts)
   const routes = new Map<string, string[]>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = [method].flat()
     routes.set(url, [...(routes.get(url) ?? []), ...methods])
   })
-  await collectDescriptions(app)
   addAliases(app)
-  addOpenApiRoute(app)
   addKeyValueRoutes(app, api.kv)
   addClusterRoutes(app, api)
   addAdminRoutes(app, admin)
@@ -129,10 +130,9 @@ export async function buildApp(
   addProbeRoutes(app, api)
   addBackupRoutes(app, api)
   addMetricsRoute(app, api)
-  const own = new Map(routes)
-  refuseOtherMethods(app, own)
+  refuseOtherMethods(app, new Map(routes))
   await app.ready()
-  return { app, routes: own }
+  return app
 }
 
 async function closeApps({ apps, draining }: ClosingParts): Promise<void> {

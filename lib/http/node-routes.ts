@@ -14,7 +14,6 @@ import { NoQuery, TimeoutQuery, timeoutFrom } from './query.ts'
 export function addNodeRoutes(app: App, api: NodeApi): void {
   addDescriptions(app, api)
   addTickets(app, api)
-  addTicketRecords(app, api)
 }
 
 function addDescriptions(app: App, api: NodeApi): void {
@@ -85,9 +84,7 @@ function addTickets(app: App, api: NodeApi): void {
       } satisfies ClusterTicketAnswer
     }
   })
-}
 
-function addTicketRecords(app: App, api: NodeApi): void {
   const list = {
     summary: 'The tickets of the cluster',
     tags: ['tickets'],

@@ -20,11 +20,7 @@ export function addProbeRoutes(app: App, api: ProbesApi): void {
 }
 
 function addHealth(app: App, api: ProbesApi): void {
-  const schema = {
-    summary: 'How this node is; 503 when unhealthy',
-    tags: ['node'],
-    response: { 200: Health, 503: Health, default: ErrorBody }
-  }
+  const schema = { response: { 200: Health, 503: Health, default: ErrorBody } }
   app.route({
     method: 'GET',
     url: '/health',
@@ -42,12 +38,7 @@ function addLivez(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/livez',
-    schema: {
-      summary: 'Whether this process works',
-      tags: ['node'],
-      querystring: ProbeQuery,
-      response
-    },
+    schema: { querystring: ProbeQuery, response },
     config,
     handler: async (request, reply) => {
       const { exclude, verbose } = request.query
@@ -60,13 +51,7 @@ function addLivez(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/livez/:check',
-    schema: {
-      summary: 'One check of it',
-      tags: ['node'],
-      params: CheckName,
-      querystring: ProbeQuery,
-      response
-    },
+    schema: { params: CheckName, querystring: ProbeQuery, response },
     config,
     handler: async (request, reply) => {
       const probe = api.livez()
@@ -81,12 +66,7 @@ function addReadyz(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/readyz',
-    schema: {
-      summary: 'Whether requests would succeed here now',
-      tags: ['node'],
-      querystring: ProbeQuery,
-      response
-    },
+    schema: { querystring: ProbeQuery, response },
     handler: async (request, reply) => {
       const { exclude, verbose } = request.query
       const checks = chosen(READY_CHECKS, exclude)
@@ -97,13 +77,7 @@ function addReadyz(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/readyz/:check',
-    schema: {
-      summary: 'One check of it',
-      tags: ['node'],
-      params: CheckName,
-      querystring: ProbeQuery,
-      response
-    },
+    schema: { params: CheckName, querystring: ProbeQuery, response },
     handler: async (request, reply) => {
       const checks = [oneOf<ReadyCheck>(READY_CHECKS, request.params.check)]
       const probe = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz(checks))

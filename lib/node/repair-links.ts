@@ -111,7 +111,6 @@ export class RepairLinks {
       configuration,
       configurationIndex: 0,
       transferTarget: null,
-      logTimeMs: 0,
       wrongClocks: [],
       progress: new Map()
     }

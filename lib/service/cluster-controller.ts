@@ -23,7 +23,7 @@ export interface NodeSpec {
 }
 
 export interface InitRequest {
-  /** this node among them, by its key; all of them become voters */
+  /** the first is this node where it is not named */
   readonly initialMembers: readonly NodeSpec[]
 }
 

@@ -236,11 +236,10 @@ export const Health = Type.Object({
     Type.Literal('degraded'),
     Type.Literal('unhealthy')
   ]),
-  state: Type.String({ description: 'Leader, Follower, Candidate, Learner or Uninitialized' }),
+  state: Type.String({ description: 'Leader, Follower, Candidate or Learner' }),
   current_leader: Type.Union([Id, Type.Null()]),
   term: Type.Integer(),
-  /** null where it belongs to no cluster */
-  node_id: Type.Union([Id, Type.Null()]),
+  node_id: Id,
   raft_node_id: Type.Union([Id, Type.Null()]),
   uptime_seconds: Type.Number(),
   failure_tolerance: Type.Integer(),

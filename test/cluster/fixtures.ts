@@ -78,7 +78,6 @@ export function statusOf(configuration: Configuration, more: Partial<Status> = {
     configuration,
     configurationIndex: 1,
     transferTarget: null,
-    logTimeMs: 0,
     wrongClocks: [],
     progress: new Map(),
     ...more

@@ -89,7 +89,6 @@ function statusOf({ role, leader, configuration }: World): Status {
     configuration,
     configurationIndex: 1,
     transferTarget: null,
-    logTimeMs: 0,
     wrongClocks: [],
     progress: PROGRESS
   }
