@@ -81,6 +81,20 @@ export const CODES = {
   QUORUM_REACHABLE: refused(409, EXIT.failed),
   CHANGE_IN_PROGRESS: retryable(409, EXIT.failed),
   MEMBER_NOT_FOUND: refused(404, EXIT.notFound),
+  /** the voters in sight could not agree to the change, nor to anything after it */
+  QUORUM_WOULD_BE_LOST: refused(409, EXIT.failed),
+  LAST_VOTER: refused(409, EXIT.failed),
+  TRANSFER_REFUSED: refused(409, EXIT.failed),
+  // promotion (cluster/promotion.ts)
+  MEMBERSHIP_CHANGE_TOO_RECENT: retryable(400, EXIT.failed),
+  METRICS_UNAVAILABLE: retryable(400, EXIT.failed),
+  NOT_A_LEARNER: refused(400, EXIT.failed),
+  LEARNER_NOT_FOUND: refused(400, EXIT.notFound),
+  LEARNER_UNHEALTHY: refused(400, EXIT.failed),
+  LEARNER_LAGGING: retryable(400, EXIT.failed),
+  NO_QUORUM_WITHOUT_FAILED_NODE: refused(400, EXIT.failed),
+  MAX_VOTERS_EXCEEDED: refused(400, EXIT.failed),
+  MEMBERSHIP_CHANGE_FAILED: refused(400, EXIT.failed),
   TICKET_NOT_FOUND: refused(404, EXIT.notFound),
   TOO_MANY_TICKETS: refused(409, EXIT.failed),
   // tickets

@@ -194,6 +194,12 @@ export const MAX_MEMBERS = 164
 export const DEFAULT_TARGET_VOTERS = 3
 /** A learner this close to the leader's last index counts as caught up (seed). */
 export const MAX_PROMOTION_LAG = 100
+/** Log time after a change of the voters in which no learner is promoted by command, unless forced (seed: MEMBERSHIP_COOLDOWN). */
+export const MEMBERSHIP_COOLDOWN_MS = 5 * 60_000
+/** Voters beyond which the leader warns: each write waits for a majority of them. */
+export const MANY_VOTERS = 9
+/** Operations on the cluster that one node carries out as the leader; beyond: OVERLOADED. */
+export const MAX_PENDING_OPERATIONS = 64
 /** How long a learner must have been caught up and linked before the growth rule takes it. */
 export const PROMOTION_STABILITY_MS = 2_000
 /** Removed keys remembered, which are never let in again; beyond: the one removed first is forgotten, and is any stranger's then. */
@@ -322,10 +328,6 @@ export const HTTP_PORT_TRIES = 100
 
 // --- the command line ---
 
-/** Bytes of a configuration file; more is refused. */
-export const MAX_CONFIG_FILE_BYTES = MIB
-/** Milliseconds that a heartbeat or an election timeout may be set to; more is refused. */
-export const MAX_TIMING_MS = 600_000
 /** How long a node waits for the lock of its directory: a command that looks whether it is held, holds it. */
 export const LOCK_WAIT_MS = 500
 /** Bytes of a background node's log; then it is kept once as `aspen.log.1` and begun again. */

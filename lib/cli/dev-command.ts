@@ -9,8 +9,6 @@ import type { Address } from '../address.ts'
 import { formatAddress } from '../address.ts'
 import { Client } from '../client/client.ts'
 import { asAspenError, EXIT } from '../errors.ts'
-import type { Origin as SettingOrigin } from '../node/config-layers.ts'
-import { TIMING_PROFILES } from '../node/config-schema.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import { renderLogLine } from '../node/log-line.ts'
 import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
@@ -20,6 +18,7 @@ import type { Ready } from './daemon-messages.ts'
 import type { Invocation } from './invocation.ts'
 import { shellWord, TIMEOUT_RANGE } from './invocation.ts'
 import type { Launch, LaunchCommand } from './launch.ts'
+import { TIMINGS } from './launch.ts'
 import { logPaint } from './log-paint.ts'
 import { NodeProcess } from './node-process.ts'
 import { StopSignals } from './signals.ts'
@@ -59,9 +58,6 @@ export async function dev(invocation: Invocation): Promise<number> {
     signals.close()
   }
 }
-
-/** What a node of the cluster is told, it is told as by flags. */
-const OF_DEV: SettingOrigin = { layer: 'flag', where: 'aspen dev', line: null }
 
 /** A node of the cluster that runs. */
 interface DevNode {
@@ -219,30 +215,18 @@ class DevCluster {
   #launchOf(name: string, command: LaunchCommand): Launch {
     const { flags } = this.#invocation
     const dataDir = join(this.#folder, name)
-    const bootstrap = [this.#bootstrap]
-    const chosen = flags.choice<TimingProfile>('timing', TIMING_PROFILES)
-    // a node that is there already keeps the profile that it has
-    const timing = chosen ?? (command === 'start' ? null : 'lan')
-    const logLevel = flags.choice('logLevel', LOG_LEVELS) ?? 'warn'
     return {
       command,
       target: { dataDir, name, selector: ` --data-dir ${shellWord(dataDir)}` },
-      typed: {
-        name: { value: name, origin: OF_DEV },
-        bootstrap: { value: bootstrap.map(formatAddress), origin: OF_DEV },
-        log_level: { value: logLevel, origin: OF_DEV },
-        ...(timing === null ? {} : { timing: { value: timing, origin: OF_DEV } })
-      },
-      configPath: null,
-      bootstrap,
+      bootstrap: [this.#bootstrap],
       port: null,
       httpPort: null,
-      timing,
+      // a node that is there already keeps the profile that it has
+      timing:
+        flags.choice<TimingProfile>('timing', TIMINGS) ?? (command === 'start' ? null : 'lan'),
       storage: null,
       storageBackend: DEFAULT_STORAGE_BACKEND,
-      settings: {},
-      logLevel,
-      ticketFile: null,
+      logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'warn',
       timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? DEFAULT_TIMEOUT_MS
     }
   }

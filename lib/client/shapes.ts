@@ -173,7 +173,7 @@ const health = shape<Health>({
   state: text,
   current_leader: nullable(whole),
   term: whole,
-  node_id: whole,
+  node_id: nullable(whole),
   raft_node_id: nullable(whole),
   uptime_seconds: number,
   failure_tolerance: whole,

@@ -9,7 +9,6 @@ import type {
   FastifyRequest,
   RawServerDefault
 } from 'fastify'
-import type {} from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -131,7 +130,9 @@ export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonl
       const hint = `send ${methods} ${url}; GET never changes anything`
       throw refusal('METHOD_NOT_ALLOWED', `the route takes ${methods} only`, hint)
     }
-    app.route({ method, url, config: { isOtherMethod: true }, onRequest, handler: onRequest })
+    const config = { isOtherMethod: true }
+    const schema = { hide: true }
+    app.route({ method, url, schema, config, onRequest, handler: onRequest })
   }
 }
 

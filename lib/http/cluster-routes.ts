@@ -31,6 +31,7 @@ export function addClusterRoutes(app: App, api: Api): void {
   addVoters(app, api.cluster)
   addLeadership(app, api)
   addViews(app, api)
+  addOwnViews(app, api)
 }
 
 function addFounding(app: App, api: Api): void {
@@ -219,7 +220,10 @@ function addViews(app: App, api: Api): void {
     config,
     handler: async () => leaderAnswer(await cluster.getLeader(), api)
   })
+}
 
+function addOwnViews(app: App, api: Api): void {
+  const config = { isFromMemory: true }
   const metrics = {
     summary: 'What the consensus core of this node says of itself',
     tags: ['node'],
@@ -231,7 +235,7 @@ function addViews(app: App, api: Api): void {
     url: '/raft-metrics',
     schema: metrics,
     config,
-    handler: async () => cluster.getMetrics()
+    handler: async () => api.cluster.getMetrics()
   })
 
   const info = {

@@ -14,11 +14,12 @@ import { createApp, refuseOtherMethods } from './app.ts'
 import { addBackupRoutes } from './backup-routes.ts'
 import { addClusterRoutes } from './cluster-routes.ts'
 import type { HttpLog } from './error-body.ts'
-import { ALL_ADDRESSES, ownHosts, tcpGuard } from './guard.ts'
+import { tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { HTTP_LIMITS } from './http-limits.ts'
 import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
+import { addOpenApiRoute, collectDescriptions } from './openapi.ts'
 import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
@@ -41,16 +42,15 @@ export interface HttpServerOptions {
 
 export class HttpServer {
   readonly socketPath: string
-  /** `http://<address>:<port>`, for programs on this machine */
+  /** `http://127.0.0.1:<port>` */
   readonly url: string
   readonly #apps: readonly App[]
   readonly #draining: Draining
   #closing: Promise<void> | null = null
 
-  private constructor(place: Place, parts: ClosingParts) {
+  private constructor(place: { socketPath: string; port: number }, parts: ClosingParts) {
     this.socketPath = place.socketPath
-    const host = place.host === ALL_ADDRESSES ? '127.0.0.1' : place.host
-    this.url = `http://${host}:${place.port}`
+    this.url = `http://127.0.0.1:${place.port}`
     this.#apps = parts.apps
     this.#draining = parts.draining
   }
@@ -68,9 +68,11 @@ export class HttpServer {
     const isDraining = (): boolean => draining.isOn
     const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
     let port = 0
-    const onSocket = await buildApp(options, { ...shared, guard: null })
-    const guard = tcpGuard(token, () => ownHosts(tcp.host, port))
-    const onTcp = await buildApp(options, { ...shared, guard })
+    const { app: onSocket } = await buildApp(options, { ...shared, guard: null })
+    const { app: onTcp } = await buildApp(options, {
+      ...shared,
+      guard: tcpGuard(token, () => port)
+    })
     const parts = { apps: [onSocket, onTcp], draining }
     try {
       await listenOnSocket(onSocket.server, socketPath)
@@ -79,7 +81,7 @@ export class HttpServer {
       await closeApps(parts)
       throw error
     }
-    return new HttpServer({ socketPath, host: tcp.host, port }, parts)
+    return new HttpServer({ socketPath, port }, parts)
   }
 
   /**
@@ -95,12 +97,6 @@ export class HttpServer {
 /** Bytes of a Unix socket's path; the system takes 103 to 107. */
 const MAX_SOCKET_PATH = 100
 
-interface Place {
-  readonly socketPath: string
-  readonly host: string
-  readonly port: number
-}
-
 interface Draining {
   isOn: boolean
   readonly delayMs: number
@@ -112,17 +108,20 @@ interface ClosingParts {
   readonly draining: Draining
 }
 
-async function buildApp(
+/** One listener's app with all routes, not listening; `routes` has the methods of each path. */
+export async function buildApp(
   { api, admin }: Pick<HttpServerOptions, 'api' | 'admin'>,
   parts: AppParts
-): Promise<App> {
+): Promise<{ readonly app: App; readonly routes: ReadonlyMap<string, readonly string[]> }> {
   const app = createApp(parts)
   const routes = new Map<string, string[]>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = [method].flat()
     routes.set(url, [...(routes.get(url) ?? []), ...methods])
   })
+  await collectDescriptions(app)
   addAliases(app)
+  addOpenApiRoute(app)
   addKeyValueRoutes(app, api.kv)
   addClusterRoutes(app, api)
   addAdminRoutes(app, admin)
@@ -130,9 +129,10 @@ async function buildApp(
   addProbeRoutes(app, api)
   addBackupRoutes(app, api)
   addMetricsRoute(app, api)
-  refuseOtherMethods(app, new Map(routes))
+  const own = new Map(routes)
+  refuseOtherMethods(app, own)
   await app.ready()
-  return app
+  return { app, routes: own }
 }
 
 async function closeApps({ apps, draining }: ClosingParts): Promise<void> {

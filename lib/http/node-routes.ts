@@ -14,6 +14,7 @@ import { NoQuery, TimeoutQuery, timeoutFrom } from './query.ts'
 export function addNodeRoutes(app: App, api: NodeApi): void {
   addDescriptions(app, api)
   addTickets(app, api)
+  addTicketRecords(app, api)
 }
 
 function addDescriptions(app: App, api: NodeApi): void {
@@ -84,7 +85,9 @@ function addTickets(app: App, api: NodeApi): void {
       } satisfies ClusterTicketAnswer
     }
   })
+}
 
+function addTicketRecords(app: App, api: NodeApi): void {
   const list = {
     summary: 'The tickets of the cluster',
     tags: ['tickets'],

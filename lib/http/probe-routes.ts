@@ -20,7 +20,11 @@ export function addProbeRoutes(app: App, api: ProbesApi): void {
 }
 
 function addHealth(app: App, api: ProbesApi): void {
-  const schema = { response: { 200: Health, 503: Health, default: ErrorBody } }
+  const schema = {
+    summary: 'How this node is; 503 when unhealthy',
+    tags: ['node'],
+    response: { 200: Health, 503: Health, default: ErrorBody }
+  }
   app.route({
     method: 'GET',
     url: '/health',
@@ -38,7 +42,12 @@ function addLivez(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/livez',
-    schema: { querystring: ProbeQuery, response },
+    schema: {
+      summary: 'Whether this process works',
+      tags: ['node'],
+      querystring: ProbeQuery,
+      response
+    },
     config,
     handler: async (request, reply) => {
       const { exclude, verbose } = request.query
@@ -51,7 +60,13 @@ function addLivez(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/livez/:check',
-    schema: { params: CheckName, querystring: ProbeQuery, response },
+    schema: {
+      summary: 'One check of it',
+      tags: ['node'],
+      params: CheckName,
+      querystring: ProbeQuery,
+      response
+    },
     config,
     handler: async (request, reply) => {
       const probe = api.livez()
@@ -66,7 +81,12 @@ function addReadyz(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/readyz',
-    schema: { querystring: ProbeQuery, response },
+    schema: {
+      summary: 'Whether requests would succeed here now',
+      tags: ['node'],
+      querystring: ProbeQuery,
+      response
+    },
     handler: async (request, reply) => {
       const { exclude, verbose } = request.query
       const checks = chosen(READY_CHECKS, exclude)
@@ -77,7 +97,13 @@ function addReadyz(app: App, api: ProbesApi): void {
   app.route({
     method: 'GET',
     url: '/readyz/:check',
-    schema: { params: CheckName, querystring: ProbeQuery, response },
+    schema: {
+      summary: 'One check of it',
+      tags: ['node'],
+      params: CheckName,
+      querystring: ProbeQuery,
+      response
+    },
     handler: async (request, reply) => {
       const checks = [oneOf<ReadyCheck>(READY_CHECKS, request.params.check)]
       const probe = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz(checks))

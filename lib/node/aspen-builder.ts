@@ -15,7 +15,8 @@ import { joinTicketOf } from './join-ticket.ts'
 import { createLogger } from './log.ts'
 import { AspenNode } from './node.ts'
 import { DEFAULT_JOIN_TIMEOUT_MS } from './options.ts'
-import type { NodeOptions } from './options.ts'
+import type { Intent, NodeOptions } from './options.ts'
+import { peersOf } from './peers.ts'
 import { nameProblem } from './places.ts'
 import { DEFAULT_STORAGE_BACKEND, storageBackendOf } from './storage-backend.ts'
 import type { StorageBackend } from './storage-backend.ts'
@@ -28,7 +29,8 @@ export class AspenBuilder {
   #name: string | null = null
   #storage: StorageBackend = DEFAULT_STORAGE_BACKEND
   #ticket: string | null = null
-  #gossip: boolean | null = null
+  #peers: readonly string[] | null = null
+  #gossip = true
   #bootstrap: readonly string[] | null = null
   #http: HttpSetting = {}
   #timing: TimingProfile | null = null
@@ -61,8 +63,18 @@ export class AspenBuilder {
   }
 
   /**
+   * An empty folder belongs to no cluster at first: `cluster.init` founds one on it, or one of these members lets
+   * it in once `cluster.addLearner` was asked for its key there. `KEY` or `KEY@HOST:PORT`; none is a node that
+   * only waits for `init`. A folder that belongs to a cluster by now just starts.
+   */
+  withPeers(peers: readonly string[]): this {
+    this.#peers = peers
+    return this
+  }
+
+  /**
    * Whether members are looked for under the cluster's topics on the DHT, and this node is announced there;
-   * as recorded, else true, when left out. Without, members find each other by key and by the addresses that they know.
+   * true when left out. Without, members find each other by key and by the addresses that they know.
    */
   withGossip(isOn: boolean): this {
     this.#gossip = isOn
@@ -102,23 +114,31 @@ export class AspenBuilder {
   }
 
   #options(): NodeOptions {
-    const ticket = this.#ticket
-    if (ticket !== null) joinTicketOf(ticket)
     return {
-      intent: { kind: 'open', ticket, timeoutMs: DEFAULT_JOIN_TIMEOUT_MS },
+      intent: intentOf(this.#ticket, this.#peers),
       dataDir: dataDirOf(this.#dataDir),
       storageBackend: storageBackendOf(this.#storage),
       name: nameOf(this.#name),
+      gossip: flagOf('withGossip', this.#gossip),
       bootstrap: this.#bootstrap?.map(bootstrapOf) ?? null,
       port: null,
       ...httpOf(this.#http),
       timing: timingOf(this.#timing),
       storage: null,
-      settings: this.#gossip === null ? {} : { gossip: flagOf('withGossip', this.#gossip) },
       logger: this.#logger ?? createLogger({ level: 'silent', destination: 'ndjson' }),
       onProgress: () => {}
     }
   }
+}
+
+/** @throws ConfigError CONFIG_INVALID; TicketError */
+function intentOf(ticket: string | null, peers: readonly string[] | null): Intent {
+  if (ticket !== null) joinTicketOf(ticket)
+  if (peers === null) return { kind: 'open', ticket, timeoutMs: DEFAULT_JOIN_TIMEOUT_MS }
+  if (ticket === null) return { kind: 'wait', peers: peersOf(peers) }
+  throw invalid(
+    'withTicket and withPeers exclude each other: a ticket says how to join, peers are waited for'
+  )
 }
 
 function dataDirOf(dataDir: string): string {

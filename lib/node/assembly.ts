@@ -202,7 +202,6 @@ export class Assembly {
       onSecondLeader: (claim) => this.#statusLog.tellSecondLeader(claim),
       onApplied: (entries, results) => this.#onApplied(entries, results),
       keepEntries: this.#parts.storagePolicy.keepEntries,
-      maxPendingProposals: this.#parts.maxPendingProposals,
       onSnapshotsNeeded: (ids) => this.#snapshots.onSnapshotsNeeded(ids),
       onSnapshot: (snapshot) => this.#snapshots.onSnapshot(snapshot),
       onFailed: this.#parts.onFailed
@@ -313,6 +312,13 @@ export class Assembly {
       trust: this.#trust,
       fitness: this.#fitness,
       whereabouts: () => this.#peering.whereabouts(),
+      handOver: (mayTake) => this.handOver(mayTake),
+      snapshots: {
+        failedCount: () => this.#snapshots.failedCount,
+        isSupported: () => this.#snapshots.isSupported(),
+        propose: (onOutcome) => this.#snapshots.propose(onOutcome)
+      },
+      onChange: (change) => this.#statusLog.tellChange(change),
       api: () => this.#api,
       isInTouch: () => this.isInTouch(),
       hasFailed: () => this.#hasFailed,

@@ -13,11 +13,13 @@
 //
 // Only 3 (of a join) and 9 wait for anything but this machine.
 
+import { assert } from '../assert.ts'
 import { systemClock, systemTimers } from '../clock.ts'
 import { AspenError, TransportError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
-import type { NodeApi } from '../service/node-api.ts'
+import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
 import { VERSION } from '../version.ts'
+import { administrationOf } from './administration.ts'
 import type { Assembly } from './assembly.ts'
 import { DataDirectory } from './data-directory.ts'
 import { EphemeralDirectory } from './ephemeral-directory.ts'
@@ -25,16 +27,20 @@ import { Ending } from './ending.ts'
 import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
 import { isRepairable, repairLog } from './log-repairing.ts'
+import { notInitialized } from './lobby.ts'
 import type { Membership } from './membership.ts'
 import { newMembership, readMembership, writeMembership } from './membership.ts'
+import { NodeFront } from './node-front.ts'
 import type { NodeOptions, Opened } from './options.ts'
-import type { Premises, Running, StoreReporting, Stores } from './opening.ts'
+import type { OpenedApi, Premises, Running, StoreReporting, Stores } from './opening.ts'
 import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
+import type { Peer } from './peers.ts'
 import type { Plan } from './plan.ts'
 import { intentFor, planOf } from './plan.ts'
 import { openMetrics } from './process-metrics.ts'
 import { Scrubber } from './scrubber.ts'
 import { checkInMemoryIntent, isEphemeral, warnOfForgetting } from './storage-backend.ts'
+import { WaitingNode } from './waiting-node.ts'
 
 /** A node that runs. `AspenNode` is the same with what it can be asked as its own methods. */
 export interface BootstrapHandle {
@@ -77,22 +83,83 @@ export async function bootstrapNode(config: NodeOptions): Promise<BootstrapHandl
 async function openNode(given: NodeOptions, ending: Ending): Promise<BootstrapHandle> {
   const found = openDirectory(given, ending)
   const config = { ...given, intent: intentFor(given.intent, found.membership) }
-  const premises = await openPremises(config, found)
-  const running = await run(config, premises)
-  const opened = await settle(config, running)
+  const base = await openBase(config, found)
+  const { opened, node, running } =
+    base.plan.kind === 'wait'
+      ? await openLobby(config, base, base.plan.peers)
+      : await openMember(config, base)
   if (ending.failure !== null) throw ending.failure
-  const { assembly } = running
   return {
     config,
     opened,
     closed: ending.exitCode,
-    node: assembly.service,
+    node,
     shutdown: () =>
       ending.end(async () => {
-        assembly.service.drain()
-        await assembly.handOver()
+        const assembly = running()?.assembly
+        assembly?.service.drain()
+        await assembly?.handOver()
       })
   }
+}
+
+interface OpenedNode {
+  readonly opened: Opened
+  readonly node: NodeApi
+  /** null while it belongs to no cluster */
+  readonly running: () => Running | null
+}
+
+async function openMember(config: NodeOptions, base: Base): Promise<OpenedNode> {
+  const membership = await membershipOf(config, base)
+  const running = await run(config, { ...base, membership })
+  const opened = await settle(config, running)
+  return { opened, node: running.assembly.service, running: () => running }
+}
+
+/** The API is open all the time: it answers for a node without a cluster, and then for the member. */
+async function openLobby(
+  config: NodeOptions,
+  base: Base,
+  peers: readonly Peer[]
+): Promise<OpenedNode> {
+  let running: Running | null = null
+  const begin = async (membership: Membership): Promise<Running> => {
+    running = await run(config, { ...base, membership }, served)
+    await settle(config, running)
+    return running
+  }
+  const waiting = new WaitingNode({
+    premises: base,
+    peers,
+    logger: config.logger,
+    found: async () => {
+      const { assembly } = await begin(beginCluster(base.directory, base.plan))
+      return assembly.service.cluster
+    },
+    enter: async ({ clusterId, welcome }) => {
+      const identity = { state: 'member', clusterId, id: welcome.id, welcome } as const
+      await begin(newMembership(base.plan, identity))
+    }
+  })
+  const front = new NodeFront(waiting.lobby)
+  const process = administrationOf(config.logger, null)
+  const checkpoint: NodeAdmin['checkpoint'] = async () => {
+    if (running === null) throw notInitialized()
+    return await running.admin.checkpoint()
+  }
+  const asked = { api: front, admin: { ...process, checkpoint } }
+  const api = await openApi(config, { ...base, recorded: null }, asked)
+  const served = { front, api }
+  waiting.start()
+  const opened = { ticket: null, wasMember: false, httpPortTaken: null }
+  return { opened, node: front, running: () => running }
+}
+
+/** An API that was open before the node belonged to a cluster. */
+interface Served {
+  readonly front: NodeFront
+  readonly api: OpenedApi
 }
 
 function tooLong(limitMs: number): AspenError {
@@ -112,8 +179,10 @@ function failureOf(ending: Ending): Promise<never> {
   })
 }
 
-/** Steps 1 to 3; the admission of a join with them. */
-async function openPremises(config: NodeOptions, found: Found): Promise<Premises> {
+type Base = Omit<Premises, 'membership'>
+
+/** Steps 1 to 3. */
+async function openBase(config: NodeOptions, found: Found): Promise<Base> {
   const { directory, membership: recorded, ending } = found
   const plan = planOf(config, recorded, directory)
   const keyPair = directory.keyPair(systemRandom)
@@ -121,9 +190,7 @@ async function openPremises(config: NodeOptions, found: Found): Promise<Premises
   ending.add(() => network.close())
   const instance = randomBytes(systemRandom, 16)
   const metrics = openMetrics(ending)
-  const premises = { directory, plan, keyPair, network, instance, ending, metrics }
-  const membership = await membershipOf(config, premises)
-  return { ...premises, membership }
+  return { directory, plan, keyPair, network, instance, ending, metrics }
 }
 
 /** The folder as it was left. */
@@ -148,10 +215,12 @@ function openDirectory(config: NodeOptions, ending: Ending): Found {
   return { directory, membership: readMembership(directory), ending }
 }
 
+/** The admission of a join with it. */
 async function membershipOf(
   { onProgress, intent }: NodeOptions,
-  { plan, directory, network, keyPair }: Omit<Premises, 'membership'>
+  { plan, directory, network, keyPair }: Base
 ): Promise<Membership> {
+  assert(plan.kind !== 'wait', 'the node is to belong to a cluster')
   if (plan.kind === 'run') return plan.membership
   if (plan.kind === 'create') return beginCluster(directory, plan)
   const timeoutMs = intent.kind === 'join' ? intent.timeoutMs : 0
@@ -170,7 +239,11 @@ function beginCluster(directory: DataDirectory, plan: Plan): Membership {
 const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom }
 
 /** Steps 4 to 8. */
-async function run(options: NodeOptions, found: Premises): Promise<Running> {
+async function run(
+  options: NodeOptions,
+  found: Premises,
+  served: Served | null = null
+): Promise<Running> {
   const { logger } = options
   const { ending, directory, plan } = found
   let opened: Assembly | null = null
@@ -189,18 +262,21 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
       throw error
     }
   )
-  const { name, bootstrap, timing, storage, settings } = plan
-  const udpPort = premises.network.port
-  const addressed = { name, bootstrap, timing, storage, settings, udpPort }
+  const { name, bootstrap, timing, storage } = plan
+  const addressed = { name, bootstrap, timing, storage, udpPort: premises.network.port }
   const membership = { ...premises.membership, ...addressed }
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
   opened = assembly
-  const opening = { assembly, database: stores.database }
-  const api = await openApi(options, { ...premises, membership }, opening)
+  const place = { directory, ending, recorded: membership.httpPort }
+  const admin = administrationOf(options.logger, stores.database)
+  const asked = { api: assembly.service, admin }
+  const api = served?.api ?? (await openApi(options, place, asked))
+  assembly.onApi({ socket: api.socket, http: api.url })
   const recorded = { ...membership, httpPort: api.recordedPort }
   writeMembership(directory, recorded)
+  served?.front.become(assembly.service)
   await assembly.start()
   const scrubber = new Scrubber({
     timers: systemTimers,
@@ -218,7 +294,7 @@ async function run(options: NodeOptions, found: Premises): Promise<Running> {
   ending.add(() => scrubber.close())
   const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
   logger.info(fields, 'the node runs')
-  return { ...premises, membership: recorded, assembly, api }
+  return { ...premises, membership: recorded, assembly, admin, api }
 }
 
 /** Ends after which no later start may use this directory, and what is written down there. */
@@ -279,7 +355,7 @@ async function settle(options: NodeOptions, running: Running): Promise<Opened> {
   if (membership.state === 'creating') {
     const { name } = membership
     await awaitFounded({ assembly, keyPair, name, version: VERSION, ...SYSTEM })
-    const ticket = await assembly.service.createTicket()
+    const ticket = intent.kind === 'wait' ? null : await assembly.service.createTicket()
     // until its ticket was made, the same command goes on with the cluster
     writeMembership(directory, { ...membership, state: 'member' })
     return { ticket, wasMember: false, httpPortTaken }

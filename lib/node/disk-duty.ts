@@ -68,6 +68,11 @@ export class DiskDuty {
     return this.#isMajorityFull()
   }
 
+  /** Whether the voter's disk is full, as it said itself not long ago. */
+  isKnownFull(id: NodeId): boolean {
+    return id === this.#parts.id ? this.#watch.isFull : this.#saidOf(id)?.hasSpace === false
+  }
+
   onWritten(payloadBytes: number): void {
     this.#watch.onWritten(payloadBytes)
   }
@@ -122,12 +127,8 @@ export class DiskDuty {
 
   #isMajorityFull(): boolean {
     const voters = votersOf(this.#parts.status().configuration)
-    const fullCount = voters.filter((id) => this.#isKnownFull(id)).length
+    const fullCount = voters.filter((id) => this.isKnownFull(id)).length
     return fullCount > 0 && (voters.length - fullCount) * 2 <= voters.length
-  }
-
-  #isKnownFull(id: NodeId): boolean {
-    return id === this.#parts.id ? this.#watch.isFull : this.#saidOf(id)?.hasSpace === false
   }
 
   #saidOf(id: NodeId): Answer | null {

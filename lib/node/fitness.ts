@@ -38,6 +38,12 @@ export class Fitness {
     this.disk = probe === null ? null : new DiskDuty({ ...parts, probe, ask })
   }
 
+  /** What keeps another voter from leading well, as far as this leader knows; null for nothing. */
+  whyUnfit(id: NodeId): string | null {
+    if (this.#parts.status().wrongClocks.includes(id)) return 'its clock is wrong'
+    return this.disk?.isKnownFull(id) === true ? 'its disk is nearly full' : null
+  }
+
   start(): void {
     this.disk?.start()
     this.#lookAtClock()

@@ -12,6 +12,7 @@ import type { LogStore, OpenedLog, RestoredLog } from '../log-store/log-store.ts
 import { MemoryLogDisk } from '../log-store/memory-log-disk.ts'
 import { MemoryLogStore } from '../log-store/memory-log-store.ts'
 import { genesis } from '../raft/entry.ts'
+import { TIMING } from '../raft/timing.ts'
 import { systemRandom } from '../random.ts'
 import { MemoryStateMachine } from '../state-machine/memory-state-machine.ts'
 import { restoreStateMachine } from '../state-machine/restore-state.ts'
@@ -21,10 +22,8 @@ import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
 import type { Metrics } from '../service/metrics.ts'
-import { administrationOf } from './administration.ts'
+import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
 import { AddressBook } from './address-book.ts'
-import { httpAddressOf } from './config-checks.ts'
-import { SETTINGS } from './config-schema.ts'
 import { Assembly } from './assembly.ts'
 import type { EventLog } from './assembly-parts.ts'
 import { FileBackupSource } from './backup-source.ts'
@@ -39,7 +38,6 @@ import type { NodeOptions } from './options.ts'
 import { checkOwnIdentity } from './own-identity.ts'
 import { socketPathOf } from './places.ts'
 import type { Plan } from './plan.ts'
-import { checkedTiming } from './node-settings.ts'
 import { StorageLook } from './storage-sizes.ts'
 import { DEFAULT_STORAGE } from './storage-settings.ts'
 
@@ -58,6 +56,7 @@ export interface Premises {
 
 export interface Running extends Premises {
   readonly assembly: Assembly
+  readonly admin: NodeAdmin
   readonly api: OpenedApi
 }
 
@@ -72,9 +71,8 @@ export async function openNetwork(
     bootstrap: plan.bootstrap,
     port: options.port,
     preferredPort: plan.kind === 'run' ? plan.membership.udpPort : null,
-    timing: checkedTiming(plan.timing, plan.settings),
-    host: plan.settings.host ?? null,
-    usesTopics: plan.settings.gossip ?? SETTINGS.gossip.fallback ?? true
+    timing: TIMING[plan.timing],
+    usesTopics: options.gossip ?? true
   })
   await network.open()
   return network
@@ -218,7 +216,7 @@ export function openAssembly(
     version: VERSION,
     instance: premises.instance,
     targetVoters: DEFAULT_TARGET_VOTERS,
-    timing: checkedTiming(plan.timing, plan.settings),
+    timing: TIMING[plan.timing],
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
@@ -234,7 +232,6 @@ export function openAssembly(
     memories: isEphemeral ? new EphemeralMemories() : new GuardFile(directory.path),
     diskProbe: isEphemeral ? null : diskProbe(directory.logDir, stores.fail),
     storageBackend: isEphemeral ? 'inmemory' : 'sqlite',
-    maxPendingProposals: plan.settings.raft_mailbox_capacity,
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,
     metrics: premises.metrics,
@@ -246,15 +243,19 @@ export function openAssembly(
   return assembly
 }
 
-const LOOPBACK = '127.0.0.1'
-
 export interface OpenedApi {
-  /** empty where none is served */
+  /** both are empty where none is served */
   readonly url: string
+  readonly socket: string
   /** for node.json */
   readonly recordedPort: number | null
   /** the recorded port, where another process has it and the API took another one */
   readonly takenPort: number | null
+}
+
+export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
+  /** the TCP port of the last run */
+  readonly recorded: number | null
 }
 
 /**
@@ -263,24 +264,19 @@ export interface OpenedApi {
  * so that it has its own port again when that is free. A port that is named is taken or refused.
  */
 export async function openApi(
-  { httpPort, logger, servesHttp = true, settings: given = {} }: NodeOptions,
-  { directory, membership, ending, plan }: Premises,
-  { assembly, database }: Pick<Stores, 'database'> & { readonly assembly: Assembly }
+  { httpPort, logger, servesHttp = true }: NodeOptions,
+  { directory, ending, recorded }: ApiPlace,
+  { api, admin }: { readonly api: NodeApi; readonly admin: NodeAdmin }
 ): Promise<OpenedApi> {
-  const { httpPort: recorded } = membership
-  const { http_addr: text } = plan.settings
-  const address = text === undefined ? null : httpAddressOf(text)
-  // an address that was not given now says where, and the record says which port
-  const addressPort = given.http_addr === undefined ? null : (address?.port ?? null)
-  if (!servesHttp) return { url: '', recordedPort: recorded, takenPort: null }
+  if (!servesHttp) return { url: '', socket: '', recordedPort: recorded, takenPort: null }
   const socketPath = socketPathOf(directory.path)
   const http = await HttpServer.open({
-    api: assembly.service,
-    admin: administrationOf(logger, database),
+    api,
+    admin,
     socketPath,
     tcp: {
-      host: address?.host ?? LOOPBACK,
-      port: httpPort ?? addressPort,
+      host: '127.0.0.1',
+      port: httpPort,
       preferredPort: recorded,
       firstPort: DEFAULT_HTTP_PORT,
       tries: HTTP_PORT_TRIES
@@ -289,14 +285,13 @@ export async function openApi(
     log: logger
   })
   ending.add(() => http.close())
-  assembly.onApi({ socket: socketPath, http: http.url })
   directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
   ending.add(() => directory.removeRuntime())
   const port = Number(new URL(http.url).port)
-  const isTaken =
-    httpPort === null && addressPort === null && recorded !== null && recorded !== port
-  if (!isTaken) return { url: http.url, recordedPort: port, takenPort: null }
+  const isTaken = httpPort === null && recorded !== null && recorded !== port
+  const opened = { url: http.url, socket: socketPath }
+  if (!isTaken) return { ...opened, recordedPort: port, takenPort: null }
   const fields = { event: 'http.port_taken', recorded, port }
   logger.warn(fields, 'the recorded port of the API is taken: another one is used')
-  return { url: http.url, recordedPort: recorded, takenPort: recorded }
+  return { ...opened, recordedPort: recorded, takenPort: recorded }
 }

@@ -5,7 +5,7 @@ import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
-import type { NodeSettings } from './node-settings.ts'
+import type { Peer } from './peers.ts'
 import type { StorageBackend } from './storage-backend.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
@@ -17,7 +17,12 @@ export type Intent =
   | { readonly kind: 'join'; readonly ticket: string; readonly timeoutMs: number }
   /** a node that has been created or joined before */
   | { readonly kind: 'start' }
-  /** whichever of the three the folder asks for: an empty one joins where there is a ticket, else creates */
+  /**
+   * a node that belongs to no cluster yet: one is founded on it by `init`, or a peer lets it in once it was
+   * admitted there by its key; where it belongs to one by now, it just starts
+   */
+  | { readonly kind: 'wait'; readonly peers: readonly Peer[] }
+  /** whichever of the first three the folder asks for: an empty one joins where there is a ticket, else creates */
   | { readonly kind: 'open'; readonly ticket: string | null; readonly timeoutMs: number }
 
 /** How long a join looks for a member that lets it in, where nobody says. */
@@ -28,6 +33,8 @@ export interface NodeOptions {
   readonly dataDir: string
   /** DEFAULT_STORAGE_BACKEND when left out */
   readonly storageBackend?: StorageBackend
+  /** whether members are looked for under the cluster's topics, and this node is announced there; true when left out */
+  readonly gossip?: boolean
   /** whether the HTTP API is served, on the socket and on TCP; true when left out */
   readonly servesHttp?: boolean
   /** display name; null keeps the recorded one, or takes the host's */
@@ -42,8 +49,6 @@ export interface NodeOptions {
   readonly timing: TimingProfile | null
   /** how much is kept; null keeps the recorded settings, or takes DEFAULT_STORAGE; given ones are added to the recorded */
   readonly storage: Partial<StorageSettings> | null
-  /** the other settings, by their names in a configuration; what is left out is as recorded, or has its default */
-  readonly settings?: NodeSettings
   /** how long opening may take, then UNAVAILABLE; left out: as long as a repair needs others */
   readonly openLimitMs?: number
   readonly logger: Logger

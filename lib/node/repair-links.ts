@@ -111,6 +111,7 @@ export class RepairLinks {
       configuration,
       configurationIndex: 0,
       transferTarget: null,
+      logTimeMs: 0,
       wrongClocks: [],
       progress: new Map()
     }

@@ -4,13 +4,12 @@
 import type { Clock } from '../clock.ts'
 import type { ClusterTrust } from '../cluster/trust.ts'
 import type { Whereabouts } from '../cluster/invites.ts'
-import type { Replica } from '../replica/replica.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import { Alarms } from '../service/alarms.ts'
-import { ClusterControl } from '../service/cluster-control.ts'
 import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
+import type { LeaderDesk } from '../service/leader-desk.ts'
 import { MetricStates } from '../service/metric-states.ts'
 import type { MetricStatesParts } from '../service/metric-states.ts'
 import { NodeHealth } from '../service/node-health.ts'
@@ -20,18 +19,17 @@ import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
 import { Unreachable } from '../service/unreachable.ts'
 import type { Transport } from '../transport/transport.ts'
-import type { AssemblyParts } from './assembly-parts.ts'
+import { makeControl, makeDesk } from './cluster-services.ts'
+import type { ClusterServicesParts } from './cluster-services.ts'
 import { roomOf } from './disk-duty.ts'
 import type { Fitness } from './fitness.ts'
 
 type LookedAt = Pick<ClusterViewParts, 'api' | 'isInTouch' | 'fetching'>
 
-export interface ServicesParts extends LookedAt, Pick<NodeHealthParts, 'hasFailed'> {
-  readonly parts: AssemblyParts
-  readonly replica: Replica
-  readonly transport: Transport
-  readonly trust: Pick<ClusterTrust, 'configuration'>
-  readonly fitness: Pick<Fitness, 'disk'>
+export interface ServicesParts
+  extends LookedAt, ClusterServicesParts, Pick<NodeHealthParts, 'hasFailed'> {
+  readonly trust: ClusterServicesParts['trust'] & Pick<ClusterTrust, 'configuration'>
+  readonly fitness: Pick<Fitness, 'disk' | 'whyUnfit'>
   readonly whereabouts: () => Whereabouts
 }
 
@@ -47,7 +45,10 @@ export class Services {
     const { id, clock, timers, random, stateMachine } = parts
     const request = transport.request.bind(transport)
     const room = roomOf(fitness.disk, parts)
-    const forwarder = new Forwarder({ ...parts, replica, request, ...room })
+    const desk = makeDesk(made, () => forwarder.isOpen)
+    const operate: LeaderDesk['carryOut'] = (...asked) => desk.carryOut(...asked)
+    const ways = { id, clock, timers, random, replica, request }
+    const forwarder: Forwarder = new Forwarder({ ...ways, ...room, operate })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
     const seen = seenParts(made, clock)
@@ -61,7 +62,7 @@ export class Services {
     this.#tellStates(read, made)
     this.node = new NodeService({
       kv: new ReplicatedStore(forwarder, stateMachine, timers),
-      cluster: new ClusterControl({ ...seen, forwarder }),
+      cluster: makeControl(made, { ...seen, desk, forwarder, tickets: this.tickets }),
       view,
       health: new NodeHealth(read),
       tickets: this.tickets,

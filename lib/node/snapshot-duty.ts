@@ -39,13 +39,15 @@ export class SnapshotDuty {
   readonly #desk: SnapshotDesk
   readonly #duties: StorageDuties
   readonly #compare: StateCompare
+  readonly #level: FeatureLevel
+  #failedCount = 0
 
   constructor(parts: SnapshotDutyParts) {
     this.#parts = parts
     const { clock, timers, storagePolicy: policy, log, stateMachine, onFailed } = parts
     const { id, replica, core, transport, events } = parts
     const { snapshots } = stateMachine
-    const level = new FeatureLevel({
+    this.#level = new FeatureLevel({
       id,
       ownLevel: FEATURE_LEVEL,
       status: () => replica.status,
@@ -65,7 +67,7 @@ export class SnapshotDuty {
       status: () => replica.status,
       applied: () => stateMachine.applied(),
       newestSnapshot: () => snapshots.list()[0] ?? null,
-      isSupported: () => level.isReached(STORAGE_LEVEL),
+      isSupported: () => this.isSupported(),
       proposeSnapshot: (onEnd) => this.#propose(ENTRY_KIND.snapshot, EMPTY, onEnd),
       proposeCompaction: (revision, onEnd) => this.#proposeCompaction(revision, onEnd)
     })
@@ -114,6 +116,21 @@ export class SnapshotDuty {
     return this.#transfer.progress
   }
 
+  /** Snapshots that this node was to make and could not. */
+  get failedCount(): number {
+    return this.#failedCount
+  }
+
+  /** Whether every member knows entries at which all snapshot; if they do and have not agreed on it, they will. */
+  isSupported(): boolean {
+    return this.#level.isReached(STORAGE_LEVEL)
+  }
+
+  /** On the leader: every member snapshots at the entry. Only where it is supported. */
+  propose(onOutcome: (outcome: Outcome) => void): void {
+    this.#parts.replica.propose({ kind: ENTRY_KIND.snapshot, payload: EMPTY, onOutcome })
+  }
+
   /** Call when the status changed. */
   look(): void {
     this.#duties.look()
@@ -129,6 +146,7 @@ export class SnapshotDuty {
 
   /** A snapshot of this node has ended. */
   onSnapshot(snapshot: SnapshotInfo | null): void {
+    if (snapshot === null) this.#failedCount++
     if (snapshot === null) return
     const { index, byteCount } = snapshot
     this.#compare.onSnapshot(snapshot)

@@ -28,8 +28,8 @@ export class StatusLog {
   }
 
   /** A leader changes who belongs, or who votes. */
-  tellChange({ add, promote, demote }: ConfigurationChange): void {
-    const fields = { event: 'cluster.change', add: add.map(({ id }) => id), promote, demote }
+  tellChange({ add, ...named }: ConfigurationChange): void {
+    const fields = { event: 'cluster.change', add: add.map(({ id }) => id), ...named }
     this.#events.info(fields, 'changing the configuration')
   }
 

@@ -166,6 +166,8 @@ export interface Status {
   /** in use: the last configuration entry in the log, committed or not */
   readonly configuration: Configuration
   readonly configurationIndex: Index
+  /** log time: what a leader would stamp next, which goes on while nothing is written; else the last stamp here */
+  readonly logTimeMs: number
   readonly transferTarget: NodeId | null
   /** leader only: voters, maybe itself, whose clocks are wrong by what a majority says ('clockOff') */
   readonly wrongClocks: readonly NodeId[]

@@ -50,11 +50,16 @@ export class LogClock {
     return clocks.length - far.length >= quorum ? far.map(({ id }) => id) : []
   }
 
-  /** The time for the next entry: whole milliseconds since the epoch. */
-  stamp(voters: readonly NodeId[], now: Now): number {
+  /** What the next entry would be stamped: whole milliseconds since the epoch. */
+  read(voters: readonly NodeId[], now: Now): number {
     const times = this.#clocks(voters, now).map(({ wallMs }) => wallMs)
     const median = medianOf(times, majorityOf(voters.length)) ?? this.#lastMs
-    const stamp = Math.max(this.#lastMs, Math.floor(median))
+    return Math.max(this.#lastMs, Math.floor(median))
+  }
+
+  /** The time for the next entry. */
+  stamp(voters: readonly NodeId[], now: Now): number {
+    const stamp = this.read(voters, now)
     assert(Number.isSafeInteger(stamp) && stamp >= this.#lastMs, 'stamps never fall')
     this.#lastMs = stamp
     return stamp

@@ -83,6 +83,10 @@ export class Raft {
       onDisk: durability.onDisk,
       configuration: configurations.current,
       configurationIndex: configurations.index,
+      logTimeMs:
+        role.kind === 'leader'
+          ? role.clock.read(configurations.voters.incoming, this.#core.now)
+          : log.lastTimeMs,
       wrongClocks:
         role.kind === 'leader'
           ? role.clock.wrong(configurations.voters.incoming, this.#core.now)

@@ -1,10 +1,13 @@
 // The controller of a node that belongs to a cluster: what it knows itself it answers from its own state,
 // what only the leader can do it asks of whoever leads.
 
-import { formatAddress } from '../address.ts'
-import { hexOf } from '../encoding.ts'
+import { formatAddress, parseAddress } from '../address.ts'
+import type { AdmittedByKey, NodeToAdmit } from '../cluster/admission-by-key.ts'
+import { PUBLIC_KEY_BYTES } from '../crypto.ts'
+import { bytesFromHex, hexOf } from '../encoding.ts'
 import { ControlPlaneError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
+import { isNodeId } from '../node-id.ts'
 import type { Configuration, Member } from '../raft/configuration.ts'
 import { learnersOf, votersOf } from '../raft/configuration.ts'
 import type {
@@ -13,20 +16,38 @@ import type {
   Snapshots,
   StateMachine
 } from '../state-machine/state-machine.ts'
-import type { ClusterController } from './cluster-controller.ts'
+import type {
+  AddLearnerRequest,
+  ChangeMembershipRequest,
+  ClusterController,
+  NodeSpec,
+  PromoteLearnerRequest,
+  Promotion,
+  Removal,
+  RemoveMemberRequest,
+  SnapshotPlace,
+  TransferLeadershipRequest
+} from './cluster-controller.ts'
 import type { ClusterNode, ClusterState, RaftMetrics } from './documents.ts'
 import type { Forwarder } from './forwarding.ts'
 import { timeoutOf } from './request-timeout.ts'
-import type { ReadOptions } from './node-api.ts'
+import type { ReadOptions, RequestOptions } from './node-api.ts'
+import type { OperationLane } from './operation-lane.ts'
+import type { Changed, ChangingOperation } from './operations.ts'
 import type { RaftMetricsParts } from './raft-metrics.ts'
 import { raftMetricsOf } from './raft-metrics.ts'
+import type { SnapshotMaker } from './snapshot-maker.ts'
 
 export interface ClusterControlParts extends RaftMetricsParts {
   readonly stateMachine: Pick<StateMachine, 'trust'> & {
     applied(): Pick<Applied, 'index' | 'term' | 'configuration'>
     readonly snapshots: Pick<Snapshots, 'list'>
   }
-  readonly forwarder: Pick<Forwarder, 'confirmRead' | 'checkOpen'>
+  readonly forwarder: Pick<Forwarder, 'confirmRead' | 'checkOpen' | 'waitApplied'>
+  readonly lane: Pick<OperationLane, 'ask'>
+  readonly snapshots: Pick<SnapshotMaker, 'make'>
+  /** resolves when the node is in the registry; rejects with a ControlPlaneError */
+  readonly admit: (spec: NodeToAdmit, timeoutMs: number) => Promise<AdmittedByKey>
   /** the configuration in use, or the welcome's while the log has none with this node in it */
   readonly configuration: () => Configuration
 }
@@ -62,28 +83,83 @@ export class ClusterControl implements ClusterController {
     return this.#parts.isInTouch() ? this.#parts.replica.status.leader : null
   }
 
-  async addLearner(): Promise<never> {
-    throw unavailable()
+  async addLearner(
+    request: AddLearnerRequest,
+    options: RequestOptions = {}
+  ): Promise<ClusterState> {
+    const deadline = this.#deadlineOf(options)
+    const { id } = await this.#parts.admit(nodeToAdmit(request.learner), deadline.leftMs())
+    return await this.#changed({ kind: 'awaitLearner', id }, deadline)
   }
 
-  async changeMembership(): Promise<never> {
-    throw unavailable()
+  async changeMembership(
+    { members }: ChangeMembershipRequest,
+    options: RequestOptions = {}
+  ): Promise<ClusterState> {
+    for (const id of members) checkId(id)
+    return await this.#changed({ kind: 'changeVoters', members }, this.#deadlineOf(options))
   }
 
-  async triggerSnapshot(): Promise<never> {
-    throw unavailable()
+  async triggerSnapshot(options: RequestOptions = {}): Promise<SnapshotPlace> {
+    return await this.#parts.snapshots.make(timeoutOf(options))
   }
 
-  async promoteLearner(): Promise<never> {
-    throw unavailable()
+  async promoteLearner(
+    request: PromoteLearnerRequest,
+    options: RequestOptions = {}
+  ): Promise<Promotion> {
+    const { learnerId, replaceNode = null, force = false } = request
+    checkId(learnerId)
+    if (replaceNode !== null) checkId(replaceNode)
+    const operation = { kind: 'promote', learnerId, replaceNode, force } as const
+    const { previousVoters, configuration, timeMs } = await this.#carriedOut(
+      operation,
+      this.#deadlineOf(options)
+    )
+    const timestamp = new Date(timeMs).toISOString()
+    return { learnerId, previousVoters, newVoters: votersOf(configuration), timestamp }
   }
 
-  async removeMember(): Promise<never> {
-    throw unavailable()
+  async removeMember(
+    { id, force = false }: RemoveMemberRequest,
+    options: RequestOptions = {}
+  ): Promise<Removal> {
+    checkId(id)
+    const operation = { kind: 'remove', id, force } as const
+    const changed = await this.#carriedOut(operation, this.#deadlineOf(options))
+    return { ...clusterStateOf(changed.configuration), revokedTickets: changed.revokedTickets }
   }
 
-  async transferLeadership(): Promise<never> {
-    throw unavailable()
+  async transferLeadership(
+    { target }: TransferLeadershipRequest = {},
+    options: RequestOptions = {}
+  ): Promise<{ readonly leader: NodeId }> {
+    if (target !== undefined) checkId(target)
+    const { lane } = this.#parts
+    const operation = { kind: 'transfer', target: target ?? null } as const
+    const { leader } = await lane.ask(operation, timeoutOf(options))
+    return { leader }
+  }
+
+  async #changed(operation: ChangingOperation, deadline: Deadline): Promise<ClusterState> {
+    return clusterStateOf((await this.#carriedOut(operation, deadline)).configuration)
+  }
+
+  /** Carried out by the leader; and, if that does not take long, applied here. */
+  async #carriedOut(operation: ChangingOperation, deadline: Deadline): Promise<Changed> {
+    const { lane, forwarder } = this.#parts
+    const changed = await lane.ask(operation, deadline.leftMs())
+    const waitMs = Math.min(deadline.leftMs(), APPLIED_HERE_MS)
+    // it is done whether this node hears of it soon or not: it may be the one that was removed
+    await forwarder.waitApplied(changed.index, waitMs).catch(() => null)
+    return changed
+  }
+
+  /** One deadline for all that an operation waits for; at least 1 ms is left, so that it can fail properly. */
+  #deadlineOf(options: RequestOptions): Deadline {
+    const { clock } = this.#parts
+    const atMs = clock.nowMs() + timeoutOf(options)
+    return { leftMs: () => Math.max(1, atMs - clock.nowMs()) }
   }
 
   /** As applied here; until anything of the kind is, as this node was told when it joined. */
@@ -95,17 +171,49 @@ export class ClusterControl implements ClusterController {
   }
 }
 
-function unavailable(): ControlPlaneError {
+/** How long a node that asked waits until it has applied what the leader has carried out. */
+const APPLIED_HERE_MS = 1_000
+
+interface Deadline {
+  leftMs(): number
+}
+
+/** @throws ControlPlaneError INVALID_REQUEST */
+function checkId(id: NodeId): void {
+  if (!isNodeId(id)) throw invalid('a node id is a whole number, at least 1')
+}
+
+/** @throws ControlPlaneError INVALID_REQUEST */
+function nodeToAdmit({ key, id, name, addresses = [] }: NodeSpec): NodeToAdmit {
+  const publicKey = bytesFromHex(key.toLowerCase(), PUBLIC_KEY_BYTES)
+  if (publicKey === null) throw invalid('the key of a node is 64 hex digits')
+  if (id !== undefined) checkId(id)
+  const parsed = addresses.map((text) => {
+    const address = parseAddress(text)
+    if (address === null) throw invalid(`${JSON.stringify(text)} is no IPv4 address and port`)
+    return address
+  })
+  // whoever adds a learner decides when it votes
+  return {
+    publicKey,
+    name: name ?? null,
+    addresses: parsed,
+    role: 'learner',
+    expectedId: id ?? null
+  }
+}
+
+function invalid(reason: string): ControlPlaneError {
   return new ControlPlaneError({
-    code: 'UNAVAILABLE',
-    message: 'not carried out: this operation is not part of this version'
+    code: 'INVALID_REQUEST',
+    message: `invalid request: ${reason}`
   })
 }
 
 /** `records`: what is known of the members beside the configuration. */
 function clusterStateOf(
   configuration: Configuration,
-  records: readonly NodeRecord[]
+  records: readonly NodeRecord[] = []
 ): ClusterState {
   const byId = new Map(records.map((record) => [record.id, record]))
   const nodeOf = (member: Member): ClusterNode => ({

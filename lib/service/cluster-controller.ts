@@ -23,7 +23,7 @@ export interface NodeSpec {
 }
 
 export interface InitRequest {
-  /** the first is this node where it is not named */
+  /** this node among them, by its key; all of them become voters */
   readonly initialMembers: readonly NodeSpec[]
 }
 

@@ -236,10 +236,11 @@ export const Health = Type.Object({
     Type.Literal('degraded'),
     Type.Literal('unhealthy')
   ]),
-  state: Type.String({ description: 'Leader, Follower, Candidate or Learner' }),
+  state: Type.String({ description: 'Leader, Follower, Candidate, Learner or Uninitialized' }),
   current_leader: Type.Union([Id, Type.Null()]),
   term: Type.Integer(),
-  node_id: Id,
+  /** null where it belongs to no cluster */
+  node_id: Type.Union([Id, Type.Null()]),
   raft_node_id: Type.Union([Id, Type.Null()]),
   uptime_seconds: Type.Number(),
   failure_tolerance: Type.Integer(),

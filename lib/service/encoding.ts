@@ -10,6 +10,8 @@
 //   disk      1 7 ‖ hasSpace bool
 //   askLog    1 8
 //   log       1 9 ‖ lastTerm uint ‖ lastIndex uint ‖ commitIndex uint ‖ appliedIndex uint
+//   operate   1 10 ‖ timeoutMs uint ‖ operation   (operations.ts)
+//   operated  1 11 ‖ 0 result | 1 error | 2
 //
 //   outcome   0 index result | 1 reason | 2
 //   result    state-machine/encoding.ts
@@ -19,15 +21,23 @@
 
 import c from 'compact-encoding'
 import type { Encoder } from '../encoding.ts'
-import { boundedArray, boundedBytes, boundedUint, strictBoolean } from '../encoding.ts'
+import { boundedArray, boundedBytes, boundedText, boundedUint, strictBoolean } from '../encoding.ts'
 import { MAX_APPEND_ENTRIES, MAX_ENTRY_BYTES, MAX_INDEX, MAX_TERM } from '../limits.ts'
+import { MAX_MEMBERS, MAX_OPEN_INVITES, MAX_TIME_MS, MAX_VOTERS } from '../limits.ts'
 import { MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
-import { checked, choice, record, tagged, versioned } from '../record.ts'
+import { checked, choice, nullable, record, tagged, versioned } from '../record.ts'
+import { configurationEncoding, nodeIdEncoding } from '../raft/encoding.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { Index, Term } from '../raft/entry.ts'
 import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { ReadOutcome } from '../replica/waiting-reads.ts'
-import { applyResultEncoding, decodeControl, decodeWrite } from '../state-machine/encoding.ts'
+import {
+  applyResultEncoding,
+  decodeControl,
+  decodeWrite,
+  errorDetail
+} from '../state-machine/encoding.ts'
+import type { Changed, ClusterOperation, OperationEnd, OperationResult } from './operations.ts'
 
 export type LeaderRequest =
   | {
@@ -40,6 +50,12 @@ export type LeaderRequest =
   | { readonly kind: 'askDisk' }
   /** any member asks any other what it has, for people who look for a way out */
   | { readonly kind: 'askLog' }
+  /** a whole operation on the cluster; answered when it has ended, or after `timeoutMs` */
+  | {
+      readonly kind: 'operate'
+      readonly timeoutMs: number
+      readonly operation: ClusterOperation
+    }
 
 export interface ProposedEntry {
   readonly kind: number
@@ -53,6 +69,7 @@ export type LeaderAnswer =
   | { readonly kind: 'rejected' }
   | { readonly kind: 'disk'; readonly hasSpace: boolean }
   | ({ readonly kind: 'log' } & LogPosition)
+  | { readonly kind: 'operated'; readonly end: OperationEnd }
 
 /** How much of the log a member has. */
 export interface LogPosition {
@@ -68,6 +85,8 @@ const index = boundedUint(MAX_INDEX)
 const timeout = boundedUint(MAX_REQUEST_TIMEOUT_MS)
 
 const nothing = record({})
+/** eight hex digits name a ticket */
+const TICKET_ID_CHARACTERS = 8
 
 const proposedEntry = checked(
   record<ProposedEntry>({ kind: c.uint8, payload: boundedBytes(MAX_ENTRY_BYTES) }),
@@ -80,6 +99,25 @@ const proposedEntry = checked(
   }
 )
 
+const operation = tagged<ClusterOperation>('operation', {
+  changeVoters: {
+    byte: 1,
+    body: record({ members: boundedArray(nodeIdEncoding, MAX_MEMBERS) })
+  },
+  promote: {
+    byte: 2,
+    body: record({
+      learnerId: nodeIdEncoding,
+      replaceNode: nullable(nodeIdEncoding),
+      force: strictBoolean
+    })
+  },
+  remove: { byte: 3, body: record({ id: nodeIdEncoding, force: strictBoolean }) },
+  transfer: { byte: 4, body: record({ target: nullable(nodeIdEncoding) }) },
+  snapshot: { byte: 5, body: record({ newest: index }) },
+  awaitLearner: { byte: 6, body: record({ id: nodeIdEncoding }) }
+})
+
 const requests = tagged<LeaderRequest>('request', {
   propose: {
     byte: 1,
@@ -90,7 +128,8 @@ const requests = tagged<LeaderRequest>('request', {
   },
   readIndex: { byte: 2, body: record({ timeoutMs: timeout }) },
   askDisk: { byte: 6, body: nothing },
-  askLog: { byte: 8, body: nothing }
+  askLog: { byte: 8, body: nothing },
+  operate: { byte: 10, body: record({ timeoutMs: timeout, operation }) }
 })
 
 export const leaderRequest: Encoder<LeaderRequest> = versioned(FORMAT, requests)
@@ -120,6 +159,26 @@ const readOutcome = tagged<ReadOutcome>('read outcome', {
   refused: { byte: 1, body: record({ reason }) }
 })
 
+const changed = record<Changed>({
+  index,
+  timeMs: boundedUint(MAX_TIME_MS),
+  previousVoters: boundedArray(nodeIdEncoding, MAX_VOTERS),
+  configuration: configurationEncoding,
+  revokedTickets: boundedArray(boundedText(TICKET_ID_CHARACTERS), MAX_OPEN_INVITES)
+})
+
+const operationResult = tagged<OperationResult>('operation result', {
+  changed: { byte: 0, body: changed },
+  transferred: { byte: 1, body: record({ leader: nodeIdEncoding }) },
+  snapshotAt: { byte: 2, body: record({ index }) }
+})
+
+const operationEnd = tagged<OperationEnd>('operation end', {
+  done: { byte: 0, body: record({ result: operationResult }) },
+  failed: { byte: 1, body: record({ error: errorDetail }) },
+  again: { byte: 2, body: nothing }
+})
+
 const answers = tagged<LeaderAnswer>('answer', {
   outcomes: { byte: 3, body: record({ outcomes: boundedArray(outcome, MAX_APPEND_ENTRIES) }) },
   readAnswer: { byte: 4, body: record({ outcome: readOutcome }) },
@@ -133,7 +192,8 @@ const answers = tagged<LeaderAnswer>('answer', {
       commitIndex: index,
       appliedIndex: index
     })
-  }
+  },
+  operated: { byte: 11, body: record({ end: operationEnd }) }
 })
 
 export const leaderAnswer: Encoder<LeaderAnswer> = versioned(FORMAT, answers)

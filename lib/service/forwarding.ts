@@ -5,9 +5,8 @@
 // has left and is not answered at its deadline is unknown.
 
 import type { Clock, Timer, Timers } from '../clock.ts'
-import { decode, encode } from '../encoding.ts'
+import { encode } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
-import { ProtocolError } from '../errors.ts'
 import { ASK_LOG_MS, MAX_PENDING_PROPOSAL_BYTES } from '../limits.ts'
 import { MAX_PENDING_PROPOSALS, MAX_PENDING_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
@@ -18,7 +17,7 @@ import type { Outcome, Refusal } from '../replica/proposals.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { LeaderAnswer, LeaderRequest, LogPosition, ProposedEntry } from './encoding.ts'
-import { leaderAnswer, leaderRequest } from './encoding.ts'
+import { leaderAnswer } from './encoding.ts'
 import {
   overloadedError,
   rejectedError,
@@ -28,10 +27,11 @@ import {
   unknownError
 } from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
+import type { LeaderDesk } from './leader-desk.ts'
 import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
 import { askLog } from './ask-member.ts'
 import { RequestIds } from './request-ids.ts'
-import { mayPropose } from './sender.ts'
+import { requestFrom } from './sender.ts'
 import { Submission } from './submission.ts'
 import type { MakeEntry, Submitted } from './submission.ts'
 import type { WriteGate } from './write-gate.ts'
@@ -50,8 +50,8 @@ export interface ForwarderParts {
   readonly gate: Pick<WriteGate, 'refusalOf'>
   /** whether this node's disk could take a leader's writes */
   readonly hasSpace: () => boolean
-  /** callers of writes that may wait here; MAX_PENDING_PROPOSALS when left out */
-  readonly maxPendingProposals?: number | undefined
+  /** carries out a whole operation on the cluster, as the leader */
+  readonly operate: LeaderDesk['carryOut']
 }
 
 /** Until when a caller waits, and what it said: `timeoutMs` is for people. */
@@ -88,8 +88,7 @@ export class Forwarder {
    * happened), TIMEOUT, OUTCOME_UNKNOWN
    */
   async submit(makeEntry: MakeEntry, timeoutMs: number): Promise<Submitted> {
-    const { maxPendingProposals = MAX_PENDING_PROPOSALS } = this.#parts
-    if (this.#submitCount >= maxPendingProposals) throw overloadedError('this node')
+    if (this.#submitCount >= MAX_PENDING_PROPOSALS) throw overloadedError('this node')
     const submission = new Submission(this.#requestIds, makeEntry)
     const { byteLength } = submission.entry.payload
     this.#submitCount++
@@ -148,6 +147,10 @@ export class Forwarder {
     return this.#submitCount
   }
 
+  get isOpen(): boolean {
+    return !this.#isClosed
+  }
+
   /** What reads of this node alone need too. @throws KeyValueStoreError UNAVAILABLE */
   checkOpen(): void {
     if (this.#isClosed) throw unavailableError(null, 'this node is closing')
@@ -171,12 +174,22 @@ export class Forwarder {
   onRequest(from: NodeId, payload: Uint8Array, answer: (payload: Uint8Array) => void): void {
     if (this.#isClosed) return
     const send = (value: LeaderAnswer): void => answer(encode(leaderAnswer, value))
-    const request = decodeRequest(payload)
-    if (request === null || !isOwnRequest(from, request)) send({ kind: 'rejected' })
+    const request = requestFrom(from, payload)
+    if (request === null) send({ kind: 'rejected' })
     else if (request.kind === 'propose') this.#proposeFor(request, send)
     else if (request.kind === 'askDisk') send({ kind: 'disk', hasSpace: this.#parts.hasSpace() })
     else if (request.kind === 'askLog') send({ kind: 'log', ...this.ownLog() })
+    else if (request.kind === 'operate')
+      void this.#operate(request, send) // it answers what goes wrong
     else this.#parts.replica.readIndex((outcome) => send({ kind: 'readAnswer', outcome }))
+  }
+
+  async #operate(
+    { operation, timeoutMs }: LeaderRequest & { readonly kind: 'operate' },
+    send: (answer: LeaderAnswer) => void
+  ): Promise<void> {
+    const end = await this.#parts.operate(operation, timeoutMs)
+    if (!this.#isClosed) send({ kind: 'operated', end })
   }
 
   /** Everybody who waits is answered. May be called twice. */
@@ -381,16 +394,3 @@ export class Forwarder {
 
 /** Between two tries with a leader that cannot be reached, or refuses. */
 const RETRY_MS = 50
-
-function isOwnRequest(from: NodeId, request: LeaderRequest): boolean {
-  return request.kind !== 'propose' || request.proposals.every((entry) => mayPropose(from, entry))
-}
-
-function decodeRequest(payload: Uint8Array): LeaderRequest | null {
-  try {
-    return decode(leaderRequest, payload)
-  } catch (error) {
-    if (error instanceof ProtocolError) return null
-    throw error
-  }
-}

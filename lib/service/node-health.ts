@@ -155,7 +155,7 @@ const DISK_FAILED = 'the disk has failed'
 const DAMAGED = 'damage was found on the disk that no other member can repair'
 
 /** Nothing supervises a node yet. */
-const NO_SUPERVISION: Health['supervision'] = {
+export const NO_SUPERVISION: Health['supervision'] = {
   status: 'healthy',
   consecutive_failures: 0,
   circuit_state: 'Closed',

@@ -2,10 +2,26 @@
 // is known by the key of its connection, so what a command says of its author must agree with that.
 
 import { unreachable } from '../assert.ts'
+import { decode } from '../encoding.ts'
+import { ProtocolError } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import { decodeControl } from '../state-machine/encoding.ts'
-import type { ProposedEntry } from './encoding.ts'
+import type { LeaderRequest, ProposedEntry } from './encoding.ts'
+import { leaderRequest } from './encoding.ts'
+
+/** What `from` asks; null for what cannot be read or is not its own to propose, which is rejected as a whole. */
+export function requestFrom(from: NodeId, payload: Uint8Array): LeaderRequest | null {
+  try {
+    const request = decode(leaderRequest, payload)
+    const isOwn =
+      request.kind !== 'propose' || request.proposals.every((entry) => mayPropose(from, entry))
+    return isOwn ? request : null
+  } catch (error) {
+    if (error instanceof ProtocolError) return null
+    throw error
+  }
+}
 
 /** Whether the leader takes the entry from `from`. The payload is one that can be decoded. */
 export function mayPropose(from: NodeId, { kind, payload }: ProposedEntry): boolean {

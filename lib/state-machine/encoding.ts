@@ -306,7 +306,8 @@ export const inviteEncoding: Encoder<Invite> = record<Invite>({
 
 const detailText = boundedText(MAX_DETAIL_BYTES)
 
-const errorDetail: Encoder<ErrorDetail> = mapped(
+/** An error whole, as it crosses a link. */
+export const errorDetail: Encoder<ErrorDetail> = mapped(
   record({ code: boundedText(64), message: detailText, hint: detailText, json: detailText }),
   { into: textsOf, from: detailOf }
 )

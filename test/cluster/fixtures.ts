@@ -78,6 +78,7 @@ export function statusOf(configuration: Configuration, more: Partial<Status> = {
     configuration,
     configurationIndex: 1,
     transferTarget: null,
+    logTimeMs: 0,
     wrongClocks: [],
     progress: new Map(),
     ...more

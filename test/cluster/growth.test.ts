@@ -37,6 +37,7 @@ function statusWith(roles: Readonly<Record<NodeId, MemberRole>>, lag = 0): Statu
     configuration: { members, outgoing: [] },
     configurationIndex: 1,
     transferTarget: null,
+    logTimeMs: 0,
     wrongClocks: [],
     progress: new Map(ids.filter((id) => id !== 1).map((id) => [id, follower]))
   }

@@ -28,7 +28,6 @@ process.exitCode = await runNode({
     timing: 'lan',
     storage: SMALL_STORAGE,
     storageBackend: 'sqlite',
-    settings: {},
     logLevel: 'info',
     timeoutMs: 60_000
   },

@@ -38,7 +38,6 @@ const MEMBER: Membership = {
   bootstrap: BOOTSTRAP,
   timing: 'wan',
   storage: { keepEntries: 7 },
-  settings: { gossip: false },
   udpPort: 5,
   httpPort: 6,
   welcome: null

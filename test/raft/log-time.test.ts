@@ -32,6 +32,15 @@ test('clocks go on with monotonic time after they were heard', (t) => {
   t.is(clock.stamp([1, 2, 3], later), now.wallMs + 695)
 })
 
+test('what the next stamp would be goes on while nothing is stamped, and looking moves nothing', (t) => {
+  const clock = new LogClock(1, 0)
+  t.is(clock.read([1], now), now.wallMs)
+  const later = { nowMs: now.nowMs + HOUR, wallMs: now.wallMs + HOUR }
+  t.is(clock.read([1], later), later.wallMs)
+  t.is(clock.stamp([1], now), now.wallMs, 'the later look was no stamp')
+  t.is(clock.read([1], { nowMs: 2_000, wallMs: 0 }), now.wallMs, 'and it never falls')
+})
+
 test('TIM-03: one wrong clock of three moves nothing, wherever it is', (t) => {
   for (const wrong of [0, 1_000 * HOUR]) {
     const follower = new LogClock(1, 0)

@@ -89,6 +89,7 @@ function statusOf({ role, leader, configuration }: World): Status {
     configuration,
     configurationIndex: 1,
     transferTarget: null,
+    logTimeMs: 0,
     wrongClocks: [],
     progress: PROGRESS
   }

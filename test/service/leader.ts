@@ -13,6 +13,7 @@ import type { OnRead } from '../../lib/replica/waiting-reads.ts'
 import type { LeaderAnswer, LeaderRequest, ProposedEntry } from '../../lib/service/encoding.ts'
 import { leaderAnswer, leaderRequest } from '../../lib/service/encoding.ts'
 import { Forwarder } from '../../lib/service/forwarding.ts'
+import type { ClusterOperation, OperationEnd } from '../../lib/service/operations.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import type { RequestAnswer } from '../../lib/transport/transport.ts'
 import { textOfKey } from './samples.ts'
@@ -88,6 +89,7 @@ const NOBODY_LEADS: Status = {
   configuration: { members: [], outgoing: [] },
   configurationIndex: 0,
   transferTarget: null,
+  logTimeMs: 0,
   wrongClocks: [],
   progress: new Map()
 }
@@ -142,6 +144,9 @@ export class Desk {
   /** what the gate says while this node leads */
   refusalOf: (entry: ProposedEntry) => Refusal | null = () => null
   hasSpace = true
+  /** operations that this node was asked to carry out, and how the last one ends */
+  readonly operated: { readonly operation: ClusterOperation; readonly timeoutMs: number }[] = []
+  endOperation: (end: OperationEnd) => void = () => {}
 
   constructor() {
     const { time, replica, wire } = this
@@ -154,7 +159,11 @@ export class Desk {
       replica,
       request,
       gate: { refusalOf: (entry) => this.refusalOf(entry) },
-      hasSpace: () => this.hasSpace
+      hasSpace: () => this.hasSpace,
+      operate: (operation, timeoutMs) => {
+        this.operated.push({ operation, timeoutMs })
+        return new Promise((resolve) => (this.endOperation = resolve))
+      }
     })
   }
 

@@ -57,6 +57,7 @@ function healthOf(overrides: Partial<World> = {}): NodeHealth {
     configuration: { members: world.isMember ? [MEMBER] : [], outgoing: [] },
     configurationIndex: 1,
     transferTarget: null,
+    logTimeMs: 0,
     wrongClocks: [],
     progress: new Map()
   }

@@ -3,7 +3,9 @@
 import { textOf } from '../../lib/encoding.ts'
 import type { RequestId } from '../../lib/state-machine/command.ts'
 import { decodeWrite, encodeControl, encodeWrite } from '../../lib/state-machine/encoding.ts'
+import type { Configuration } from '../../lib/raft/configuration.ts'
 import type { LeaderAnswer, LeaderRequest } from '../../lib/service/encoding.ts'
+import type { ClusterOperation } from '../../lib/service/operations.ts'
 
 export function writeOf(
   key: string,
@@ -33,7 +35,39 @@ export const REQUESTS: Readonly<Record<string, LeaderRequest>> = {
   'propose nothing': { kind: 'propose', timeoutMs: 0, proposals: [] },
   readIndex: { kind: 'readIndex', timeoutMs: 2_000 },
   askDisk: { kind: 'askDisk' },
-  askLog: { kind: 'askLog' }
+  askLog: { kind: 'askLog' },
+  ...operating({
+    'change voters': { kind: 'changeVoters', members: [1, 2, 300] },
+    'promote in a place': { kind: 'promote', learnerId: 4, replaceNode: 2, force: true },
+    promote: { kind: 'promote', learnerId: 4, replaceNode: null, force: false },
+    remove: { kind: 'remove', id: 3, force: true },
+    'transfer to': { kind: 'transfer', target: 2 },
+    transfer: { kind: 'transfer', target: null },
+    snapshot: { kind: 'snapshot', newest: 70_000 },
+    'await a learner': { kind: 'awaitLearner', id: 4 }
+  })
+}
+
+function operating(
+  operations: Readonly<Record<string, ClusterOperation>>
+): Readonly<Record<string, LeaderRequest>> {
+  const rows = Object.entries(operations).map(([name, operation]) => {
+    return [name, { kind: 'operate', timeoutMs: 5_000, operation }] as const
+  })
+  return Object.fromEntries(rows)
+}
+
+const CONFIGURATION: Configuration = {
+  members: [
+    {
+      id: 1,
+      publicKey: new Uint8Array(32).fill(1),
+      role: 'voter',
+      addresses: [{ host: '10.0.0.1', port: 49_737 }]
+    },
+    { id: 3, publicKey: new Uint8Array(32).fill(3), role: 'learner', addresses: [] }
+  ],
+  outgoing: []
 }
 
 export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
@@ -95,6 +129,41 @@ export const ANSWERS: Readonly<Record<string, LeaderAnswer>> = {
   rejected: { kind: 'rejected' },
   'disk with space': { kind: 'disk', hasSpace: true },
   'disk without space': { kind: 'disk', hasSpace: false },
+  changed: {
+    kind: 'operated',
+    end: {
+      kind: 'done',
+      result: {
+        kind: 'changed',
+        index: 90,
+        timeMs: 1_800_000_000_000,
+        previousVoters: [1, 2],
+        configuration: CONFIGURATION,
+        revokedTickets: ['0a1b2c3d']
+      }
+    }
+  },
+  transferred: {
+    kind: 'operated',
+    end: { kind: 'done', result: { kind: 'transferred', leader: 2 } }
+  },
+  'snapshot at': {
+    kind: 'operated',
+    end: { kind: 'done', result: { kind: 'snapshotAt', index: 70_001 } }
+  },
+  'operation failed': {
+    kind: 'operated',
+    end: {
+      kind: 'failed',
+      error: {
+        code: 'LEARNER_LAGGING',
+        message: 'Learner 4 is too far behind (lag: 500 entries)',
+        hint: 'wait',
+        fields: { id: 4, lag: 500 }
+      }
+    }
+  },
+  'not carried out here': { kind: 'operated', end: { kind: 'again' } },
   log: { kind: 'log', lastTerm: 3, lastIndex: 300, commitIndex: 299, appliedIndex: 7 }
 }
 

@@ -1,0 +1,138 @@
+// What can be asked of a cluster about itself, on whole clusters in virtual time: on every node, after
+// restarts and changes of leaders.
+
+import test from 'brittle'
+import { hexOf } from '../../lib/encoding.ts'
+import { MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
+import { formed, LONG_MS } from './controlled-cluster.ts'
+
+test('every node tells the same of who belongs, with keys and addresses', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd'])
+  for (const { name } of it.cluster.nodes()) {
+    const state = await it.done(it.of(name).currentState())
+    t.alike(state.members, [1, 2, 3], name)
+    t.alike(
+      state.nodes.map(({ id }) => id),
+      [1, 2, 3, 4]
+    )
+    t.is(state.nodes[3]?.key, hexOf(it.cluster.node('d').machine.keyPair.publicKey))
+    t.alike(state.learners, [{ id: 4, key: state.nodes[3]?.key, addresses: ['10.0.0.4:49737'] }])
+    t.alike(await it.done(it.of(name).currentState({ consistency: 'stale' })), state)
+    t.is(await it.of(name).getLeader(), it.leader.machine.id)
+    t.is(await it.code(it.of(name).init({ initialMembers: [] })), 'ALREADY_INITIALIZED')
+  }
+  await it.cluster.close()
+})
+
+test('a promotion asked of a follower replaces a voter that is gone, which becomes a learner', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd'])
+  const gone = it.follower.name
+  const asked = it.cluster.nodes().find(({ name }) => name !== gone && name !== it.leader.name)
+  const goneId = it.idOf(gone)
+  it.cluster.crash(gone)
+  await it.cluster.time.run(3_000)
+  const promotion = await it.done(
+    it.of(asked?.name ?? '').promoteLearner({ learnerId: 4, replaceNode: goneId })
+  )
+  t.alike(promotion.previousVoters, [1, 2, 3])
+  t.alike(
+    promotion.newVoters,
+    [1, 2, 3, 4].filter((id) => id !== goneId)
+  )
+  t.is(promotion.learnerId, 4)
+  t.ok(Math.abs(Date.parse(promotion.timestamp) - it.cluster.time.wallMs()) < 5_000)
+  const state = await it.done(it.of('d').currentState())
+  t.alike(state.members, promotion.newVoters)
+  t.alike(
+    state.learners.map(({ id }) => id),
+    [goneId]
+  )
+  await it.done(it.cluster.restart(gone))
+  await it.cluster.time.run(LONG_MS)
+  t.alike(
+    it.votersSeenBy(gone),
+    promotion.newVoters,
+    'it is not promoted by itself when it is back'
+  )
+  await it.cluster.close()
+})
+
+test('after a change of the voters there is a pause, on every node and after restarts, unless forced', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd', 'e'])
+  await it.done(it.of('b').promoteLearner({ learnerId: 4 }))
+  const refusal = await it.refusal(it.of('c').promoteLearner({ learnerId: 5 }))
+  t.is(refusal?.code, 'MEMBERSHIP_CHANGE_TOO_RECENT')
+  const remainingMs = Number(refusal?.fields?.['remaining_ms'])
+  t.ok(remainingMs > MEMBERSHIP_COOLDOWN_MS - 5_000 && remainingMs <= MEMBERSHIP_COOLDOWN_MS)
+  for (const { name } of it.cluster.nodes()) it.cluster.crash(name)
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await it.done(it.cluster.restart(name))
+  await it.cluster.time.run(10_000)
+  t.is(await it.code(it.of('e').promoteLearner({ learnerId: 5 })), 'MEMBERSHIP_CHANGE_TOO_RECENT')
+  // nothing is written meanwhile: the pause ends all the same
+  await it.cluster.time.run(MEMBERSHIP_COOLDOWN_MS - 9_000)
+  t.alike((await it.done(it.of('e').promoteLearner({ learnerId: 5 }))).newVoters, [1, 2, 3, 4, 5])
+  await it.cluster.close()
+})
+
+test('the new set of voters may be any members, also without the leader; it is done when all of it is', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd', 'e'])
+  const leader = it.leader.machine.id
+  const members = [1, 2, 3, 4, 5].filter((id) => id !== leader).slice(0, 3)
+  const state = await it.done(it.of('e').changeMembership({ members }))
+  t.alike(state.members, members)
+  t.alike(await it.done(it.of('e').currentState()), state)
+  await it.cluster.time.run(LONG_MS)
+  t.alike((await it.done(it.of('d').currentState())).members, members, 'and it stays so')
+  t.alike(await it.done(it.of('d').changeMembership({ members })), state, 'again is nothing')
+  t.is(await it.code(it.of('d').changeMembership({ members: [] })), 'INVALID_REQUEST')
+  t.is(await it.code(it.of('d').changeMembership({ members: [1, 9] })), 'MEMBER_NOT_FOUND')
+  t.is(await it.code(it.of('d').changeMembership({ members: [1.5] })), 'INVALID_REQUEST')
+  await it.cluster.close()
+})
+
+test('of two changes at once one is refused, and says that the other is in progress', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd', 'e'])
+  const both = ['b', 'c'].map((name, at) =>
+    it.code(it.of(name).changeMembership({ members: [1, 2, 3, 4 + at] }))
+  )
+  t.alike(new Set(await it.done(Promise.all(both))), new Set(['CHANGE_IN_PROGRESS', null]))
+  await it.cluster.close()
+})
+
+test('leadership goes to whom it is asked to go, from any node, and who may not lead is refused', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd'])
+  const target = it.follower.machine.id
+  t.alike(await it.done(it.of('d').transferLeadership({ target })), { leader: target })
+  t.is(it.leader.machine.id, target)
+  t.alike(await it.done(it.of('d').transferLeadership({ target })), { leader: target }, 'it has it')
+  const { leader } = await it.done(it.of('d').transferLeadership())
+  t.not(leader, target)
+  const code = (id: number) => it.refusal(it.of('d').transferLeadership({ target: id }))
+  t.is((await code(4))?.message, 'node 4 is a learner, and only a voter can lead')
+  t.is((await code(9))?.code, 'MEMBER_NOT_FOUND')
+  const gone = it.follower
+  it.cluster.crash(gone.name)
+  await it.cluster.time.run(3_000)
+  t.is(
+    (await code(gone.machine.id))?.message,
+    `node ${gone.machine.id} is not in reach of the leader`
+  )
+  await it.cluster.close()
+})
+
+test('a snapshot by command is made at one new entry, also on the node that was asked', async (t) => {
+  const it = await formed(['a', 'b', 'c'])
+  const { name, stateMachine } = it.follower
+  const first = await it.done(it.of(name).triggerSnapshot())
+  t.is(stateMachine.snapshots.list()[0]?.index, first.index)
+  t.is((await it.of(name).getMetrics()).snapshot?.index, first.index)
+  await it.cluster.time.run(1_000)
+  for (const node of it.cluster.nodes()) {
+    t.is(node.stateMachine.snapshots.list()[0]?.index, first.index, node.name)
+  }
+  t.alike(await it.done(it.of(name).triggerSnapshot()), first, 'nothing has happened since')
+  await it.done(it.of(name).transferLeadership())
+  const second = await it.done(it.of(name).triggerSnapshot())
+  t.ok(second.index > first.index && second.term > first.term)
+  await it.cluster.close()
+})
