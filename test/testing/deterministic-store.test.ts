@@ -84,8 +84,10 @@ test('two stores that are asked the same answer the same, to the revision', asyn
     fc.asyncProperty(calls, async (list) => {
       const stores = [new DeterministicKeyValueStore(), new DeterministicKeyValueStore()]
       const answers = stores.map(async (store) => {
-        const asked = list.map(([kind, key, value]) =>
-          kind === 'set' ? store.write({ command: { Set: { key, value } } }) : store.delete({ key })
+        const asked = list.map(([kind, name, value]) =>
+          kind === 'set'
+            ? store.write({ command: { Set: { key: name, value } } })
+            : store.delete({ key: name })
         )
         return JSON.stringify([await Promise.all(asked), await store.scan({})])
       })
