@@ -2,6 +2,7 @@
 
 export { AspenRouter } from './aspen-router.ts'
 export type { DirectedPair, RouterOptions } from './aspen-router.ts'
+export { DeterministicClusterController } from './deterministic-controller.ts'
 export { DeterministicKeyValueStore } from './deterministic-store.ts'
 export type { NodeMetrics, ServerState, Wait } from './router-wait.ts'
 export { SeededRandom } from '../random.ts'
