@@ -5,11 +5,13 @@
 import { parseAddress } from '../address.ts'
 import type { Clock, Timers } from '../clock.ts'
 import { sleep } from '../clock.ts'
+import { sealedTo } from '../cluster/admission.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import { bytesFromHex } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
 import { asAspenError, ControlPlaneError } from '../errors.ts'
 import { MAX_MEMBER_ADDRESSES, MAX_VOTERS } from '../limits.ts'
+import { systemRandom } from '../random.ts'
 import type { ClusterController, NodeSpec } from '../service/cluster-controller.ts'
 import type { ClusterState } from '../service/documents.ts'
 import { FOUNDER_ID } from './founding.ts'
@@ -49,8 +51,10 @@ function inOrder(others: readonly NodeSpec[]): readonly NodeSpec[] {
 }
 
 function checkSpec({ key, addresses = [], name }: NodeSpec): void {
-  if (bytesFromHex(key.toLowerCase(), PUBLIC_KEY_BYTES) === null) {
-    throw invalid(`'${key}' is no key of a node: it has 64 hex digits`)
+  const publicKey = bytesFromHex(key.toLowerCase(), PUBLIC_KEY_BYTES)
+  // as its admission would find out, after the founding
+  if (publicKey === null || sealedTo(publicKey, new Uint8Array(0), systemRandom) === null) {
+    throw invalid(`'${key}' is no key of a node: 64 hex digits that a key pair belongs to`)
   }
   if (addresses.length > MAX_MEMBER_ADDRESSES) {
     throw invalid(`a node has at most ${MAX_MEMBER_ADDRESSES} addresses here`)

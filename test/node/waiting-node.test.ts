@@ -6,7 +6,8 @@ import test from 'brittle'
 import type { Assert } from 'brittle'
 import { formatAddress } from '../../lib/address.ts'
 import { Client } from '../../lib/client/client.ts'
-import { textOf } from '../../lib/encoding.ts'
+import { keyPairFromSeed } from '../../lib/crypto.ts'
+import { hexOf, textOf } from '../../lib/encoding.ts'
 import { AspenError } from '../../lib/errors.ts'
 import { AspenBuilder } from '../../lib/node/aspen-builder.ts'
 import type { AspenNode } from '../../lib/node/node.ts'
@@ -14,6 +15,8 @@ import { readRuntime } from '../../lib/node/places.ts'
 import { BootstrapNode } from '../../lib/transport/dht.ts'
 
 const LIMIT = { timeout: 60_000 }
+/** of a node that is nowhere */
+const KEY = hexOf(keyPairFromSeed(new Uint8Array(32).fill(7)).publicKey)
 
 interface Site {
   readonly root: string
@@ -50,6 +53,22 @@ async function detailOf(promise: Promise<unknown>): Promise<string> {
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   return (await detailOf(promise)).split(':')[0] ?? ''
+}
+
+/** As `--peers` takes it. */
+function peerOf(node: AspenNode): string {
+  const { key, addresses } = node.nodeInfo()
+  return `${key}@${addresses[0]}`
+}
+
+async function until(condition: () => boolean, deadlineMs = 20_000): Promise<boolean> {
+  const endMs = Date.now() + deadlineMs
+  while (!condition() && Date.now() < endMs) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20)
+    })
+  }
+  return condition()
 }
 
 test('without a cluster it says who it is, and refuses everything else', LIMIT, async (t) => {
@@ -101,11 +120,16 @@ test('what init is asked for is checked before anything is done', LIMIT, async (
   const site = await siteOf(t)
   const node = await started(t, waiting(site, 'a'))
   const own = node.nodeInfo()
-  const other = 'ab'.repeat(32)
+  const other = KEY
   const cases = [
     { name: 'none', members: [], message: /initial_members must not be empty/ },
     { name: 'not this one', members: [{ key: other }], message: /must contain this node/ },
     { name: 'a short key', members: [{ key: own.key }, { key: 'ab' }], message: /'ab' is no key/ },
+    {
+      name: 'no point',
+      members: [{ key: own.key }, { key: 'ab'.repeat(32) }],
+      message: /is no key of a node/
+    },
     {
       name: 'one twice',
       members: [{ key: own.key }, { key: other }, { key: other.toUpperCase() }],
@@ -202,4 +226,68 @@ test('the log of an admission that was interrupted is not founded upon', LIMIT, 
   const initialMembers = [{ key }]
   t.is(await codeOf(node.cluster.init({ initialMembers })), 'DATA_DIR_TAKEN')
   t.is(node.nodeInfo().id, null)
+})
+
+test('a cluster of three is founded on one of them, and takes a fourth', LIMIT, async (t) => {
+  const site = await siteOf(t)
+  const a = await started(t, waiting(site, 'a'))
+  const b = await started(t, waiting(site, 'b', [peerOf(a)]))
+  // each is given the same list, as a script would
+  const c = await started(t, waiting(site, 'c', [peerOf(a), peerOf(b), b.nodeInfo().key]))
+  const initialMembers = [
+    { key: c.nodeInfo().key, id: 2 },
+    { key: a.nodeInfo().key.toUpperCase() },
+    { key: b.nodeInfo().key, addresses: b.nodeInfo().addresses }
+  ]
+  const startedMs = Date.now()
+  const state = await a.cluster.init({ initialMembers }, { timeoutMs: 20_000 })
+  t.comment(`three voters after ${Date.now() - startedMs} ms`)
+  t.alike(state.members, [1, 2, 3])
+  t.alike(state.learners, [])
+  t.alike(
+    [a, c, b].map((node) => node.nodeInfo().id),
+    [1, 2, 3]
+  )
+  await b.kv.put('k', 'v')
+  t.is(textOf((await c.kv.read({ key: 'k' })).value), 'v')
+  t.is(await codeOf(b.cluster.init({ initialMembers })), 'ALREADY_INITIALIZED')
+
+  const d = await started(t, waiting(site, 'd', [peerOf(b)]))
+  const { key } = d.nodeInfo()
+  const grown = await c.cluster.addLearner({ learner: { key } }, { timeoutMs: 20_000 })
+  t.alike(
+    grown.learners.map((node) => [node.id, node.key]),
+    [[4, key]]
+  )
+  t.is(textOf((await d.kv.read({ key: 'k' })).value), 'v')
+  await d.close()
+  const again = await started(t, waiting(site, 'd', [peerOf(b)]))
+  t.is(again.status().node.id, 4, 'a member by now: it just starts')
+})
+
+test('what is missing at founding is said, and the cluster works without it', LIMIT, async (t) => {
+  const site = await siteOf(t)
+  const a = await started(t, waiting(site, 'a'))
+  const missing = KEY
+  const initialMembers = [{ key: a.nodeInfo().key }, { key: missing }]
+  const detail = await detailOf(a.cluster.init({ initialMembers }, { timeoutMs: 1_500 }))
+  t.ok(
+    detail.startsWith('TIMEOUT: the cluster is founded') && detail.includes(`${KEY.slice(0, 8)}…`),
+    detail
+  )
+  await a.kv.put('k', 'v')
+  t.alike((await a.cluster.currentState()).members, [1])
+  t.is(await codeOf(a.cluster.init({ initialMembers })), 'ALREADY_INITIALIZED')
+})
+
+test('a node is let in by whoever is first, and asks nobody any more', LIMIT, async (t) => {
+  const site = await siteOf(t)
+  const a = await started(t, waiting(site, 'a').withStorage('inmemory'))
+  await a.cluster.init({ initialMembers: [a.nodeInfo()].map(({ key }) => ({ key })) })
+  const b = await started(t, waiting(site, 'b', [peerOf(a)]).withStorage('inmemory'))
+  const { key } = b.nodeInfo()
+  await a.cluster.addLearner({ learner: { key } }, { timeoutMs: 20_000 })
+  t.ok(await until(() => b.nodeInfo().id === 2))
+  t.is(await codeOf(b.cluster.init({ initialMembers: [{ key }] })), 'ALREADY_INITIALIZED')
+  t.is(b.status().storage.backend, 'inmemory')
 })
