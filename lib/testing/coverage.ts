@@ -42,7 +42,12 @@ export const COVERAGE_FLOORS = {
   historyCompactions: 100,
   /** a bit of a snapshot was flipped */
   snapshotFlips: 1,
+  /** a ticket let a machine in, and an operator who knew its key */
   joins: 50,
+  keyJoins: 5,
+  /** a member was removed for ever, and a process ended because it was */
+  removals: 50,
+  removedEnds: 20,
   appends: 10_000,
   rejectedAppends: 50,
   linearizableReads: 1_000,

@@ -91,6 +91,12 @@ export function calmOptions(nodeCount: number, targetVoters: number): Simulation
       clockJumpMeanMs: null
     },
     storage: STORAGE_POLICY,
-    membership: { ...membership, changeMeanMs: null, transferMeanMs: null, joinMeanMs: null }
+    membership: {
+      ...membership,
+      changeMeanMs: null,
+      removeMeanMs: null,
+      transferMeanMs: null,
+      joinMeanMs: null
+    }
   }
 }

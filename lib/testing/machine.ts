@@ -214,11 +214,8 @@ export class Machine {
     }
   }
 
-  /**
-   * The same without a ticket, as an operator does on `host`, whom this machine then asks what it is; false: it was not
-   * told in time. @throws ControlPlaneError for what the cluster refuses
-   */
-  async requestAdmissionByKey(host: Process): Promise<boolean> {
+  /** The same without a ticket, as an operator does it on `host`. @throws ControlPlaneError for what the cluster refuses */
+  async admitByKey(host: Process): Promise<void> {
     const { keyPair, name, address } = this
     const { machine, assembly, stateMachine } = host
     const own = stateMachine.trust().nodes.find(({ id }) => id === machine.id)
@@ -232,10 +229,14 @@ export class Machine {
     const { publicKey } = keyPair
     const parts = { trust, random: this.#parts.random, submit }
     await admitKey(parts, { publicKey, name, ...given }, ADMISSION_MS)
-    return await this.#askWelcome(machine)
   }
 
-  async #askWelcome({ keyPair: { publicKey: memberKey }, address, clusterId }: Machine) {
+  /** Then the machine asks a member what it is; false: it was not told in time. */
+  async askWelcome({
+    keyPair: { publicKey: memberKey },
+    address,
+    clusterId
+  }: Machine): Promise<boolean> {
     const { time, network } = this.#newNetwork()
     await network.open()
     try {

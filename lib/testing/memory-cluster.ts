@@ -101,10 +101,9 @@ export class MemoryCluster {
   /** A new node, let in by its key on the node of another name; resolves when it is caught up. */
   async joinByKey(name: string, via: string): Promise<Process> {
     const machine = this.#newMachine(name)
-    assert(
-      await machine.requestAdmissionByKey(this.node(via)),
-      `'${via}' tells '${name}' what it is`
-    )
+    const host = this.node(via)
+    await machine.admitByKey(host)
+    assert(await machine.askWelcome(host.machine), `'${via}' tells '${name}' what it is`)
     return await machine.startJoined()
   }
 

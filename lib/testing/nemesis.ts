@@ -5,12 +5,12 @@
 import type { Address } from '../address.ts'
 import { bytesOf } from '../encoding.ts'
 import { StorageError } from '../errors.ts'
-import type { NodeId } from '../node-id.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import { encodeWrite } from '../state-machine/encoding.ts'
-import { isJoint, learnersOf, memberOf, votersOf } from '../raft/configuration.ts'
+import { isJoint, learnersOf, votersOf } from '../raft/configuration.ts'
 import { Dice } from './dice.ts'
 import type { Machine, Process } from './machine.ts'
+import { Operator, oneRunning } from './operator.ts'
 import type { SimulationOptions } from './swarm.ts'
 import type { World } from './world.ts'
 
@@ -23,9 +23,6 @@ const NOISE = {
   )
 }
 
-/** Machines that a run may have in all, those that are gone included. */
-const MAX_MACHINES = 12
-
 export class Nemesis {
   readonly #world: World
   readonly #options: SimulationOptions
@@ -36,12 +33,13 @@ export class Nemesis {
   /** how far each wall clock was set */
   readonly #jumps = new Map<Process, number>()
   readonly #downForMs: Dice
-  readonly #joining = new Set<Machine>()
+  readonly #operator: Operator
 
   constructor(world: World) {
     this.#world = world
     this.#options = world.options
     this.#downForMs = Dice.of(world.options.seed, 'down')
+    this.#operator = new Operator(world, this.#flipped)
     world.onKilled = (machine) => this.#restartLater(machine)
   }
 
@@ -58,14 +56,16 @@ export class Nemesis {
     this.#every(disk.failMeanMs, 'fail', (dice) => this.#failDisk(dice))
     this.#every(disk.flipMeanMs, 'flip', (dice) => this.#flip(dice))
     this.#every(disk.wipeMeanMs, 'wipe', (dice) => this.#wipe(dice))
-    this.#every(membership.changeMeanMs, 'change', (dice) => this.#change(dice))
-    this.#every(membership.transferMeanMs, 'transfer', (dice) => this.#transfer(dice))
-    this.#every(membership.joinMeanMs, 'join', (dice) => void this.#join(dice))
+    const operator = this.#operator
+    this.#every(membership.changeMeanMs, 'change', (dice) => operator.change(dice))
+    this.#every(membership.removeMeanMs, 'remove', (dice) => operator.remove(dice))
+    this.#every(membership.transferMeanMs, 'transfer', (dice) => operator.transfer(dice))
+    this.#every(membership.joinMeanMs, 'join', (dice) => void operator.join(dice))
   }
 
   /** Machines on their way into the cluster. */
   get joiningCount(): number {
-    return this.#joining.size
+    return this.#operator.joiningCount
   }
 
   /** All faults end: what is cut is joined, who sleeps wakes, and whoever can run is started. */
@@ -94,8 +94,7 @@ export class Nemesis {
   }
 
   #one(dice: Dice): Process | null {
-    const running = this.#world.running()
-    return running.length === 0 ? null : dice.pick(running)
+    return oneRunning(this.#world, dice)
   }
 
   // --- network ---
@@ -131,7 +130,7 @@ export class Nemesis {
       const other = world.leader()
       if (isOtherKilled && other !== null && !inside.has(other.machine)) world.kill(other)
     })
-    if (dice.chance(0.4)) this.#change(dice)
+    if (dice.chance(0.4)) this.#operator.change(dice)
     for (let left = dice.below(8); left > 0; left--) {
       leader.assembly.replica.propose({ ...NOISE, onOutcome: () => {} })
     }
@@ -186,7 +185,7 @@ export class Nemesis {
   #restartSoon(machine: Machine, delayMs: number): void {
     const world = this.#world
     world.time.start(Math.max(1, delayMs), () => {
-      const isAdmitted = machine.clusterId !== null && !this.#joining.has(machine)
+      const isAdmitted = machine.clusterId !== null && !this.#operator.isJoining(machine)
       if (machine.process !== null || world.lost.has(machine) || !isAdmitted) return
       void world.start(machine)
     })
@@ -238,7 +237,8 @@ export class Nemesis {
 
   #flip(dice: Dice): void {
     const machine = dice.pick(this.#world.machines)
-    if (this.#joining.has(machine) || machine.clusterId === null || !this.#mayLose(machine)) return
+    if (this.#operator.isJoining(machine) || machine.clusterId === null || !this.#mayLose(machine))
+      return
     const world = this.#world
     world.harmed.add(machine)
     this.#flipped.add(machine)
@@ -250,12 +250,12 @@ export class Nemesis {
 
   #wipe(dice: Dice): void {
     const machine = dice.pick(this.#world.machines)
-    if (this.#joining.has(machine) || !this.#mayLose(machine)) return
+    if (this.#operator.isJoining(machine) || !this.#mayLose(machine)) return
     this.#world.note(`wipe ${machine.name}`)
     this.#world.coverage.count('wipes')
     this.#world.lost.add(machine)
     if (machine.process !== null) this.#world.kill(machine.process)
-    void this.#join(dice)
+    void this.#operator.join(dice)
   }
 
   /**
@@ -269,7 +269,9 @@ export class Nemesis {
     const [first] = statuses
     const gone = new Set([...world.lost, ...this.#flipped, machine])
     const expected = world.machines.filter((one) => !gone.has(one) && one !== machine)
-    const isComplete = expected.every((one) => one.process !== null || this.#joining.has(one))
+    const isComplete = expected.every(
+      (one) => one.process !== null || this.#operator.isJoining(one)
+    )
     if (first === undefined || !isComplete) return false
     const index = first.configurationIndex
     const isAgreed = statuses.every(
@@ -279,83 +281,7 @@ export class Nemesis {
     // a leader that has heard nothing of a loss yet may make voters of learners
     const voters = votersOf(first.configuration)
     const learners = learnersOf(first.configuration)
-    return [voters, [...voters, ...learners]].every((ids) => this.#isHealable(ids, gone))
-  }
-
-  #isHealable(voters: readonly NodeId[], gone: ReadonlySet<Machine>): boolean {
-    const machines = voters.map((id) => this.#world.machineOf(id))
-    const left = machines.filter((machine) => machine !== undefined && !gone.has(machine))
-    return left.length * 2 > voters.length
-  }
-
-  // --- membership ---
-
-  #change(dice: Dice): void {
-    const leader = this.#world.leader()
-    if (leader === null) return
-    const { configuration } = leader.assembly.replica.status
-    const some = (ids: readonly NodeId[]): NodeId[] => ids.filter(() => dice.chance(0.3))
-    const gone = new Set([...this.#world.lost, ...this.#flipped])
-    const isGone = (id: NodeId): boolean => {
-      const machine = this.#world.machineOf(id)
-      return machine === undefined || gone.has(machine)
-    }
-    const voters = votersOf(configuration)
-    // an operator demotes what will not come back
-    const demote = [...new Set([...some(voters), ...voters.filter(isGone)])]
-    const promote = some(learnersOf(configuration)).filter((id) => !isGone(id))
-    const after = [...voters.filter((id) => !demote.includes(id)), ...promote]
-    if (after.length === 0 || !this.#isHealable(after, gone)) return
-    this.#world.note(`change +${promote.join()} -${demote.join()}`)
-    const { replica } = leader.assembly
-    replica.change({ add: [], promote, demote, remove: [] }, () => {})
-  }
-
-  #transfer(dice: Dice): void {
-    const leader = this.#world.leader()
-    if (leader === null) return
-    this.#world.coverage.count('transfers')
-    if (dice.chance(0.5)) {
-      void leader.assembly.handOver()
-      return
-    }
-    const { replica } = leader.assembly
-    const { configuration } = replica.status
-    const target = dice.pick(configuration.members).id
-    if (target === leader.machine.id || memberOf(configuration, target) === undefined) return
-    replica.transfer(target, () => {})
-  }
-
-  async #join(dice: Dice): Promise<void> {
-    const world = this.#world
-    const host = this.#one(dice)
-    if (host === null || world.machines.length >= MAX_MACHINES || this.#joining.size > 0) return
-    const machine = world.addMachine()
-    this.#joining.add(machine)
-    world.note(`join ${machine.name}`)
-    try {
-      const ticket = await this.#ticketFrom(host)
-      if (ticket === null) world.lost.add(machine)
-      else await machine.requestAdmission(ticket)
-      if (ticket === null) return
-      if (await world.start(machine)) world.coverage.count('joins')
-    } catch (error) {
-      if (!(error instanceof Error) || !('code' in error)) throw error
-      // nobody answered, or the one who was asked died: it never became a member, or never hears of it
-      world.note(`not joined ${machine.name} ${String(error.code)}`)
-      if (machine.clusterId === null) world.lost.add(machine)
-    } finally {
-      this.#joining.delete(machine)
-    }
-  }
-
-  /** Null when the host dies before it answers. */
-  async #ticketFrom(host: Process): Promise<string | null> {
-    const death = new Promise<null>((resolve) => {
-      this.#world.onDeath(host, () => resolve(null))
-    })
-    const created = host.assembly.service.createTicket().then(({ ticket }) => ticket)
-    return await Promise.race([created, death])
+    return [voters, [...voters, ...learners]].every((ids) => this.#operator.isHealable(ids, gone))
   }
 }
 

@@ -78,6 +78,8 @@ export interface ProcessFaults {
 
 export interface MembershipFaults {
   readonly changeMeanMs: number | null
+  /** members are removed for ever */
+  readonly removeMeanMs: number | null
   readonly transferMeanMs: number | null
   readonly joinMeanMs: number | null
 }
@@ -118,7 +120,7 @@ export function drawOptions(seed: number): SimulationOptions {
     network: { ...network, ...drawStranding(seed, isCalm, scale) },
     disk: { ...disk, ...drawApplying(seed, isCalm) },
     process: draw.process(scale),
-    membership: draw.membership(scale),
+    membership: { ...draw.membership(scale), ...drawRemoving(seed, isCalm, scale) },
     storage: drawStorage(seed, isCalm),
     load: { ...draw.load(scale), scanShare: Dice.of(seed, 'scanning').between(0, 0.4) }
   }
@@ -131,6 +133,10 @@ function drawStranding(seed: number, isCalm: boolean, scale: number) {
 
 function drawApplying(seed: number, isCalm: boolean) {
   return new Drawing(Dice.of(seed, 'applying'), isCalm).applying()
+}
+
+function drawRemoving(seed: number, isCalm: boolean, scale: number) {
+  return new Drawing(Dice.of(seed, 'removals'), isCalm).removing(scale)
 }
 
 function drawStorage(seed: number, isCalm: boolean): StoragePolicy {
@@ -229,7 +235,11 @@ class Drawing {
     }
   }
 
-  membership(scale: number): MembershipFaults {
+  removing(scale: number): Pick<MembershipFaults, 'removeMeanMs'> {
+    return { removeMeanMs: this.#mean(0.3, 1_000 * scale, 8_000 * scale) }
+  }
+
+  membership(scale: number): Omit<MembershipFaults, 'removeMeanMs'> {
     return {
       changeMeanMs: this.#mean(0.4, 500 * scale, 8_000 * scale),
       transferMeanMs: this.#mean(0.4, 500 * scale, 8_000 * scale),

@@ -59,13 +59,15 @@ export class World {
   readonly oracles: CoreOracles
   /** every machine that ever was, in order of its making */
   readonly machines: Machine[] = []
-  /** machines that will never run again: their disk is damaged or gone */
+  /** machines that will never run again: their disk is damaged or gone, or they were removed */
   readonly lost = new Set<Machine>()
   readonly #byId = new Map<NodeId, Machine>()
   /** state hash by applied index (I12) */
   readonly #stateHashes = new Map<number, Uint8Array>()
   /** hash of the content of snapshots, by index (I12) */
   readonly #contentHashes = new Map<number, Uint8Array>()
+  /** nodes that somebody has applied the removal of, and the configuration that was applied then */
+  readonly #removed = new Map<NodeId, number>()
   /** up to where anybody has forgotten history */
   #forgottenRevision = 0
   /** machines whose disk does not answer, until when */
@@ -220,7 +222,9 @@ export class World {
   }
 
   /** Two members that have applied the same entries hold the same (I12). */
-  onApplied(process: Process, { index, stateHash, compactedRevision }: Applied): void {
+  onApplied(process: Process, applied: Applied): void {
+    const { index, stateHash, compactedRevision } = applied
+    this.#checkRemoved(process, applied)
     const known = this.#stateHashes.get(index)
     if (known === undefined) this.#stateHashes.set(index, stateHash)
     else hold(b4a.equals(known, stateHash), 'I12', `two states at index ${index}`)
@@ -228,6 +232,20 @@ export class World {
     if (compactedRevision > this.#forgottenRevision) {
       this.#forgottenRevision = compactedRevision
       this.coverage.count('historyCompactions')
+    }
+  }
+
+  /** Who was removed is in no later configuration: it never counts again. */
+  #checkRemoved(process: Process, { configuration, configurationIndex }: Applied): void {
+    for (const { id } of configuration.members) {
+      const since = this.#removed.get(id) ?? configurationIndex
+      hold(configurationIndex <= since, 'I1', `node ${id} is back at ${configurationIndex}`)
+    }
+    for (const { id } of process.stateMachine.trust().removed) {
+      if (this.#removed.has(id)) continue
+      this.#removed.set(id, configurationIndex)
+      this.coverage.count('removals')
+      this.note(`node ${id} was removed`)
     }
   }
 
@@ -292,10 +310,23 @@ export class World {
   /** A store failed while it ran. Only what was done to it may make it fail. */
   #onFailed(process: Process, error: AspenError): void {
     this.note(`failed ${process.name} ${error.code}`)
+    if (error.code === 'MEMBER_REMOVED') {
+      this.#onRemoved(process, error)
+      return
+    }
     const isExpected = EXPECTED_FAILURES.has(error.code) && this.#isHarmed(process.machine)
     hold(isExpected, 'I13', `${process.name} ended by itself: ${error.code} ${error.message}`)
     if (error.code === 'CORRUPTED') this.lost.add(process.machine)
     // what unwinds is the step in which it failed
+    this.kill(process)
+  }
+
+  /** Its folder says so from now on: it never starts again. */
+  #onRemoved(process: Process, { message }: AspenError): void {
+    const isRight = this.#removed.has(process.machine.id)
+    hold(isRight, 'I13', `${process.name} was not removed, and ended as if: ${message}`)
+    this.coverage.count('removedEnds')
+    this.lost.add(process.machine)
     this.kill(process)
   }
 

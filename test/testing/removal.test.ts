@@ -219,7 +219,8 @@ test('a removed key comes back neither by ticket nor by key, and tickets from be
   t.is(await codeOf(machine.requestAdmission(ticket)), 'TICKET_REVOKED')
   const fresh = await cluster.time.settled(a.assembly.service.createTicket(), LONG_MS)
   t.is(await codeOf(machine.requestAdmission(fresh.ticket)), 'MEMBER_REMOVED')
-  t.is(await codeOf(machine.requestAdmissionByKey(a)), 'MEMBER_REMOVED')
+  t.is(await codeOf(machine.admitByKey(a)), 'MEMBER_REMOVED')
+  t.is(await codeOf(machine.askWelcome(a.machine)), 'MEMBER_REMOVED')
   // another machine may
   const d = await cluster.time.settled(cluster.join('d', fresh.ticket), LONG_MS)
   t.is(idOf(d), 4, 'the id of the removed one is not given again')
