@@ -46,7 +46,7 @@ export const COVERAGE_FLOORS = {
   joins: 50,
   keyJoins: 5,
   /** a member was removed for ever, and a process ended because it was */
-  removals: 50,
+  removals: 30,
   removedEnds: 20,
   appends: 10_000,
   rejectedAppends: 50,

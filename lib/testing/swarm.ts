@@ -236,7 +236,7 @@ class Drawing {
   }
 
   removing(scale: number): Pick<MembershipFaults, 'removeMeanMs'> {
-    return { removeMeanMs: this.#mean(0.3, 1_000 * scale, 8_000 * scale) }
+    return { removeMeanMs: this.#mean(0.4, 400 * scale, 6_000 * scale) }
   }
 
   membership(scale: number): Omit<MembershipFaults, 'removeMeanMs'> {
