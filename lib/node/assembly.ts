@@ -339,7 +339,10 @@ export class Assembly {
     this.#snapshots.onApplied(entries)
     const isNews = ({ kind, payload }: Entry): boolean =>
       payload.byteLength === 0 || kind === ENTRY_KIND.configuration
-    if (changesTrust || entries.some(isNews)) this.#onTrustChanged()
+    // not at once: who has just been removed, and asked for it, is answered before its link is closed
+    if (changesTrust || entries.some(isNews)) {
+      this.#parts.timers.soon(() => this.#onTrustChanged())
+    }
   }
 
   #onTrustChanged(): void {

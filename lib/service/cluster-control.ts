@@ -147,10 +147,11 @@ export class ClusterControl implements ClusterController {
 
   /** Carried out by the leader; and, if that does not take long, applied here. */
   async #carriedOut(operation: ChangingOperation, deadline: Deadline): Promise<Changed> {
-    const { lane, forwarder } = this.#parts
-    const changed = await lane.ask(operation, deadline.leftMs())
+    const { id, lane, forwarder } = this.#parts
+    const changed = await lane.ask(operation, deadline.leftMs(), deadline.timeoutMs)
+    if (operation.kind === 'remove' && operation.id === id) return changed
     const waitMs = Math.min(deadline.leftMs(), APPLIED_HERE_MS)
-    // it is done whether this node hears of it soon or not: it may be the one that was removed
+    // it is done whether this node hears of it soon or not
     await forwarder.waitApplied(changed.index, waitMs).catch(() => null)
     return changed
   }
@@ -158,8 +159,9 @@ export class ClusterControl implements ClusterController {
   /** One deadline for all that an operation waits for; at least 1 ms is left, so that it can fail properly. */
   #deadlineOf(options: RequestOptions): Deadline {
     const { clock } = this.#parts
-    const atMs = clock.nowMs() + timeoutOf(options)
-    return { leftMs: () => Math.max(1, atMs - clock.nowMs()) }
+    const timeoutMs = timeoutOf(options)
+    const atMs = clock.nowMs() + timeoutMs
+    return { timeoutMs, leftMs: () => Math.max(1, atMs - clock.nowMs()) }
   }
 
   /** As applied here; until anything of the kind is, as this node was told when it joined. */
@@ -175,6 +177,7 @@ export class ClusterControl implements ClusterController {
 const APPLIED_HERE_MS = 1_000
 
 interface Deadline {
+  readonly timeoutMs: number
   leftMs(): number
 }
 

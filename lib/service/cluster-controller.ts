@@ -61,7 +61,7 @@ export interface RemoveMemberRequest {
 
 /** The cluster without the member. */
 export interface Removal extends ClusterState {
-  /** ids of the tickets that the removal revoked: whoever is gone may have had one */
+  /** ids of the tickets that the removal revoked: whoever is gone may have had one; none where it asked itself */
   readonly revokedTickets: readonly string[]
 }
 

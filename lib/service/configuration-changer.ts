@@ -60,17 +60,26 @@ export class ConfigurationChanger {
     return await until(this.#parts, isSettled, { deadlineMs, everyMs: LOOK_MS })
   }
 
-  /** Proposes the change and waits until what it asks for is applied here. */
-  async carryThrough(change: ConfigurationChange, deadline: Deadline): Promise<OperationEnd> {
+  /**
+   * Proposes the change and waits until what it asks for is applied here. `onlyBegun`: until it is certain; who
+   * asks for its own removal has no link any more when that is whole.
+   */
+  async carryThrough(
+    change: ConfigurationChange,
+    deadline: Deadline,
+    onlyBegun = false
+  ): Promise<OperationEnd> {
     const { replica, onChange } = this.#parts
     const before = votersOf(replica.status.configuration)
     const openTickets = this.#openTickets()
     onChange(change)
-    const outcome = await this.#proposed(change, deadline)
+    const outcome = await within(this.#parts, deadline, (onOutcome) => {
+      replica.change(change, onOutcome)
+    })
     if (outcome === 'deadline') return this.#late(deadline, 'the change is proposed, not committed')
     if (outcome.kind === 'refused') return endOfRefusal(outcome.reason)
     if (outcome.kind === 'unknown') return failed(operationUnknown())
-    const isDone = await this.#isApplied(outcome.index, deadline)
+    const isDone = onlyBegun || (await this.#isApplied(outcome.index, deadline))
     if (!this.#parts.isOpen()) return failed(operationUnknown())
     if (!isDone) return this.#late(deadline, 'the change is begun, and goes on by itself')
     return { kind: 'done', result: { kind: 'changed', ...this.changed(before, openTickets) } }
@@ -110,17 +119,6 @@ export class ConfigurationChanger {
     return new Set(open.map(({ publicKey }) => inviteIdOf(publicKey)))
   }
 
-  #proposed(change: ConfigurationChange, { atMs }: Deadline): Promise<Outcome | 'deadline'> {
-    const { clock, timers, replica } = this.#parts
-    return new Promise((resolve) => {
-      const timer = timers.start(Math.max(0, atMs - clock.nowMs()), () => resolve('deadline'))
-      replica.change(change, (outcome) => {
-        timer.cancel()
-        resolve(outcome)
-      })
-    })
-  }
-
   /** Its first entry is committed; whether the configuration that it ends with is applied in time. */
   async #isApplied(index: Index, { atMs }: Deadline): Promise<boolean> {
     const { stateMachine, isOpen } = this.#parts
@@ -136,6 +134,21 @@ export class ConfigurationChanger {
   #late({ timeoutMs }: Deadline, state: string): OperationEnd {
     return failed(operationTimeout(timeoutMs, state).detail)
   }
+}
+
+/** How a proposal ended, or 'deadline', whichever comes first. */
+export function within(
+  { clock, timers }: Pick<ConfigurationChangerParts, 'clock' | 'timers'>,
+  { atMs }: Deadline,
+  propose: (onOutcome: (outcome: Outcome) => void) => void
+): Promise<Outcome | 'deadline'> {
+  return new Promise((resolve) => {
+    const timer = timers.start(Math.max(0, atMs - clock.nowMs()), () => resolve('deadline'))
+    propose((outcome) => {
+      timer.cancel()
+      resolve(outcome)
+    })
+  })
 }
 
 /** What was refused has had no effect. */

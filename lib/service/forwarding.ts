@@ -180,15 +180,16 @@ export class Forwarder {
     else if (request.kind === 'askDisk') send({ kind: 'disk', hasSpace: this.#parts.hasSpace() })
     else if (request.kind === 'askLog') send({ kind: 'log', ...this.ownLog() })
     else if (request.kind === 'operate')
-      void this.#operate(request, send) // it answers what goes wrong
+      void this.#operate(from, request, send) // it answers what goes wrong
     else this.#parts.replica.readIndex((outcome) => send({ kind: 'readAnswer', outcome }))
   }
 
   async #operate(
+    from: NodeId,
     { operation, timeoutMs }: LeaderRequest & { readonly kind: 'operate' },
     send: (answer: LeaderAnswer) => void
   ): Promise<void> {
-    const end = await this.#parts.operate(operation, timeoutMs)
+    const end = await this.#parts.operate(operation, timeoutMs, from)
     if (!this.#isClosed) send({ kind: 'operated', end })
   }
 

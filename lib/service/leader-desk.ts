@@ -17,7 +17,7 @@ import { majorityOf } from '../raft/quorum.ts'
 import type { Outcome } from '../replica/proposals.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { ConfigurationChangerParts, Deadline } from './configuration-changer.ts'
-import { ConfigurationChanger, failed, LOOK_MS } from './configuration-changer.ts'
+import { ConfigurationChanger, failed, LOOK_MS, within } from './configuration-changer.ts'
 import {
   changeInProgress,
   noLeaderError,
@@ -63,8 +63,12 @@ export class LeaderDesk {
     this.#changer = new ConfigurationChanger(parts)
   }
 
-  /** Ends within the time; never rejects for an operating error. */
-  async carryOut(operation: ClusterOperation, timeoutMs: number): Promise<OperationEnd> {
+  /** For the member `from`. Ends within the time; never rejects for an operating error. */
+  async carryOut(
+    operation: ClusterOperation,
+    timeoutMs: number,
+    from: NodeId
+  ): Promise<OperationEnd> {
     if (this.#count >= MAX_PENDING_OPERATIONS) return failed(overloadedError('the leader').detail)
     this.#count++
     try {
@@ -72,20 +76,24 @@ export class LeaderDesk {
       const forMs = Math.max(timeoutMs / 2, timeoutMs - ANSWER_MARGIN_MS)
       const deadline = { atMs: this.#parts.clock.nowMs() + forMs, timeoutMs }
       if (!(await this.#begins(deadline))) return { kind: 'again' }
-      return await this.#carryOut(operation, deadline)
+      return await this.#carryOut(operation, deadline, from)
     } finally {
       this.#count--
     }
   }
 
-  async #carryOut(operation: ClusterOperation, deadline: Deadline): Promise<OperationEnd> {
+  async #carryOut(
+    operation: ClusterOperation,
+    deadline: Deadline,
+    from: NodeId
+  ): Promise<OperationEnd> {
     switch (operation.kind) {
       case 'changeVoters':
         return await this.#alone(deadline, () => this.#changeVoters(operation, deadline))
       case 'promote':
         return await this.#alone(deadline, () => this.#promote(operation, deadline))
       case 'remove':
-        return await this.#alone(deadline, () => this.#remove(operation, deadline))
+        return await this.#alone(deadline, () => this.#remove(operation, deadline, from))
       case 'transfer':
         return await this.#alone(deadline, () => this.#transfer(operation, deadline))
       case 'snapshot':
@@ -133,14 +141,18 @@ export class LeaderDesk {
     return await this.#changer.carryThrough(plan.change, deadline)
   }
 
-  async #remove({ id, force }: OperationOf<'remove'>, deadline: Deadline): Promise<OperationEnd> {
+  async #remove(
+    { id, force }: OperationOf<'remove'>,
+    deadline: Deadline,
+    from: NodeId
+  ): Promise<OperationEnd> {
     const { stateMachine } = this.#parts
     const { nodes } = stateMachine.trust()
     const mayVote = new Set(nodes.filter(({ role }) => role === 'voter').map((node) => node.id))
     const isEligible = (other: NodeId): boolean => mayVote.has(other)
     const plan = planRemoval({ id, force, isEligible }, this.#sight())
     if (id !== this.#parts.id || plan.kind !== 'planned') {
-      return await this.#carryPlan(plan, deadline)
+      return await this.#carryPlan(plan, deadline, id === from)
     }
     return await this.#leaveTo(plan.change.promote, deadline)
   }
@@ -159,12 +171,12 @@ export class LeaderDesk {
     return failed(transferRefused(`node ${id} leads, and no other voter can take over`))
   }
 
-  async #carryPlan(plan: ChangePlan, deadline: Deadline): Promise<OperationEnd> {
+  async #carryPlan(plan: ChangePlan, deadline: Deadline, onlyBegun = false): Promise<OperationEnd> {
     if (plan.kind === 'refused') return failed(plan.error)
     if (plan.kind === 'nothing') {
       return { kind: 'done', result: { kind: 'changed', ...this.#changer.changed() } }
     }
-    const end = await this.#changer.carryThrough(plan.change, deadline)
+    const end = await this.#changer.carryThrough(plan.change, deadline, onlyBegun)
     if (end.kind === 'done') this.#tell(plan)
     return end
   }
@@ -230,10 +242,8 @@ export class LeaderDesk {
   }
 
   /** Where the asker has one of the very last entry there is nothing to make. */
-  async #snapshot(
-    { newest }: OperationOf<'snapshot'>,
-    { atMs, timeoutMs }: Deadline
-  ): Promise<OperationEnd> {
+  async #snapshot({ newest }: OperationOf<'snapshot'>, deadline: Deadline): Promise<OperationEnd> {
+    const { atMs, timeoutMs } = deadline
     const { replica, snapshots } = this.#parts
     if (newest === replica.status.lastIndex) return snapshotAt(newest)
     const isOver = (): boolean => !this.#leads() || snapshots.isSupported()
@@ -243,8 +253,10 @@ export class LeaderDesk {
       const cause = 'not every member says that it can snapshot at a common entry'
       return failed(noLeaderError(timeoutMs, cause).detail)
     }
-    // it ends with the node at the latest; whoever asks does not wait longer than it wants
-    const outcome = await new Promise<Outcome>((resolve) => snapshots.propose(resolve))
+    const outcome = await within(this.#parts, deadline, (onOutcome) => snapshots.propose(onOutcome))
+    if (outcome === 'deadline') {
+      return failed(operationTimeout(timeoutMs, 'the entry for it is not committed').detail)
+    }
     return outcome.kind === 'done' ? snapshotAt(outcome.index) : { kind: 'again' }
   }
 

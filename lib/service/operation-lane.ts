@@ -42,19 +42,23 @@ export class OperationLane {
     this.#parts = parts
   }
 
-  /** @throws ControlPlaneError, KeyValueStoreError: what the leader says, or UNAVAILABLE (nothing happened), TIMEOUT, OUTCOME_UNKNOWN */
+  /**
+   * `saidMs`: what the caller allowed in all, for people.
+   * @throws ControlPlaneError, KeyValueStoreError: what the leader says, or UNAVAILABLE (nothing happened), TIMEOUT, OUTCOME_UNKNOWN
+   */
   async ask<Operation extends ClusterOperation>(
     operation: Operation,
-    timeoutMs: number
+    timeoutMs: number,
+    saidMs = timeoutMs
   ): Promise<ResultOf<Operation>> {
     const { clock, timers, isOpen } = this.#parts
     const deadlineMs = clock.nowMs() + timeoutMs
     for (;;) {
       const leftMs = deadlineMs - clock.nowMs()
-      if (!isOpen()) throw noLeaderError(timeoutMs, 'this node is closing')
-      if (leftMs <= 0) throw noLeaderError(timeoutMs, this.#whyNobody())
+      if (!isOpen()) throw noLeaderError(saidMs, 'this node is closing')
+      if (leftMs <= 0) throw noLeaderError(saidMs, this.#whyNobody())
       const attempt = await this.#attempt(operation, leftMs)
-      const result = resultOf(attempt, timeoutMs, isRepeatable(operation))
+      const result = resultOf(attempt, saidMs, isRepeatable(operation))
       if (result !== null && isResultOf(operation, result)) return result
       if (result !== null) throw new ControlPlaneError(operationUnknown())
       await sleep(timers, Math.min(RETRY_MS, Math.max(0, deadlineMs - clock.nowMs())))
@@ -65,7 +69,7 @@ export class OperationLane {
     const { id, replica, desk } = this.#parts
     const { role, leader } = replica.status
     const timeoutMs = Math.max(1, Math.round(leftMs))
-    if (role === 'leader') return await desk.carryOut(operation, timeoutMs)
+    if (role === 'leader') return await desk.carryOut(operation, timeoutMs, id)
     if (leader === null || leader === id) return { kind: 'again' }
     const payload = encode(leaderRequest, { kind: 'operate', timeoutMs, operation })
     return await this.#sent(leader, payload, leftMs)

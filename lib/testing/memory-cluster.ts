@@ -62,7 +62,7 @@ export class MemoryCluster {
 
   /** The first node of a new cluster; resolves when it leads. Let time pass meanwhile (`time.settled`). */
   async create(name: string): Promise<Process> {
-    return await this.#newMachine(name).create()
+    return await this.addMachine(name).create()
   }
 
   /**
@@ -88,7 +88,7 @@ export class MemoryCluster {
 
   /** The first half of `join`: the cluster knows the machine, on which no process has run yet. */
   async admit(name: string, ticketText: string): Promise<Machine> {
-    const machine = this.#newMachine(name)
+    const machine = this.addMachine(name)
     try {
       await machine.requestAdmission(ticketText)
     } catch (error) {
@@ -100,7 +100,7 @@ export class MemoryCluster {
 
   /** A new node, let in by its key on the node of another name; resolves when it is caught up. */
   async joinByKey(name: string, via: string): Promise<Process> {
-    const machine = this.#newMachine(name)
+    const machine = this.addMachine(name)
     const host = this.node(via)
     await machine.admitByKey(host)
     assert(await machine.askWelcome(host.machine), `'${via}' tells '${name}' what it is`)
@@ -167,7 +167,8 @@ export class MemoryCluster {
     act(other, one)
   }
 
-  #newMachine(name: string): Machine {
+  /** A machine that belongs to no cluster yet, and on which nothing runs. */
+  addMachine(name: string): Machine {
     assert(!this.#machines.has(name), `'${name}' is a new name`)
     const { timing, targetVoters, storagePolicy, writeMs } = this.#options
     const diskProbe = this.#diskProbe

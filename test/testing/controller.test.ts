@@ -3,7 +3,7 @@
 
 import test from 'brittle'
 import { hexOf } from '../../lib/encoding.ts'
-import { MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
+import { MAX_PENDING_OPERATIONS, MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
 import { formed, LONG_MS } from './controlled-cluster.ts'
 
 test('every node tells the same of who belongs, with keys and addresses', async (t) => {
@@ -134,5 +134,57 @@ test('a snapshot by command is made at one new entry, also on the node that was 
   await it.done(it.of(name).transferLeadership())
   const second = await it.done(it.of(name).triggerSnapshot())
   t.ok(second.index > first.index && second.term > first.term)
+  await it.cluster.close()
+})
+
+test('an operation whose leader is lost in the middle has an unknown outcome, and says so', async (t) => {
+  for (const timeoutMs of [1_000, 5_000]) {
+    const it = await formed(['a', 'b', 'c', 'd'])
+    const { leader, follower } = it
+    const asked = it.of(follower.name).promoteLearner({ learnerId: 4 }, { timeoutMs })
+    const ended = it.refusal(asked)
+    await it.cluster.time.run(1.5)
+    it.cluster.crash(leader.name)
+    const refusal = await it.done(ended)
+    t.is(refusal?.code, timeoutMs === 1_000 ? 'TIMEOUT' : 'OUTCOME_UNKNOWN')
+    if (timeoutMs === 1_000) t.alike(refusal?.fields, { timeout_ms: 1_000 })
+    await it.cluster.close()
+  }
+})
+
+test('an operation waits for a leader while there is none, and after its time nothing has happened', async (t) => {
+  const it = await formed(['a', 'b', 'c', 'd'])
+  const { leader, follower } = it
+  it.cluster.crash(leader.name)
+  const { cluster, replica } = { cluster: it.of(follower.name), replica: follower.assembly.replica }
+  t.ok(await it.cluster.time.runUntil(() => replica.status.leader === null, LONG_MS))
+  const order = { learnerId: 4, replaceNode: leader.machine.id }
+  const { newVoters } = await it.done(cluster.promoteLearner(order))
+  t.alike(
+    newVoters,
+    [1, 2, 3, 4].filter((id) => id !== leader.machine.id)
+  )
+  for (const { name } of it.cluster.nodes()) if (name !== follower.name) it.cluster.crash(name)
+  t.ok(await it.cluster.time.runUntil(() => replica.status.leader === null, LONG_MS))
+  const refusal = await it.refusal(cluster.changeMembership({ members: [1] }))
+  t.is(refusal?.code, 'UNAVAILABLE')
+  t.is(refusal?.message, 'not carried out within 5 s: no leader is known')
+  t.is(await it.code(cluster.triggerSnapshot()), 'UNAVAILABLE')
+  t.is(await it.code(cluster.currentState()), 'UNAVAILABLE')
+  t.is((await it.done(cluster.currentState({ consistency: 'stale' }))).members.length, 3)
+  t.is(await cluster.getLeader(), null)
+  await it.cluster.close()
+})
+
+test('more operations than a leader carries out at once are refused', async (t) => {
+  const it = await formed(['a', 'b'])
+  const machine = it.cluster.addMachine('c')
+  const key = hexOf(machine.keyPair.publicKey)
+  const asked = Array.from({ length: MAX_PENDING_OPERATIONS + 1 }, () =>
+    it.code(it.of('b').addLearner({ learner: { key } }))
+  )
+  const codes = await it.done(Promise.all(asked))
+  t.is(codes.filter((code) => code === 'OVERLOADED').length, 1)
+  t.is(codes.filter((code) => code === 'TIMEOUT').length, MAX_PENDING_OPERATIONS)
   await it.cluster.close()
 })
