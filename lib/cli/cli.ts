@@ -6,15 +6,18 @@ import { arg, bail, command, description, flag, summary } from 'paparam'
 import type { Bail, Command } from 'paparam'
 import { present } from '../assert.ts'
 import { asAspenError, ConfigError, EXIT } from '../errors.ts'
+import { closest } from '../node/closest.ts'
+import type { ConfigFile } from '../node/config-file.ts'
+import { namedPath } from '../node/config-place.ts'
 import { markOperands, unmark } from './argv.ts'
 import type { CommandSpec } from './command-specs.ts'
 import { COMMANDS, flagsOf } from './command-specs.ts'
 import type { FlagSpec } from './flags.ts'
-import { Flags } from './flags.ts'
+import { flagName, Flags } from './flags.ts'
 import { wrapHelp } from './help.ts'
 import type { Host } from './invocation.ts'
 import { Output } from './output.ts'
-import { closest, commandLike } from './suggest.ts'
+import { commandLike } from './suggest.ts'
 import { printable } from './text.ts'
 
 /**
@@ -35,10 +38,11 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
 }
 
 async function runCommand(tree: CommandTree, parsed: Command, host: Host): Promise<number> {
-  const flags = new Flags(parsed.flags)
+  const flags = new Flags(parsed.flags, (word) => isTyped(parsed, word))
   const name = pathOf(parsed)
   const output = outputOf(flags, host)
-  const run = tree.specOf(parsed)?.run
+  const spec = tree.specOf(parsed)
+  const run = spec?.run
   if (run === undefined) {
     const names = tree.subcommandsOf(parsed).join(', ')
     return usageLine({ message: `${name} needs one of: ${names}`, name, output })
@@ -48,10 +52,24 @@ async function runCommand(tree: CommandTree, parsed: Command, host: Host): Promi
     if (value !== undefined) args[key] = unmark(value)
   }
   try {
-    return await run({ command: name, args, flags, output, host })
+    const named = spec?.isAboutNode === false ? null : await namedFile(flags, host)
+    return await run({ command: name, args, flags, output, host, named })
   } catch (error) {
     return output.failure(asAspenError(error))
   }
+}
+
+/** Whether the flag was there, whatever its default is. */
+function isTyped({ indices }: Command, word: string): boolean {
+  return Object.hasOwn(indices.flags, word) || Object.hasOwn(indices.flags, flagName(word).slice(2))
+}
+
+/** The file that was named. The parser of TOML is loaded only where there is one. */
+async function namedFile(flags: Flags, { env }: Host): Promise<ConfigFile | null> {
+  const path = namedPath(flags.text('config'), env)
+  if (path === null) return null
+  const { readConfigFile } = await import('../node/config-file.ts')
+  return readConfigFile(path)
 }
 
 /** The commands as paparam sees them. */

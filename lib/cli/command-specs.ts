@@ -1,22 +1,23 @@
 // Every command as data: words, operands, flags, and where its code is. The code is loaded when the
 // command runs, so that `aspen kv get` does not pay for Hyperswarm.
 
-import type { FlagSpec } from './flags.ts'
 import {
   LOG_LEVEL_FLAG,
-  NODE_FLAGS,
-  OUTPUT_FLAGS,
-  PLACE_FLAGS,
-  TIMEOUT_FLAG,
+  SETTING_FLAGS,
+  SETTINGS_HELP,
+  TICKET_FILE_FLAG,
   TIMING_FLAG
-} from './flags.ts'
+} from './config-flags.ts'
+import type { FlagSpec } from './flags.ts'
+import { OUTPUT_FLAGS, PLACE_FLAGS, TIMEOUT_FLAG } from './flags.ts'
 import type { Invocation } from './invocation.ts'
-import { STORAGE_BACKEND_FLAG, STORAGE_FLAG, STORAGE_HELP } from './storage-flag.ts'
 
 /** On the commands that start a node. */
-const START_FLAGS: readonly FlagSpec[] = [...NODE_FLAGS, STORAGE_FLAG]
-/** On those of them that may also run in memory. */
-const RUN_FLAGS: readonly FlagSpec[] = [...START_FLAGS, STORAGE_BACKEND_FLAG]
+const START_FLAGS: readonly FlagSpec[] = [
+  ...SETTING_FLAGS,
+  { spec: '--foreground', about: 'stay in this terminal until Ctrl-C' },
+  TIMEOUT_FLAG
+]
 
 export interface CommandSpec {
   /** the words after `aspen` */
@@ -54,8 +55,8 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['create'],
     summary: 'make a new cluster of one and print a ticket for the next machine',
-    flags: RUN_FLAGS,
-    footer: STORAGE_HELP,
+    flags: START_FLAGS,
+    footer: SETTINGS_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).create(invocation)
   },
   {
@@ -65,15 +66,15 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
       'The ticket comes as an argument, from stdin (-), from --ticket-file or from ASPEN_TICKET.\n' +
       'Arguments can be seen by other users of the machine while the command runs.',
     operands: [['[ticket]', "the ticket, or '-' to read it from stdin"]],
-    flags: [{ spec: '--ticket-file <path>', about: 'a file that holds the ticket' }, ...RUN_FLAGS],
-    footer: STORAGE_HELP,
+    flags: [TICKET_FILE_FLAG, ...START_FLAGS],
+    footer: SETTINGS_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).join(invocation)
   },
   {
     path: ['start'],
     summary: 'start the node of this machine in the background',
-    flags: RUN_FLAGS,
-    footer: STORAGE_HELP,
+    flags: START_FLAGS,
+    footer: SETTINGS_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).start(invocation)
   },
   {
@@ -235,7 +236,7 @@ const BACKUP_COMMANDS: readonly CommandSpec[] = [
       'cluster has an id, keys and tickets of its own: nobody of the old one is a member, and the old one may go on.',
     operands: [['<file>', 'the backup']],
     flags: START_FLAGS,
-    footer: STORAGE_HELP,
+    footer: SETTINGS_HELP,
     run: async (invocation) => (await import('./restore-command.ts')).restoreFrom(invocation)
   },
   {

@@ -9,6 +9,8 @@ import type { Address } from '../address.ts'
 import { formatAddress } from '../address.ts'
 import { Client } from '../client/client.ts'
 import { asAspenError, EXIT } from '../errors.ts'
+import type { Origin as SettingOrigin } from '../node/config-layers.ts'
+import { TIMING_PROFILES } from '../node/config-schema.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import { renderLogLine } from '../node/log-line.ts'
 import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
@@ -18,7 +20,6 @@ import type { Ready } from './daemon-messages.ts'
 import type { Invocation } from './invocation.ts'
 import { shellWord, TIMEOUT_RANGE } from './invocation.ts'
 import type { Launch, LaunchCommand } from './launch.ts'
-import { TIMINGS } from './launch.ts'
 import { logPaint } from './log-paint.ts'
 import { NodeProcess } from './node-process.ts'
 import { StopSignals } from './signals.ts'
@@ -58,6 +59,9 @@ export async function dev(invocation: Invocation): Promise<number> {
     signals.close()
   }
 }
+
+/** What a node of the cluster is told, it is told as by flags. */
+const OF_DEV: SettingOrigin = { layer: 'flag', where: 'aspen dev', line: null }
 
 /** A node of the cluster that runs. */
 interface DevNode {
@@ -215,18 +219,30 @@ class DevCluster {
   #launchOf(name: string, command: LaunchCommand): Launch {
     const { flags } = this.#invocation
     const dataDir = join(this.#folder, name)
+    const bootstrap = [this.#bootstrap]
+    const chosen = flags.choice<TimingProfile>('timing', TIMING_PROFILES)
+    // a node that is there already keeps the profile that it has
+    const timing = chosen ?? (command === 'start' ? null : 'lan')
+    const logLevel = flags.choice('logLevel', LOG_LEVELS) ?? 'warn'
     return {
       command,
       target: { dataDir, name, selector: ` --data-dir ${shellWord(dataDir)}` },
-      bootstrap: [this.#bootstrap],
+      typed: {
+        name: { value: name, origin: OF_DEV },
+        bootstrap: { value: bootstrap.map(formatAddress), origin: OF_DEV },
+        log_level: { value: logLevel, origin: OF_DEV },
+        ...(timing === null ? {} : { timing: { value: timing, origin: OF_DEV } })
+      },
+      configPath: null,
+      bootstrap,
       port: null,
       httpPort: null,
-      // a node that is there already keeps the profile that it has
-      timing:
-        flags.choice<TimingProfile>('timing', TIMINGS) ?? (command === 'start' ? null : 'lan'),
+      timing,
       storage: null,
       storageBackend: DEFAULT_STORAGE_BACKEND,
-      logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'warn',
+      settings: {},
+      logLevel,
+      ticketFile: null,
       timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? DEFAULT_TIMEOUT_MS
     }
   }

@@ -3,7 +3,8 @@
 
 import { ConfigError } from '../errors.ts'
 import { unmark } from './argv.ts'
-import { formatDuration, parseDuration } from './text.ts'
+import { parseDuration } from '../node/config-units.ts'
+import { formatDuration } from './text.ts'
 
 /** A flag as paparam takes it. */
 export interface FlagSpec {
@@ -24,45 +25,17 @@ export const OUTPUT_FLAGS: readonly FlagSpec[] = [
 /** On the commands about a node of this machine: which one. */
 export const PLACE_FLAGS: readonly FlagSpec[] = [
   { spec: '--data-dir <dir>', about: "the node's folder (default: ASPEN_DATA_DIR, or by name)" },
-  { spec: '--name <name>', about: 'name of the node, and of its folder without --data-dir' }
+  { spec: '--name <name>', about: 'name of the node, and of its folder without --data-dir' },
+  {
+    spec: '--config <path>',
+    about: 'a file with settings (default: ASPEN_CONFIG, or config.toml in the folder)'
+  }
 ]
 
 export const TIMEOUT_FLAG: FlagSpec = {
   spec: '--timeout <duration>',
   about: 'how long to wait at most: 300ms, 5s, 2m; a plain number is seconds'
 }
-
-export const LOG_LEVEL_FLAG: FlagSpec = {
-  spec: '--log-level <level>',
-  about: 'how much the node logs (default: info)',
-  choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
-}
-
-export const TIMING_FLAG: FlagSpec = {
-  spec: '--timing <profile>',
-  about:
-    'heartbeats and elections; recorded, so give it once, and all nodes the same ' +
-    '(default: the recorded one, or default)',
-  choices: ['default', 'lan', 'wan']
-}
-
-/** On the commands that start a node. */
-export const NODE_FLAGS: readonly FlagSpec[] = [
-  {
-    spec: '--bootstrap <host:port>',
-    about: 'bootstrap node of a private DHT, repeatable (default: ASPEN_BOOTSTRAP, or recorded)',
-    isRepeatable: true
-  },
-  { spec: '--port <port>', about: 'UDP port (default: the last one, or any)' },
-  {
-    spec: '--http-port <port>',
-    about: 'TCP port of the HTTP API (default: the recorded one, or from 7070 on)'
-  },
-  TIMING_FLAG,
-  LOG_LEVEL_FLAG,
-  { spec: '--foreground', about: 'stay in this terminal until Ctrl-C' },
-  TIMEOUT_FLAG
-]
 
 export interface NumberRange {
   readonly min: number
@@ -72,13 +45,25 @@ export interface NumberRange {
 /** The flags of one call, read with types. */
 export class Flags {
   readonly #values: Readonly<Record<string, unknown>>
+  readonly #isTyped: (name: string) => boolean
 
-  constructor(values: Readonly<Record<string, unknown>>) {
+  /** `isTyped`: whether a flag that may have a default was there; each that has a value, when left out */
+  constructor(
+    values: Readonly<Record<string, unknown>>,
+    isTyped: (name: string) => boolean = (name) => Object.hasOwn(values, name)
+  ) {
     this.#values = values
+    this.#isTyped = isTyped
   }
 
   isSet(name: string): boolean {
     return this.#values[name] === true
+  }
+
+  /** True for `--name`, false for `--no-name`, null for neither. */
+  switched(name: string): boolean | null {
+    const value = this.#values[name]
+    return typeof value === 'boolean' && this.#isTyped(name) ? value : null
   }
 
   text(name: string): string | null {

@@ -2,11 +2,13 @@
 // out from that.
 
 import { homedir } from 'node:os'
-import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { ConfigError } from '../errors.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS, MAX_REQUEST_TIMEOUT_MS } from '../limits.ts'
-import { defaultDataDir, nameProblem } from '../node/places.ts'
+import type { ConfigFile } from '../node/config-file.ts'
+import { environmentPlace, givenIn, merged } from '../node/config-layers.ts'
+import { dataDirOf } from '../node/config-place.ts'
+import { flagLayer } from './config-flags.ts'
+import { flagName } from './flags.ts'
 import type { Flags } from './flags.ts'
 import type { Output } from './output.ts'
 import type { Environment, OutputStream } from './style.ts'
@@ -30,35 +32,37 @@ export interface Invocation {
   readonly flags: Flags
   readonly output: Output
   readonly host: Host
+  /** the file that `--config` or ASPEN_CONFIG names, read; null or left out for none */
+  readonly named?: ConfigFile | null
 }
 
 /** Which node a command is about. */
 export interface Target {
   readonly dataDir: string
-  /** `--name`, or null */
+  /** that was given, or null */
   readonly name: string | null
   /** the flags that name the same node in a command for people, with a leading space; may be empty */
   readonly selector: string
 }
 
-/** @throws ConfigError CONFIG_INVALID for a name that cannot be a folder */
-export function targetOf({ flags, host }: Invocation): Target {
-  const name = flags.text('name')
-  const dataDir = flags.text('dataDir')
-  if (name !== null) checkName(name)
-  if (dataDir !== null) {
-    if (dataDir === '')
-      throw new ConfigError({ code: 'CONFIG_INVALID', message: 'the data directory is empty' })
-    return { dataDir: resolve(dataDir), name, selector: ` --data-dir ${shellWord(dataDir)}` }
+/** @throws ConfigError CONFIG_INVALID for a name that cannot be a folder, and for an empty folder */
+export function targetOf({ flags, host, named = null }: Invocation): Target {
+  const typed = flagLayer(flags)
+  const layers = [environmentPlace(host.env), named?.layer ?? {}, typed]
+  return {
+    dataDir: dataDirOf(layers, host.env),
+    name: givenIn(merged(layers), 'name'),
+    selector: selectorOf(flags)
   }
-  if (name !== null) {
-    return { dataDir: defaultDataDir(name, host.env), name, selector: ` --name ${shellWord(name)}` }
+}
+
+/** The flag that says most about which node is meant. */
+function selectorOf(flags: Flags): string {
+  for (const name of ['dataDir', 'name', 'config']) {
+    const text = flags.text(name)
+    if (text !== null) return ` ${flagName(name)} ${shellWord(text)}`
   }
-  const fromEnv = host.env['ASPEN_DATA_DIR']
-  if (fromEnv !== undefined && fromEnv !== '') {
-    return { dataDir: resolve(fromEnv), name: null, selector: '' }
-  }
-  return { dataDir: defaultDataDir(null, host.env), name: null, selector: '' }
+  return ''
 }
 
 /** How long a request of this call may take. @throws ConfigError CONFIG_INVALID */
@@ -77,14 +81,4 @@ export function shortPath(path: string): string {
 /** The text as one word of a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
-}
-
-function checkName(name: string): void {
-  const problem = nameProblem(name)
-  if (problem === null) return
-  throw new ConfigError({
-    code: 'CONFIG_INVALID',
-    message: `'${name}' cannot be a name`,
-    hint: problem
-  })
 }

@@ -4,87 +4,114 @@
 
 import { lookup } from 'node:dns/promises'
 import type { Address } from '../address.ts'
-import { formatAddress, isIpv4, isPort } from '../address.ts'
+import { isIpv4 } from '../address.ts'
 import { AspenError, ConfigError } from '../errors.ts'
+import { readConfig } from '../node/config.ts'
+import { httpOf } from '../node/config-checks.ts'
+import { givenIn } from '../node/config-layers.ts'
+import type { Given, Layer } from '../node/config-layers.ts'
+import { SETTINGS, STORAGE_KEYS } from '../node/config-schema.ts'
 import type { LogLevel } from '../node/log-level.ts'
-import { LOG_LEVELS } from '../node/log-level.ts'
+import { nodeSettingsOf } from '../node/node-settings.ts'
+import type { NodeSettings } from '../node/node-settings.ts'
 import type { Intent } from '../node/options.ts'
 import { DEFAULT_JOIN_TIMEOUT_MS } from '../node/options.ts'
-import { DEFAULT_STORAGE_BACKEND, storageBackendOf } from '../node/storage-backend.ts'
+import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
 import type { StorageBackend } from '../node/storage-backend.ts'
+import { STORAGE_SETTING_NAMES } from '../node/storage-settings.ts'
 import type { StorageSettings } from '../node/storage-settings.ts'
 import type { TimingProfile } from '../raft/timing.ts'
+import { flagArguments, flagLayer } from './config-flags.ts'
+import { backgroundKind } from './daemon-messages.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { TIMEOUT_RANGE, targetOf } from './invocation.ts'
-import { storageArguments, storageOf } from './storage-flag.ts'
 
 export type LaunchCommand = 'create' | 'join' | 'start'
 
 export interface Launch {
   readonly command: LaunchCommand
   readonly target: Target
+  /** what was typed: the highest layer of the configuration, without the folder */
+  readonly typed: Layer
+  /** the file that was named; null for none */
+  readonly configPath: string | null
   readonly bootstrap: readonly Address[] | null
   readonly port: number | null
   readonly httpPort: number | null
   readonly timing: TimingProfile | null
   readonly storage: Partial<StorageSettings> | null
   readonly storageBackend: StorageBackend
+  readonly settings: NodeSettings
   readonly logLevel: LogLevel
+  /** for a join that is not told its ticket otherwise */
+  readonly ticketFile: Given<string> | null
   readonly timeoutMs: number
 }
 
 /** How long to wait for a node by default; a joiner may have to look for members for longer. */
 const DEFAULT_START_TIMEOUT_MS = 30_000
 
-export const TIMINGS: readonly TimingProfile[] = ['default', 'lan', 'wan']
-
 /** @throws ConfigError CONFIG_INVALID */
 export async function launchOf(invocation: Invocation, command: LaunchCommand): Promise<Launch> {
-  const { flags, host } = invocation
+  const { flags, host, named = null, output } = invocation
   const target = targetOf(invocation)
-  const fromEnv = host.env['ASPEN_BOOTSTRAP'] ?? ''
-  const typed = flags.list('bootstrap')
-  const bootstrap = (typed.length > 0 ? typed : fromEnv.split(','))
-    .map((text) => text.trim())
-    .filter((text) => text !== '')
+  const typed = flagLayer(flags)
+  const config = await readConfig({ env: host.env, flags: typed, named })
+  if (backgroundKind(host.env) === null) {
+    for (const warning of config.warnings) {
+      output.note(`${output.errorStyle.symbol('warning')} ${warning}`)
+    }
+  }
+  const { given } = config
+  const bootstrap = givenIn(given, 'bootstrap')
   const defaultTimeoutMs = command === 'join' ? DEFAULT_JOIN_TIMEOUT_MS : DEFAULT_START_TIMEOUT_MS
   return {
     command,
-    target,
-    port: flags.port('port'),
-    httpPort: flags.port('httpPort'),
-    timing: flags.choice('timing', TIMINGS),
-    storage: storageOf(flags.list('storage')),
-    storageBackend: storageBackendOf(flags.text('storageBackend') ?? DEFAULT_STORAGE_BACKEND),
-    logLevel: flags.choice('logLevel', LOG_LEVELS) ?? 'info',
-    timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs,
-    bootstrap: bootstrap.length === 0 ? null : await Promise.all(bootstrap.map(resolveAddress))
+    target: { ...target, name: givenIn(given, 'name') },
+    typed,
+    configPath: named?.path ?? null,
+    bootstrap: bootstrap === null ? null : await Promise.all(bootstrap.map(resolveAddress)),
+    port: givenIn(given, 'port'),
+    httpPort: httpOf(given).port,
+    timing: givenIn(given, 'timing'),
+    storage: storageOf(given),
+    storageBackend: givenIn(given, 'storage_backend') ?? DEFAULT_STORAGE_BACKEND,
+    settings: nodeSettingsOf(given),
+    logLevel: givenIn(given, 'log_level') ?? SETTINGS.log_level.fallback ?? 'info',
+    ticketFile: given.ticket_file ?? null,
+    timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs
   }
 }
 
-/** The arguments after the script for the process that runs the node. */
-export function argumentsOf(launch: Launch): string[] {
-  const { target, port, httpPort } = launch
+function storageOf(given: Layer): Partial<StorageSettings> | null {
+  const entries = STORAGE_SETTING_NAMES.flatMap((name) => {
+    const value = givenIn(given, STORAGE_KEYS[name])
+    return value === null ? [] : [[name, value] as const]
+  })
+  return entries.length === 0 ? null : Object.fromEntries(entries)
+}
+
+/**
+ * The arguments after the script for the process that runs the node: the folder, and what was typed. It has the
+ * same environment and reads the same file, so that the same settings come from the same places.
+ */
+export function argumentsOf({ command, target, typed, configPath, timeoutMs }: Launch): string[] {
+  const { data_dir: _folder, ...others } = typed
   return [
-    launch.command,
+    command,
     '--foreground',
     `--data-dir=${target.dataDir}`,
-    ...(target.name === null ? [] : [`--name=${target.name}`]),
-    ...(launch.bootstrap ?? []).map((address) => `--bootstrap=${formatAddress(address)}`),
-    ...(port === null ? [] : [`--port=${port}`]),
-    ...(httpPort === null ? [] : [`--http-port=${httpPort}`]),
-    ...(launch.timing === null ? [] : [`--timing=${launch.timing}`]),
-    ...storageArguments(launch.storage),
-    ...(launch.storageBackend === DEFAULT_STORAGE_BACKEND
-      ? []
-      : [`--storage-backend=${launch.storageBackend}`]),
-    `--log-level=${launch.logLevel}`,
-    `--timeout=${launch.timeoutMs}ms`
+    ...(configPath === null ? [] : [`--config=${configPath}`]),
+    ...flagArguments(others),
+    `--timeout=${timeoutMs}ms`
   ]
 }
 
 /** `ticket` is the text for a join, else ignored. */
-export function intentOf(launch: Launch, ticket: string | null): Intent {
+export function intentOf(
+  launch: Pick<Launch, 'command' | 'timeoutMs'>,
+  ticket: string | null
+): Intent {
   if (launch.command !== 'join') return { kind: launch.command }
   if (ticket !== null) return { kind: 'join', ticket, timeoutMs: launch.timeoutMs }
   throw new AspenError({ code: 'CONFIG_INVALID', message: 'a join needs a ticket' })
@@ -93,15 +120,8 @@ export function intentOf(launch: Launch, ticket: string | null): Intent {
 /** `host:port`; a name is resolved now, because members keep addresses and no names. */
 async function resolveAddress(text: string): Promise<Address> {
   const colon = text.lastIndexOf(':')
-  const host = text.slice(0, Math.max(0, colon))
-  const port = /^\d{1,5}$/.test(text.slice(colon + 1)) ? Number(text.slice(colon + 1)) : 0
-  if (host === '' || !isPort(port)) {
-    throw new ConfigError({
-      code: 'CONFIG_INVALID',
-      message: `'${text}' is no bootstrap address`,
-      hint: 'a host and a port, such as 192.168.1.20:49737'
-    })
-  }
+  const host = text.slice(0, colon)
+  const port = Number(text.slice(colon + 1))
   if (isIpv4(host)) return { host, port }
   try {
     const { address } = await lookup(host, { family: 4 })

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { errorFrom } from '../client/error-from.ts'
 import { AspenError, EXIT } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
+import { withoutSettings } from '../node/config-layers.ts'
 import type { Progress } from '../node/options.ts'
 import type { BackgroundKind, Begin, Ready } from './daemon-messages.ts'
 import { BACKGROUND_MARK, isReport } from './daemon-messages.ts'
@@ -83,10 +84,15 @@ function spawnProgram({ launch, kind, output }: NodeProcessOptions): ChildProces
   return spawn(process.execPath, [...process.execArgv, PROGRAM, ...argumentsOf(launch)], {
     // a session of its own: Ctrl-C in the terminal is for the command that waits
     detached: true,
-    env: { ...process.env, [BACKGROUND_MARK]: kind, ASPEN_TICKET: undefined },
+    env: { ...environmentOf(kind), [BACKGROUND_MARK]: kind, ASPEN_TICKET: undefined },
     stdio: ['ignore', output, output, 'ipc'],
     windowsHide: true
   })
+}
+
+/** Nodes of `aspen dev` are told everything; a node of its own has its settings from where its command has them. */
+function environmentOf(kind: BackgroundKind): NodeJS.ProcessEnv {
+  return kind === 'attached' ? withoutSettings(process.env) : process.env
 }
 
 function readinessOf(child: ChildProcess, options: NodeProcessOptions): Promise<Ready> {

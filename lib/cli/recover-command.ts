@@ -20,7 +20,7 @@ import type { Invocation } from './invocation.ts'
 import { shortPath, TIMEOUT_RANGE, targetOf } from './invocation.ts'
 import { launchOf } from './launch.ts'
 import { prospectDocument, prospectLines, prospectOf, refusalOf } from './recover-lines.ts'
-import { asSystemFailure, withProgress } from './restore-command.ts'
+import { asSystemFailure, refuseInMemory, withProgress } from './restore-command.ts'
 import { launchNode } from './start-commands.ts'
 import type { Style } from './style.ts'
 
@@ -100,6 +100,7 @@ async function pollSurvey(timeoutMs: number, ask: () => Promise<Survey>): Promis
 
 async function accept(invocation: Invocation): Promise<number> {
   const launch = await launchOf(invocation, 'create')
+  refuseInMemory(launch)
   const recovered = await withProgress(invocation, async (onProgress) => {
     const directory = DataDirectory.open(launch.target.dataDir)
     try {

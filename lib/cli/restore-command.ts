@@ -8,6 +8,7 @@ import { asAspenError, AspenError, ConfigError, diskCodeOf, systemReason } from 
 import { DataDirectory } from '../node/data-directory.ts'
 import type { Progress } from '../node/options.ts'
 import { restore, verifiedBackup } from '../node/restoring.ts'
+import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
 import type { BackupHeader } from '../state-machine/backup-encoding.ts'
 import { backupDocument, backupLines } from './backup-lines.ts'
 import type { Invocation } from './invocation.ts'
@@ -22,6 +23,7 @@ export async function restoreFrom(invocation: Invocation): Promise<number> {
   const path = resolve(present(invocation.args['file'], 'file'))
   const launch = await launchOf(invocation, 'create')
   checkFile(path)
+  refuseInMemory(launch)
   if ((await runningStatus(invocation, launch)) !== null) throw taken(launch)
   const header = await withProgress(invocation, (onProgress) =>
     prepare(launch, { path, onProgress })
@@ -46,7 +48,13 @@ async function prepare(launch: Launch, { path, onProgress }: Preparation): Promi
     const header = await verifiedBackup(path, onProgress)
     const directory = DataDirectory.open(launch.target.dataDir)
     const { bootstrap, timing, storage, target } = launch
-    const settings = { name: target.name, bootstrap, timing, storage }
+    const settings = {
+      name: target.name,
+      bootstrap,
+      timing,
+      storage,
+      settings: launch.settings
+    }
     try {
       await restore(directory, { path, header, settings, onProgress })
     } finally {
@@ -90,6 +98,16 @@ export function asSystemFailure(error: unknown, what: string): AspenError {
   if (!(error instanceof Error && 'syscall' in error)) return asAspenError(error)
   const message = `${what}: ${systemReason(error)}`
   return new AspenError({ code: diskCodeOf(error) ?? 'IO_ERROR', message }, { cause: error })
+}
+
+/** A cluster that is made from a backup, or from what a node has left, is on a disk. @throws ConfigError CONFIG_INVALID */
+export function refuseInMemory({ storageBackend }: Launch): void {
+  if (storageBackend === DEFAULT_STORAGE_BACKEND) return
+  throw new ConfigError({
+    code: 'CONFIG_INVALID',
+    message: `storage_backend is ${storageBackend}: what is restored would be gone when the node ends`,
+    hint: 'leave it out, in the file and in the environment'
+  })
 }
 
 function taken({ target }: Launch): ConfigError {

@@ -20,7 +20,7 @@ export interface NodeReporter {
 }
 
 export interface RunOptions {
-  readonly launch: Launch
+  readonly launch: Omit<Launch, 'typed' | 'configPath' | 'ticketFile'>
   /** for a join */
   readonly ticket: string | null
   readonly logger: NodeOptions['logger']
@@ -59,6 +59,7 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
     httpPort: launch.httpPort,
     timing: launch.timing,
     storage: launch.storage,
+    settings: launch.settings,
     logger,
     onProgress: (progress) => reporter.progress(progress),
     onBoundary: options.onBoundary

@@ -4,13 +4,14 @@
 import { existsSync } from 'node:fs'
 import { hexOf } from '../encoding.ts'
 import { AspenError, ConfigError, EXIT, StorageError } from '../errors.ts'
+import { CONFIG_KEYS } from '../node/config-schema.ts'
+import type { ConfigKey } from '../node/config-schema.ts'
 import { joinTicketOf } from '../node/join-ticket.ts'
 import type { Status } from '../service/documents.ts'
 import { noNodeDetail } from './connect.ts'
 import { startInBackground } from './daemon.ts'
 import type { BackgroundKind, Ready } from './daemon-messages.ts'
 import { backgroundKind } from './daemon-messages.ts'
-import { flagName } from './flags.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath } from './invocation.ts'
 import type { Launch } from './launch.ts'
@@ -35,7 +36,7 @@ export async function join(invocation: Invocation): Promise<number> {
   const launch = await launchOf(invocation, 'join')
   const background = backgroundKind(invocation.host.env)
   if (background !== null) return asBackground(launch, background)
-  const text = await readTicket(invocation)
+  const text = await readTicket(invocation, launch.ticketFile)
   const ticket = joinTicketOf(text)
   warnOfExpiry(invocation, ticket.expiresMs)
   const running = await runningStatus(invocation, launch)
@@ -84,14 +85,19 @@ function runsAlready(invocation: Invocation, launch: Launch, status: Status): nu
 
 /** What was typed for a node that runs already has no effect, now or later. */
 function noteIgnored({ output }: Invocation, launch: Launch): void {
-  const ignored = SETTINGS.filter((flag) => launch[flag] !== null).map(flagName)
+  const ignored = CONFIG_KEYS.filter((key) => !PLACE_KEYS.has(key))
+    .flatMap((key) => launch.typed[key]?.origin.where ?? [])
+    .map((flag) => flag.split(' ')[0])
   if (ignored.length === 0) return
   const warning = output.errorStyle.symbol('warning')
   const how = `'aspen stop${launch.target.selector}' first`
-  output.note(`${warning} the running node stays as it is: to change ${ignored.join(', ')}, ${how}`)
+  output.note(
+    `${warning} the running node stays as it is: to change ${[...new Set(ignored)].join(', ')}, ${how}`
+  )
 }
 
-const SETTINGS = ['timing', 'storage', 'port', 'httpPort'] as const
+/** Which node it is, and with what it joined: nothing that could be changed. */
+const PLACE_KEYS: ReadonlySet<ConfigKey> = new Set(['data_dir', 'name', 'ticket_file'])
 
 export interface Plan {
   readonly launch: Launch

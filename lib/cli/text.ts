@@ -8,31 +8,6 @@ const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: SECOND_MS,
-  m: MINUTE_MS,
-  min: MINUTE_MS,
-  h: HOUR_MS,
-  d: DAY_MS
-}
-
-/** `5s`, `300ms`, `1.5h`; a plain number is seconds. Null when it is no duration. */
-export function parseDuration(text: string): number | null {
-  const parts = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|min|h|d)?$/.exec(text)
-  if (parts === null) return null
-  const unitMs = UNITS_MS[parts[2] ?? 's'] ?? SECOND_MS
-  return Math.round(Number(parts[1]) * unitMs)
-}
-
-/** `64MiB`, `1.5GiB`, `4096`: bytes, or in units of 1,024. Null when it is no size. */
-export function parseSize(text: string): number | null {
-  const parts = /^(\d{1,15}(?:\.\d{1,6})?)(B|KiB|MiB|GiB|TiB)?$/.exec(text)
-  if (parts === null) return null
-  const power = ['B', 'KiB', 'MiB', 'GiB', 'TiB'].indexOf(parts[2] ?? 'B')
-  return Math.round(Number(parts[1]) * 1_024 ** power)
-}
-
 /** `450 ms`, `1.2 s`, `45 s`, `3 min`, `2 h`, `5 d`: one number, rounded above ten seconds. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND_MS) return `${Math.max(0, Math.round(ms))} ms`

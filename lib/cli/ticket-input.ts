@@ -3,14 +3,18 @@
 
 import { open } from 'node:fs/promises'
 import { ConfigError, systemReason } from '../errors.ts'
+import type { Given } from '../node/config-layers.ts'
 import { readInput } from './input.ts'
 import type { Invocation } from './invocation.ts'
 
 /** Bytes that are read at most: a ticket with plenty of white space around it. */
 const MAX_INPUT_BYTES = 4_096
 
-/** The ticket's text, trimmed, not looked at yet. @throws ConfigError CONFIG_INVALID */
-export async function readTicket({ args, flags, host }: Invocation): Promise<string> {
+/** The ticket's text, trimmed, not looked at yet; `configured` is the setting `ticket_file`. @throws ConfigError CONFIG_INVALID */
+export async function readTicket(
+  { args, flags, host }: Invocation,
+  configured: Given<string> | null = null
+): Promise<string> {
   const argument = args['ticket'] ?? null
   const path = flags.text('ticketFile')
   if (argument !== null && path !== null) {
@@ -19,8 +23,10 @@ export async function readTicket({ args, flags, host }: Invocation): Promise<str
   if (argument === '-') return trimmed(await readInput(host.stdin, MAX_INPUT_BYTES, tooLong))
   if (argument !== null) return argument.trim()
   if (path !== null) return trimmed(await readTicketFile(path))
+  if (configured?.origin.layer === 'file') return trimmed(await readTicketFile(configured.value))
   const fromEnv = host.env['ASPEN_TICKET']?.trim()
   if (fromEnv !== undefined && fromEnv !== '') return fromEnv
+  if (configured !== null) return trimmed(await readTicketFile(configured.value))
   throw invalid(
     'a ticket is missing',
     "as an argument, from stdin with '-', with --ticket-file, or in ASPEN_TICKET"

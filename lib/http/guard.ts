@@ -4,6 +4,7 @@
 // Unix socket the file's permissions do both, and this guard is not used.
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { networkInterfaces } from 'node:os'
 import { assert } from '../assert.ts'
 import { equalSecret } from '../crypto.ts'
 import { bytesOf } from '../encoding.ts'
@@ -31,8 +32,8 @@ export const OPEN_ROUTES: ReadonlySet<string> = new Set([
   '/openapi.json'
 ])
 
-/** The guard of a listener on 127.0.0.1; `port` is asked at each request, since it is known late. */
-export function tcpGuard(token: string, port: () => number): Guard {
+/** The guard of a TCP listener; what it is called (`ownHosts`) is asked at each request, since its port is known late. */
+export function tcpGuard(token: string, hosts: () => readonly string[]): Guard {
   assert(token.length >= MIN_TOKEN_LENGTH, `a token has at least ${MIN_TOKEN_LENGTH} characters`)
   const secret = bytesOf(token)
   return {
@@ -40,12 +41,12 @@ export function tcpGuard(token: string, port: () => number): Guard {
       // a request line may name a host as well, and then it is the one that counts (RFC 9112, 3.2.2)
       const named = ABSOLUTE_FORM.exec(url)?.[1]
       const names = named === undefined ? host : [...host, named]
-      const own = hostsOf(port())
+      const own = hosts()
       if (host.length === 1 && names.every((name) => own.includes(name))) return null
       return refusal('MISDIRECTED', 'the Host header names another place than this node')
     },
     checkOrigin({ origin, 'sec-fetch-site': site }) {
-      const isOwn = hostsOf(port()).some((host) => origin === `http://${host}`)
+      const isOwn = hosts().some((host) => origin === `http://${host}`)
       if (origin !== undefined && !isOwn) {
         return refusal('FORBIDDEN', 'requests of other web pages are refused')
       }
@@ -67,6 +68,17 @@ const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i
 /** A token that short can be guessed. */
 const MIN_TOKEN_LENGTH = 32
 
-function hostsOf(port: number): readonly string[] {
-  return [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`]
+/** What a listener at that address may be called in a Host header: loopback, and the address itself; of 0.0.0.0 all that the machine has. */
+export function ownHosts(address: string, port: number): readonly string[] {
+  const others = address === ALL_ADDRESSES ? machineAddresses() : [address]
+  return ['127.0.0.1', 'localhost', '[::1]', ...others].map((host) => `${host}:${port}`)
+}
+
+export const ALL_ADDRESSES = '0.0.0.0'
+
+function machineAddresses(): readonly string[] {
+  const lists = Object.values(networkInterfaces())
+  return lists.flatMap((list = []) =>
+    list.filter(({ family }) => family === 'IPv4').map((one) => one.address)
+  )
 }

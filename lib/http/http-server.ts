@@ -14,7 +14,7 @@ import { createApp, refuseOtherMethods } from './app.ts'
 import { addBackupRoutes } from './backup-routes.ts'
 import { addClusterRoutes } from './cluster-routes.ts'
 import type { HttpLog } from './error-body.ts'
-import { tcpGuard } from './guard.ts'
+import { ALL_ADDRESSES, ownHosts, tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { HTTP_LIMITS } from './http-limits.ts'
 import { InFlight } from './in-flight.ts'
@@ -42,15 +42,16 @@ export interface HttpServerOptions {
 
 export class HttpServer {
   readonly socketPath: string
-  /** `http://127.0.0.1:<port>` */
+  /** `http://<address>:<port>`, for programs on this machine */
   readonly url: string
   readonly #apps: readonly App[]
   readonly #draining: Draining
   #closing: Promise<void> | null = null
 
-  private constructor(place: { socketPath: string; port: number }, parts: ClosingParts) {
+  private constructor(place: Place, parts: ClosingParts) {
     this.socketPath = place.socketPath
-    this.url = `http://127.0.0.1:${place.port}`
+    const host = place.host === ALL_ADDRESSES ? '127.0.0.1' : place.host
+    this.url = `http://${host}:${place.port}`
     this.#apps = parts.apps
     this.#draining = parts.draining
   }
@@ -68,11 +69,9 @@ export class HttpServer {
     const isDraining = (): boolean => draining.isOn
     const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
     let port = 0
+    const guard = tcpGuard(token, () => ownHosts(tcp.host, port))
     const { app: onSocket } = await buildApp(options, { ...shared, guard: null })
-    const { app: onTcp } = await buildApp(options, {
-      ...shared,
-      guard: tcpGuard(token, () => port)
-    })
+    const { app: onTcp } = await buildApp(options, { ...shared, guard })
     const parts = { apps: [onSocket, onTcp], draining }
     try {
       await listenOnSocket(onSocket.server, socketPath)
@@ -81,7 +80,7 @@ export class HttpServer {
       await closeApps(parts)
       throw error
     }
-    return new HttpServer({ socketPath, port }, parts)
+    return new HttpServer({ socketPath, host: tcp.host, port }, parts)
   }
 
   /**
@@ -96,6 +95,12 @@ export class HttpServer {
 
 /** Bytes of a Unix socket's path; the system takes 103 to 107. */
 const MAX_SOCKET_PATH = 100
+
+interface Place {
+  readonly socketPath: string
+  readonly host: string
+  readonly port: number
+}
 
 interface Draining {
   isOn: boolean

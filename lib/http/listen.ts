@@ -6,8 +6,8 @@ import { lstatSync, unlinkSync } from 'node:fs'
 import { AspenError, ConfigError, StorageError, TransportError } from '../errors.ts'
 
 export interface TcpOptions {
-  /** Anything else than loopback would be explicit, and is not offered. */
-  readonly host: '127.0.0.1'
+  /** IPv4 address; that anything but loopback was asked for explicitly, the caller has seen to */
+  readonly host: string
   /** null takes the first free one */
   readonly port: number | null
   /** tried before those from `firstPort` on, where none is named */
@@ -37,7 +37,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 }
 
 /**
- * Listens on 127.0.0.1 and returns the port.
+ * Listens on `host` and returns the port.
  * @throws TransportError PORT_IN_USE when the named port, or each one tried, is taken
  */
 export async function listenOnPort(server: Server, options: TcpOptions): Promise<number> {

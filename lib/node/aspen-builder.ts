@@ -30,7 +30,7 @@ export class AspenBuilder {
   #storage: StorageBackend = DEFAULT_STORAGE_BACKEND
   #ticket: string | null = null
   #peers: readonly string[] | null = null
-  #gossip = true
+  #gossip: boolean | null = null
   #bootstrap: readonly string[] | null = null
   #http: HttpSetting = {}
   #timing: TimingProfile | null = null
@@ -74,7 +74,7 @@ export class AspenBuilder {
 
   /**
    * Whether members are looked for under the cluster's topics on the DHT, and this node is announced there;
-   * true when left out. Without, members find each other by key and by the addresses that they know.
+   * as recorded, else true, when left out. Without, members find each other by key and by the addresses that they know.
    */
   withGossip(isOn: boolean): this {
     this.#gossip = isOn
@@ -119,12 +119,12 @@ export class AspenBuilder {
       dataDir: dataDirOf(this.#dataDir),
       storageBackend: storageBackendOf(this.#storage),
       name: nameOf(this.#name),
-      gossip: flagOf('withGossip', this.#gossip),
       bootstrap: this.#bootstrap?.map(bootstrapOf) ?? null,
       port: null,
       ...httpOf(this.#http),
       timing: timingOf(this.#timing),
       storage: null,
+      settings: this.#gossip === null ? {} : { gossip: flagOf('withGossip', this.#gossip) },
       logger: this.#logger ?? createLogger({ level: 'silent', destination: 'ndjson' }),
       onProgress: () => {}
     }

@@ -61,6 +61,8 @@ export interface AssemblyParts {
   readonly diskProbe: DiskProbe | null
   /** what the cluster may hold, as this node sees it when it leads */
   readonly maxState: StateSize
+  /** writes that may wait here; MAX_PENDING_PROPOSALS when left out */
+  readonly maxPendingProposals?: number | undefined
   /** when this node, leading, has snapshots made and history forgotten */
   readonly storagePolicy: StoragePolicy
   /** where log and state are; shown in the status */

@@ -202,6 +202,7 @@ export class Assembly {
       onSecondLeader: (claim) => this.#statusLog.tellSecondLeader(claim),
       onApplied: (entries, results) => this.#onApplied(entries, results),
       keepEntries: this.#parts.storagePolicy.keepEntries,
+      maxPendingProposals: this.#parts.maxPendingProposals,
       onSnapshotsNeeded: (ids) => this.#snapshots.onSnapshotsNeeded(ids),
       onSnapshot: (snapshot) => this.#snapshots.onSnapshot(snapshot),
       onFailed: this.#parts.onFailed

@@ -149,7 +149,11 @@ async function openLobby(
     return await running.admin.checkpoint()
   }
   const asked = { api: front, admin: { ...process, checkpoint } }
-  const api = await openApi(config, { ...base, recorded: null }, asked)
+  const api = await openApi(
+    config,
+    { ...base, recorded: null, settings: base.plan.settings },
+    asked
+  )
   const served = { front, api }
   waiting.start()
   const opened = { ticket: null, wasMember: false, httpPortTaken: null }
@@ -262,14 +266,16 @@ async function run(
       throw error
     }
   )
-  const { name, bootstrap, timing, storage } = plan
-  const addressed = { name, bootstrap, timing, storage, udpPort: premises.network.port }
+  const { name, bootstrap, timing, storage, settings } = plan
+  const udpPort = premises.network.port
+  const addressed = { name, bootstrap, timing, storage, settings, udpPort }
   const membership = { ...premises.membership, ...addressed }
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
   opened = assembly
-  const place = { directory, ending, recorded: membership.httpPort }
+  const { httpPort, settings: addressing } = membership
+  const place = { directory, ending, recorded: httpPort, settings: addressing }
   const admin = administrationOf(options.logger, stores.database)
   const asked = { api: assembly.service, admin }
   const api = served?.api ?? (await openApi(options, place, asked))

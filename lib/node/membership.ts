@@ -17,6 +17,8 @@ import type { Configuration } from '../raft/configuration.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Welcome } from '../transport/transport.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { DEFAULT_TIMING } from './config-schema.ts'
+import type { NodeSettings } from './node-settings.ts'
 import { storageFromJson, storageToJson } from './storage-settings.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
@@ -54,6 +56,21 @@ const MembershipJson = Type.Object({
   ),
   /** likewise; by the names of storage-settings.ts, those that were given */
   storage: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0 }))),
+  /** likewise; by the names of a configuration (node-settings.ts) */
+  settings: Type.Optional(
+    Type.Partial(
+      Type.Object({
+        host: Type.String(),
+        gossip: Type.Boolean(),
+        http_addr: Type.String(),
+        http_public: Type.Boolean(),
+        heartbeat_interval_ms: Type.Integer(),
+        election_timeout_min_ms: Type.Integer(),
+        election_timeout_max_ms: Type.Integer(),
+        raft_mailbox_capacity: Type.Integer()
+      })
+    )
+  ),
   udp_port: Type.Union([Type.Integer(), Type.Null()]),
   http_port: Type.Union([Type.Integer(), Type.Null()]),
   welcome: Type.Union([WelcomeJson, Type.Null()])
@@ -75,6 +92,8 @@ export interface Membership {
   readonly timing: TimingProfile
   /** those that were ever given */
   readonly storage: Partial<StorageSettings>
+  /** likewise */
+  readonly settings: NodeSettings
   /** of the last run, tried first */
   readonly udpPort: number | null
   /** the last one that was given, or found free when there was none; kept while another process has it */
@@ -82,18 +101,15 @@ export interface Membership {
   readonly welcome: Welcome | null
 }
 
-/** Of a node that was never given a profile. */
-export const DEFAULT_TIMING: TimingProfile = 'default'
-
 /** Of a machine that has not run in a cluster yet, with the settings that it was given. */
 export function newMembership(
-  { name, bootstrap, timing, storage }: Settings,
+  { name, bootstrap, timing, storage, settings }: Settings,
   identity: Pick<Membership, 'state' | 'clusterId' | 'id' | 'welcome'>
 ): Membership {
-  return { ...identity, name, bootstrap, timing, storage, udpPort: null, httpPort: null }
+  return { ...identity, name, bootstrap, timing, storage, settings, udpPort: null, httpPort: null }
 }
 
-type Settings = Pick<Membership, 'name' | 'bootstrap' | 'timing' | 'storage'>
+type Settings = Pick<Membership, 'name' | 'bootstrap' | 'timing' | 'storage' | 'settings'>
 
 const FORMAT = 1
 
@@ -134,6 +150,7 @@ function fromJson(json: MembershipJson): Membership {
     bootstrap: json.bootstrap === null ? null : addresses(json.bootstrap),
     timing: json.timing ?? DEFAULT_TIMING,
     storage: storageFromJson(json.storage ?? {}),
+    settings: json.settings ?? {},
     udpPort: json.udp_port,
     httpPort: json.http_port,
     welcome:
@@ -169,6 +186,7 @@ function toJson(membership: Membership): MembershipJson {
     bootstrap: membership.bootstrap?.map(formatAddress) ?? null,
     timing: membership.timing,
     storage: storageToJson(membership.storage),
+    settings: { ...membership.settings },
     udp_port: membership.udpPort,
     http_port: membership.httpPort,
     welcome:

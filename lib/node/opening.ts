@@ -12,7 +12,6 @@ import type { LogStore, OpenedLog, RestoredLog } from '../log-store/log-store.ts
 import { MemoryLogDisk } from '../log-store/memory-log-disk.ts'
 import { MemoryLogStore } from '../log-store/memory-log-store.ts'
 import { genesis } from '../raft/entry.ts'
-import { TIMING } from '../raft/timing.ts'
 import { systemRandom } from '../random.ts'
 import { MemoryStateMachine } from '../state-machine/memory-state-machine.ts'
 import { restoreStateMachine } from '../state-machine/restore-state.ts'
@@ -24,6 +23,8 @@ import type { BackupSource } from '../service/backups.ts'
 import type { Metrics } from '../service/metrics.ts'
 import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
 import { AddressBook } from './address-book.ts'
+import { httpAddressOf } from './config-checks.ts'
+import { SETTINGS } from './config-schema.ts'
 import { Assembly } from './assembly.ts'
 import type { EventLog } from './assembly-parts.ts'
 import { FileBackupSource } from './backup-source.ts'
@@ -38,6 +39,8 @@ import type { NodeOptions } from './options.ts'
 import { checkOwnIdentity } from './own-identity.ts'
 import { socketPathOf } from './places.ts'
 import type { Plan } from './plan.ts'
+import { checkedTiming } from './node-settings.ts'
+import type { NodeSettings } from './node-settings.ts'
 import { StorageLook } from './storage-sizes.ts'
 import { DEFAULT_STORAGE } from './storage-settings.ts'
 
@@ -71,8 +74,9 @@ export async function openNetwork(
     bootstrap: plan.bootstrap,
     port: options.port,
     preferredPort: plan.kind === 'run' ? plan.membership.udpPort : null,
-    timing: TIMING[plan.timing],
-    usesTopics: options.gossip ?? true
+    timing: checkedTiming(plan.timing, plan.settings),
+    host: plan.settings.host ?? null,
+    usesTopics: plan.settings.gossip ?? SETTINGS.gossip.fallback ?? true
   })
   await network.open()
   return network
@@ -216,7 +220,7 @@ export function openAssembly(
     version: VERSION,
     instance: premises.instance,
     targetVoters: DEFAULT_TARGET_VOTERS,
-    timing: TIMING[plan.timing],
+    timing: checkedTiming(plan.timing, plan.settings),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
@@ -232,6 +236,7 @@ export function openAssembly(
     memories: isEphemeral ? new EphemeralMemories() : new GuardFile(directory.path),
     diskProbe: isEphemeral ? null : diskProbe(directory.logDir, stores.fail),
     storageBackend: isEphemeral ? 'inmemory' : 'sqlite',
+    maxPendingProposals: plan.settings.raft_mailbox_capacity,
     maxState: { entryCount: storage.maxEntries, byteCount: storage.maxBytes },
     storagePolicy: storage,
     metrics: premises.metrics,
@@ -242,6 +247,8 @@ export function openAssembly(
   ending.add(() => assembly.close())
   return assembly
 }
+
+const LOOPBACK = '127.0.0.1'
 
 export interface OpenedApi {
   /** both are empty where none is served */
@@ -256,6 +263,8 @@ export interface OpenedApi {
 export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
   /** the TCP port of the last run */
   readonly recorded: number | null
+  /** given now or before */
+  readonly settings: NodeSettings
 }
 
 /**
@@ -264,10 +273,14 @@ export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
  * so that it has its own port again when that is free. A port that is named is taken or refused.
  */
 export async function openApi(
-  { httpPort, logger, servesHttp = true }: NodeOptions,
-  { directory, ending, recorded }: ApiPlace,
+  { httpPort, logger, servesHttp = true, settings: given = {} }: NodeOptions,
+  { directory, ending, recorded, settings }: ApiPlace,
   { api, admin }: { readonly api: NodeApi; readonly admin: NodeAdmin }
 ): Promise<OpenedApi> {
+  const { http_addr: text } = settings
+  const address = text === undefined ? null : httpAddressOf(text)
+  // an address that was not given now says where, and the record says which port
+  const addressPort = given.http_addr === undefined ? null : (address?.port ?? null)
   if (!servesHttp) return { url: '', socket: '', recordedPort: recorded, takenPort: null }
   const socketPath = socketPathOf(directory.path)
   const http = await HttpServer.open({
@@ -275,8 +288,8 @@ export async function openApi(
     admin,
     socketPath,
     tcp: {
-      host: '127.0.0.1',
-      port: httpPort,
+      host: address?.host ?? LOOPBACK,
+      port: httpPort ?? addressPort,
       preferredPort: recorded,
       firstPort: DEFAULT_HTTP_PORT,
       tries: HTTP_PORT_TRIES
@@ -288,7 +301,8 @@ export async function openApi(
   directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
   ending.add(() => directory.removeRuntime())
   const port = Number(new URL(http.url).port)
-  const isTaken = httpPort === null && recorded !== null && recorded !== port
+  const isTaken =
+    httpPort === null && addressPort === null && recorded !== null && recorded !== port
   const opened = { url: http.url, socket: socketPath }
   if (!isTaken) return { ...opened, recordedPort: port, takenPort: null }
   const fields = { event: 'http.port_taken', recorded, port }

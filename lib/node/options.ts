@@ -5,6 +5,7 @@ import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
+import type { NodeSettings } from './node-settings.ts'
 import type { Peer } from './peers.ts'
 import type { StorageBackend } from './storage-backend.ts'
 import type { StorageSettings } from './storage-settings.ts'
@@ -33,8 +34,6 @@ export interface NodeOptions {
   readonly dataDir: string
   /** DEFAULT_STORAGE_BACKEND when left out */
   readonly storageBackend?: StorageBackend
-  /** whether members are looked for under the cluster's topics, and this node is announced there; true when left out */
-  readonly gossip?: boolean
   /** whether the HTTP API is served, on the socket and on TCP; true when left out */
   readonly servesHttp?: boolean
   /** display name; null keeps the recorded one, or takes the host's */
@@ -49,6 +48,8 @@ export interface NodeOptions {
   readonly timing: TimingProfile | null
   /** how much is kept; null keeps the recorded settings, or takes DEFAULT_STORAGE; given ones are added to the recorded */
   readonly storage: Partial<StorageSettings> | null
+  /** the other settings, by their names in a configuration; what is left out is as recorded, or has its default */
+  readonly settings?: NodeSettings
   /** how long opening may take, then UNAVAILABLE; left out: as long as a repair needs others */
   readonly openLimitMs?: number
   readonly logger: Logger

@@ -8,11 +8,13 @@ import { ConfigError, REJOIN_HINT } from '../errors.ts'
 import { MAX_NAME_SIZE } from '../limits.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Ticket } from '../../tickets/tickets.ts'
+import { DEFAULT_TIMING } from './config-schema.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { joinTicketOf } from './join-ticket.ts'
 import { nameProblem } from './places.ts'
-import { DEFAULT_TIMING } from './membership.ts'
 import type { Membership } from './membership.ts'
+import { checkedTiming } from './node-settings.ts'
+import type { NodeSettings } from './node-settings.ts'
 import type { Intent, NodeOptions } from './options.ts'
 import type { Peer } from './peers.ts'
 import type { StorageSettings } from './storage-settings.ts'
@@ -24,6 +26,8 @@ export type Plan = {
   readonly timing: TimingProfile
   /** those that were given, now or before */
   readonly storage: Partial<StorageSettings>
+  /** likewise */
+  readonly settings: NodeSettings
 } & (
   | { readonly kind: 'create' }
   | { readonly kind: 'join'; readonly ticket: Ticket }
@@ -44,7 +48,7 @@ export function intentFor(
   return { kind: isThere ? 'start' : 'create' }
 }
 
-type Wanted = Pick<NodeOptions, 'intent' | 'name' | 'bootstrap' | 'timing' | 'storage'>
+type Wanted = Pick<NodeOptions, 'intent' | 'name' | 'bootstrap' | 'timing' | 'storage' | 'settings'>
 
 /** @throws ConfigError FENCED, STATE_DIVERGED, MEMBER_REMOVED, DATA_DIR_TAKEN, DATA_DIR_UNUSABLE, NO_CLUSTER_HERE, CONFIG_INVALID; TicketError */
 export function planOf(
@@ -57,23 +61,25 @@ export function planOf(
   const name = nameOf(options, membership)
   const timing = options.timing ?? membership?.timing ?? DEFAULT_TIMING
   const storage = { ...membership?.storage, ...options.storage }
+  const settings = { ...membership?.settings, ...options.settings }
+  checkedTiming(timing, settings)
   if (membership === null) {
     if (intent.kind === 'start') throw nothingHere(dataDir)
     const bootstrap = options.bootstrap
     if (intent.kind === 'create') {
       // of a join that was interrupted, or of a node whose node.json is lost
       if (directory.hasLog) throw logOfAnother(dataDir)
-      return { kind: 'create', name, bootstrap, timing, storage }
+      return { kind: 'create', name, bootstrap, timing, storage, settings }
     }
     if (intent.kind === 'wait') {
       const { peers } = intent
       // a peer may still know what was begun here
       if (directory.hasLog && peers.length === 0) throw logOfAnother(dataDir)
-      return { kind: 'wait', name, bootstrap, timing, storage, peers }
+      return { kind: 'wait', name, bootstrap, timing, storage, settings, peers }
     }
     const ticket = joinTicketOf(intent.ticket)
     const known = bootstrap ?? bootstrapOf(ticket)
-    return { kind: 'join', name, bootstrap: known, timing, storage, ticket }
+    return { kind: 'join', name, bootstrap: known, timing, storage, settings, ticket }
   }
   if (membership.state === 'fenced') throw fenced(dataDir)
   if (membership.state === 'diverged') throw diverged(dataDir)
@@ -84,7 +90,7 @@ export function planOf(
   if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
   if (intent.kind === 'join') refuseOtherCluster(joinTicketOf(intent.ticket), membership, dataDir)
   const bootstrap = options.bootstrap ?? membership.bootstrap
-  return { kind: 'run', name, bootstrap, timing, storage, membership }
+  return { kind: 'run', name, bootstrap, timing, storage, settings, membership }
 }
 
 function bootstrapOf(ticket: Ticket): readonly Address[] | null {

@@ -96,8 +96,8 @@ async function makeNew(
   const header = await verifiedBackup(backup, onProgress)
   const next = DataDirectory.open(path, directory.onBoundary)
   try {
-    const { name, bootstrap, timing, storage } = membership
-    const settings = { name, bootstrap, timing, storage }
+    const { name, bootstrap, timing, storage, settings: others } = membership
+    const settings = { name, bootstrap, timing, storage, settings: others }
     await restore(next, { path: backup, header, settings, onProgress })
     const made = readMembership(next)
     // where programs of this machine find the API

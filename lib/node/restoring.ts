@@ -30,7 +30,7 @@ export interface RestoreOptions {
   readonly path: string
   readonly header: BackupHeader
   /** what `create` would be given */
-  readonly settings: Pick<NodeOptions, 'name' | 'bootstrap' | 'timing' | 'storage'>
+  readonly settings: Pick<NodeOptions, 'name' | 'bootstrap' | 'timing' | 'storage' | 'settings'>
   readonly onProgress: (progress: Progress) => void
 }
 

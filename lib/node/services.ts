@@ -47,7 +47,7 @@ export class Services {
     const room = roomOf(fitness.disk, parts)
     const desk = makeDesk(made, () => forwarder.isOpen)
     const operate: LeaderDesk['carryOut'] = (...asked) => desk.carryOut(...asked)
-    const ways = { id, clock, timers, random, replica, request }
+    const ways = { ...parts, replica, request }
     const forwarder: Forwarder = new Forwarder({ ...ways, ...room, operate })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })

@@ -16,7 +16,7 @@ export type StorageBackend = Status['storage']['backend']
 
 export const DEFAULT_STORAGE_BACKEND: StorageBackend = 'sqlite'
 
-const STORAGE_BACKENDS: readonly StorageBackend[] = ['sqlite', 'inmemory']
+export const STORAGE_BACKENDS: readonly StorageBackend[] = ['sqlite', 'inmemory']
 
 /** Whether nothing of a node outlives its process. */
 export function isEphemeral({ storageBackend }: Pick<NodeOptions, 'storageBackend'>): boolean {

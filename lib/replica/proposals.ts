@@ -42,8 +42,15 @@ export class Proposals {
   readonly #waiting: Proposal[] = []
   /** in the order of appending; two may have one index, in different terms */
   readonly #appended = new Set<Appended>()
+  readonly #maxCount: number
   /** payload bytes of all proposals that are not settled */
   #byteCount = 0
+
+  /** at most so many are taken that are not settled */
+  constructor(maxCount: number = MAX_PENDING_PROPOSALS) {
+    assert(maxCount <= MAX_PENDING_PROPOSALS, 'the bound may be set lower')
+    this.#maxCount = maxCount
+  }
 
   get waitingCount(): number {
     return this.#waiting.length
@@ -56,7 +63,7 @@ export class Proposals {
   /** Whether there was room; without room the proposal was not taken. */
   maybeAdd(proposal: Proposal): boolean {
     const bytes = this.#byteCount + proposal.payload.byteLength
-    if (this.pendingCount >= MAX_PENDING_PROPOSALS || bytes > MAX_PENDING_PROPOSAL_BYTES) {
+    if (this.pendingCount >= this.#maxCount || bytes > MAX_PENDING_PROPOSAL_BYTES) {
       return false
     }
     this.#waiting.push(proposal)

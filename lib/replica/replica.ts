@@ -53,6 +53,8 @@ export interface ReplicaParts {
   readonly onApplied: (entries: readonly Entry[], results: readonly ApplyResult[]) => void
   /** entries that stay in the log behind a snapshot of this node */
   readonly keepEntries: Index
+  /** proposals that may wait here; MAX_PENDING_PROPOSALS when left out */
+  readonly maxPendingProposals?: number | undefined
   /** followers whose next entry is not in this leader's log any more; named again while they are */
   readonly onSnapshotsNeeded: (ids: readonly NodeId[]) => void
   /** a snapshot of this node is durable; null: it could not be made */
@@ -63,7 +65,7 @@ export interface ReplicaParts {
 
 export class Replica {
   readonly #parts: ReplicaParts
-  readonly #proposals = new Proposals()
+  readonly #proposals: Proposals
   readonly #questions = new Questions()
   /** leave when their write is durable, in the order in which the core said them */
   readonly #gated: (Outgoing & { readonly token: Token })[] = []
@@ -86,6 +88,7 @@ export class Replica {
   constructor(parts: ReplicaParts) {
     this.#parts = parts
     this.#status = parts.core.status()
+    this.#proposals = new Proposals(parts.maxPendingProposals)
     const { stateMachine, log, keepEntries, core, onSnapshot, clock, timers } = parts
     this.#deadline = new Deadline(clock, timers, () => this.#step({ kind: 'tick' }))
     this.#applier = new Applier({

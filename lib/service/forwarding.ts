@@ -52,6 +52,8 @@ export interface ForwarderParts {
   readonly hasSpace: () => boolean
   /** carries out a whole operation on the cluster, as the leader */
   readonly operate: LeaderDesk['carryOut']
+  /** callers of writes that may wait here; MAX_PENDING_PROPOSALS when left out */
+  readonly maxPendingProposals?: number | undefined
 }
 
 /** Until when a caller waits, and what it said: `timeoutMs` is for people. */
@@ -88,7 +90,8 @@ export class Forwarder {
    * happened), TIMEOUT, OUTCOME_UNKNOWN
    */
   async submit(makeEntry: MakeEntry, timeoutMs: number): Promise<Submitted> {
-    if (this.#submitCount >= MAX_PENDING_PROPOSALS) throw overloadedError('this node')
+    const { maxPendingProposals = MAX_PENDING_PROPOSALS } = this.#parts
+    if (this.#submitCount >= maxPendingProposals) throw overloadedError('this node')
     const submission = new Submission(this.#requestIds, makeEntry)
     const { byteLength } = submission.entry.payload
     this.#submitCount++

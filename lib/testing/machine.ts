@@ -205,7 +205,13 @@ export class Machine {
     await network.open()
     try {
       const asked = { kind: 'join', name, ticket } as const
-      const plan = { ...asked, bootstrap: null, timing: 'default', storage: {} } as const
+      const plan = {
+        ...asked,
+        bootstrap: null,
+        timing: 'default',
+        storage: {},
+        settings: {}
+      } as const
       const { welcome } = await admit({ network, keyPair, plan, ...waiting(time) })
       this.clusterId = ticket.clusterId
       this.welcome = welcome

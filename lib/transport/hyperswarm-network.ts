@@ -10,7 +10,8 @@ import { formatAddress, isLoopback } from '../address.ts'
 import { assert, present } from '../assert.ts'
 import type { KeyPair } from '../crypto.ts'
 import { hexOf } from '../encoding.ts'
-import { TransportError } from '../errors.ts'
+import { ConfigError, TransportError } from '../errors.ts'
+import type { AspenError } from '../errors.ts'
 import { CLOSE_DEADLINE_MS, MAX_MEMBER_ADDRESSES } from '../limits.ts'
 import type { Timing } from '../raft/timing.ts'
 import { CappedStream, GuardedDHT } from './guarded-dht.ts'
@@ -27,6 +28,8 @@ import type {
 
 /** Bytes of the sockets' buffers: at the default of 208 KiB the kernel drops bulk (stack-facts 0.8). */
 const SOCKET_BUFFER_BYTES = 4 << 20
+/** Stands for all addresses of the machine. */
+const ALL_ADDRESSES = '0.0.0.0'
 /** Hyperswarm's own retries of keys found under topics; milliseconds. Ours come sooner (dialer.ts). */
 const BACKOFFS_MS: [number, number, number, number] = [1_000, 5_000, 15_000, 600_000]
 
@@ -35,6 +38,8 @@ export interface HyperswarmNetworkOptions {
   readonly keyPair: KeyPair
   /** nodes of a private DHT; null: the public one; empty: none, only addresses are dialled */
   readonly bootstrap: readonly Address[] | null
+  /** IPv4 address of this machine to bind on, 0.0.0.0 for all; null: loopback where all bootstrap nodes are on it, else all */
+  readonly host?: string | null
   /** UDP port that the user named: taken, or PORT_IN_USE; null for any */
   readonly port: number | null
   /** UDP port of the last run: taken if it is free */
@@ -61,7 +66,7 @@ export class HyperswarmNetwork implements Network {
     this.#options = options
   }
 
-  /** @throws TransportError PORT_IN_USE */
+  /** @throws TransportError PORT_IN_USE; ConfigError CONFIG_INVALID for a host that is not this machine's */
   open(): Promise<void> {
     this.#opening ??= this.#open()
     return this.#opening
@@ -75,7 +80,7 @@ export class HyperswarmNetwork implements Network {
       {
         ...(isPrivate ? { bootstrap: [...bootstrap] } : {}),
         keyPair: buffersOf(keyPair),
-        host: isLocal ? '127.0.0.1' : '0.0.0.0',
+        host: this.#options.host ?? (isLocal ? '127.0.0.1' : ALL_ADDRESSES),
         port: this.#portRange(),
         anyPort: this.#options.port === null,
         // a small DHT has too few nodes to find out what kind of NAT this is (stack-facts 0.6)
@@ -116,7 +121,7 @@ export class HyperswarmNetwork implements Network {
     } catch (error) {
       dht.io.networkInterfaces.destroy()
       await dht.destroy({ force: true }).catch(() => {})
-      throw bindError(error, this.#options.port)
+      throw bindError(error, this.#options)
     }
     for (const socket of [dht.io.serverSocket, dht.io.clientSocket]) {
       try {
@@ -230,9 +235,11 @@ export class HyperswarmNetwork implements Network {
     const { port } = this
     const bound = this.#dht?.io.serverSocket.address() ?? null
     if (port === null || bound === null) return []
-    if (bound.host === '127.0.0.1') return [{ host: bound.host, port }]
+    const own = { host: bound.host, port }
+    if (isLoopback(own)) return [own]
     const seen = this.#dht?.remoteAddress() ?? null
-    const all = [...localHosts().map((host) => ({ host, port })), ...(seen === null ? [] : [seen])]
+    const hosts = bound.host === ALL_ADDRESSES ? localHosts() : [bound.host]
+    const all = [...hosts.map((host) => ({ host, port })), ...(seen === null ? [] : [seen])]
     const unique = new Map(all.map((address) => [formatAddress(address), address]))
     return [...unique.values()].slice(0, MAX_MEMBER_ADDRESSES)
   }
@@ -294,8 +301,22 @@ function localHosts(): readonly string[] {
   return hosts.length > 0 ? hosts : ['127.0.0.1']
 }
 
-function bindError(error: unknown, port: number | null): TransportError {
+type Bound = Pick<HyperswarmNetworkOptions, 'host' | 'port'>
+
+function bindError(error: unknown, { host = null, port }: Bound): AspenError {
   const reason = error instanceof Error ? error.message : String(error)
+  if (
+    host !== null &&
+    error instanceof Error &&
+    'code' in error &&
+    error.code === 'EADDRNOTAVAIL'
+  ) {
+    const message = `host is ${host}, which is no address of this machine`
+    return new ConfigError(
+      { code: 'CONFIG_INVALID', message, fields: { key: 'host' } },
+      { cause: error }
+    )
+  }
   if (port === null) {
     return new TransportError(
       { code: 'FAILED', message: `no UDP port could be bound: ${reason}` },

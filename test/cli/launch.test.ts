@@ -58,15 +58,15 @@ test('what is typed becomes arguments that mean the same', async (t) => {
     '--foreground',
     '--data-dir=/data/a b',
     '--name=alder',
-    '--bootstrap=127.0.0.1:4001',
-    '--bootstrap=127.0.0.1:4002',
     '--port=5001',
+    '--bootstrap=127.0.0.1:4001',
+    '--bootstrap=localhost:4002',
     '--http-port=7071',
     '--timing=lan',
-    '--storage=snapshot-entries=500',
-    '--storage=snapshot-age=7200000ms',
-    '--storage=max-bytes=1572864',
     '--log-level=debug',
+    '--storage=snapshot-entries=500',
+    '--storage=snapshot-age=2h',
+    '--storage=max-bytes=1536KiB',
     '--timeout=1500ms'
   ])
   t.alike(intentOf(launch, 'aspen1q'), { kind: 'join', ticket: 'aspen1q', timeoutMs: 1500 })
@@ -77,12 +77,17 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
   t.alike(bare, {
     command: 'start',
     target: { dataDir: '/xdg/aspen/default', name: null, selector: '' },
+    typed: {},
+    configPath: null,
     bootstrap: null,
     port: null,
     httpPort: null,
     timing: null,
     storage: null,
+    storageBackend: 'sqlite',
+    settings: {},
     logLevel: 'info',
+    ticketFile: null,
     timeoutMs: 30_000
   })
   t.absent(

@@ -16,6 +16,7 @@ const FULL: Membership = {
   bootstrap: [{ host: '127.0.0.1', port: 49_737 }],
   timing: 'wan',
   storage: { snapshotEntries: 500, maxBytes: 1_000_000 },
+  settings: { host: '10.0.0.1', gossip: false, heartbeat_interval_ms: 200 },
   udpPort: 49_001,
   httpPort: 7_070,
   welcome: {

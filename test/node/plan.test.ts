@@ -38,6 +38,7 @@ const MEMBER: Membership = {
   bootstrap: BOOTSTRAP,
   timing: 'wan',
   storage: { keepEntries: 7 },
+  settings: { gossip: false },
   udpPort: 5,
   httpPort: 6,
   welcome: null
