@@ -14,6 +14,7 @@ import { MetricStates } from '../service/metric-states.ts'
 import type { MetricStatesParts } from '../service/metric-states.ts'
 import { NodeHealth } from '../service/node-health.ts'
 import type { NodeHealthParts } from '../service/node-health.ts'
+import { leaderAgeMs } from '../service/raft-metrics.ts'
 import { ReplicatedStore } from '../service/replicated-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
@@ -61,7 +62,12 @@ export class Services {
     const read = { ...seen, view, alarms, unreachable, forwarder }
     this.#tellStates(read, made)
     this.node = new NodeService({
-      kv: new ReplicatedStore(forwarder, stateMachine, timers),
+      kv: new ReplicatedStore({
+        forwarder,
+        stateMachine,
+        timers,
+        leaderAgeMs: () => leaderAgeMs({ id, replica, clock })
+      }),
       cluster: makeControl(made, { ...seen, desk, forwarder, tickets: this.tickets }),
       view,
       health: new NodeHealth(read),

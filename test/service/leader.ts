@@ -90,6 +90,7 @@ const NOBODY_LEADS: Status = {
   configurationIndex: 0,
   transferTarget: null,
   logTimeMs: 0,
+  leaderHeardMs: null,
   wrongClocks: [],
   progress: new Map()
 }
