@@ -127,6 +127,7 @@ export class RepairLinks {
       random: systemRandom,
       ...SYSTEM,
       trust: this.#trust,
+      traffic: null,
       handlers: {
         onMessage: () => {},
         onRequest: () => {},

@@ -153,6 +153,7 @@ export class Desk {
     const { time, replica, wire } = this
     const { request } = wire
     this.forwarder = new Forwarder({
+      observer: null,
       id: 2,
       clock: time,
       timers: time,
