@@ -358,7 +358,12 @@ export class Replica {
     this.#status = this.#parts.core.status()
     const after = this.#status
     this.#durations.onStatus(after)
-    if (!isSame(before, after)) this.#parts.onStatus(after)
+    const isSame =
+      before.role === after.role &&
+      before.term === after.term &&
+      before.leader === after.leader &&
+      before.configuration === after.configuration
+    if (!isSame) this.#parts.onStatus(after)
   }
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
@@ -387,15 +392,6 @@ export class Replica {
     this.close()
     this.#parts.onFailed(error)
   }
-}
-
-function isSame(one: Status, other: Status): boolean {
-  return (
-    one.role === other.role &&
-    one.term === other.term &&
-    one.leader === other.leader &&
-    one.configuration === other.configuration
-  )
 }
 
 const EMPTY = new Uint8Array(0)
