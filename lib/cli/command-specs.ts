@@ -3,6 +3,7 @@
 
 import {
   LOG_LEVEL_FLAG,
+  PEERS_FLAG,
   SETTING_FLAGS,
   SETTINGS_HELP,
   TICKET_FILE_FLAG,
@@ -73,7 +74,14 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['start'],
     summary: 'start the node of this machine in the background',
-    flags: START_FLAGS,
+    description:
+      'With --uninitialized an empty folder becomes a node without a cluster: POST /cluster/init founds one on it, or\n' +
+      'a peer lets it in after POST /cluster/add-learner with its key. One that belongs to a cluster by now just starts.',
+    flags: [
+      { spec: '--uninitialized', about: 'wait for a cluster where the folder belongs to none' },
+      PEERS_FLAG,
+      ...START_FLAGS
+    ],
     footer: SETTINGS_HELP,
     run: async (invocation) => (await import('./start-commands.ts')).start(invocation)
   },

@@ -22,8 +22,8 @@ const STORAGE_FLAG: FlagSpec = {
   isRepeatable: true
 }
 
-/** Settings whose flags stand elsewhere: on each command about a node of this machine, or on `join` alone. */
-const ELSEWHERE: ReadonlySet<ConfigKey> = new Set(['data_dir', 'name', 'ticket_file'])
+/** Settings whose flags stand elsewhere: on each command about a node of this machine, or on one of them alone. */
+const ELSEWHERE: ReadonlySet<ConfigKey> = new Set(['data_dir', 'name', 'ticket_file', 'peers'])
 
 /** On the commands that start a node. */
 export const SETTING_FLAGS: readonly FlagSpec[] = [
@@ -35,6 +35,7 @@ export const LOG_LEVEL_FLAG: FlagSpec = flagOfSetting('log_level')
 export const TIMING_FLAG: FlagSpec = flagOfSetting('timing')
 
 export const TICKET_FILE_FLAG: FlagSpec = flagOfSetting('ticket_file')
+export const PEERS_FLAG: FlagSpec = flagOfSetting('peers')
 
 /** Under the help of the commands that take the flags. */
 export const SETTINGS_HELP = [
@@ -132,7 +133,7 @@ function flagOfSetting(key: ConfigKey): FlagSpec {
 }
 
 function isList(key: ConfigKey): boolean {
-  return key === 'bootstrap'
+  return key === 'bootstrap' || key === 'peers'
 }
 
 /** `--port <port>` to `--port` */

@@ -2,7 +2,8 @@
 // child process. Both are the same program, so the check is that a message has a known kind and
 // the parts that are read from it.
 
-import type { ErrorBody, Status } from '../service/documents.ts'
+import { assert } from '../assert.ts'
+import type { ErrorBody, NodeInfo, Status } from '../service/documents.ts'
 import type { Opened, Progress } from '../node/options.ts'
 import type { Environment } from './style.ts'
 
@@ -31,8 +32,33 @@ export type Report =
   | { readonly kind: 'ready'; readonly ready: Ready }
   | { readonly kind: 'failed'; readonly body: ErrorBody }
 
-export interface Ready extends Opened {
+export type Ready = MemberReady | WaitingReady
+
+/** A node that belongs to a cluster. */
+export interface MemberReady extends Opened {
   readonly status: Status
+}
+
+/** Of a process that was started to be a member. */
+export function asMember(ready: Ready): MemberReady {
+  assert(
+    ready.status !== null,
+    'a node that creates or joins belongs to a cluster when it is ready'
+  )
+  return ready
+}
+
+/** One that waits until it is to belong to one. */
+export interface WaitingReady extends Opened {
+  readonly status: null
+  readonly waiting: Waiting
+}
+
+export interface Waiting {
+  readonly info: NodeInfo
+  /** empty while there is no API */
+  readonly api: Status['api']
+  readonly pid: number
 }
 
 export function isBegin(message: unknown): message is Begin {
@@ -46,12 +72,16 @@ export function isReport(message: unknown): message is Report {
     case 'progress':
       return isRecord(message['progress']) && typeof message['progress']['text'] === 'string'
     case 'ready':
-      return isRecord(message['ready']) && isRecord(message['ready']['status'])
+      return isReady(message['ready'])
     case 'failed':
       return isRecord(message['body']) && isRecord(message['body']['error'])
     default:
       return false
   }
+}
+
+function isReady(ready: unknown): boolean {
+  return isRecord(ready) && (isRecord(ready['status']) || isRecord(ready['waiting']))
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

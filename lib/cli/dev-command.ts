@@ -16,7 +16,8 @@ import { renderLogLine } from '../node/log-line.ts'
 import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import { BootstrapNode } from '../transport/dht.ts'
-import type { Ready } from './daemon-messages.ts'
+import type { MemberReady } from './daemon-messages.ts'
+import { asMember } from './daemon-messages.ts'
 import type { Invocation } from './invocation.ts'
 import { shellWord, TIMEOUT_RANGE } from './invocation.ts'
 import type { Launch, LaunchCommand } from './launch.ts'
@@ -72,7 +73,7 @@ interface DevNode {
 
 interface StartedNode {
   readonly name: string
-  readonly ready: Ready
+  readonly ready: MemberReady
 }
 
 interface DevPlace {
@@ -177,7 +178,7 @@ class DevCluster {
       names.map(async (name) => {
         const node = this.#spawn(name, command, ticket)
         try {
-          return [{ name, ready: await node.process.ready }]
+          return [{ name, ready: asMember(await node.process.ready) }]
         } catch (error) {
           this.#say(name, `could not ${command}: ${asAspenError(error).message}`)
           return []
@@ -240,6 +241,7 @@ class DevCluster {
       timing,
       storage: null,
       storageBackend: DEFAULT_STORAGE_BACKEND,
+      peers: null,
       settings: {},
       logLevel,
       ticketFile: null,
@@ -278,7 +280,7 @@ function examplesFor(started: readonly StartedNode[]): string[] {
   ]
 }
 
-async function mintTicket({ status }: Ready): Promise<string> {
+async function mintTicket({ status }: MemberReady): Promise<string> {
   const client = Client.connect({ socketPath: status.api.socket })
   try {
     const { ticket } = await client.createTicket({ timeoutMs: DEFAULT_TIMEOUT_MS })

@@ -23,6 +23,7 @@ import type { StorageSettings } from '../node/storage-settings.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import { flagArguments, flagLayer } from './config-flags.ts'
 import { backgroundKind } from './daemon-messages.ts'
+import type { Flags } from './flags.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { TIMEOUT_RANGE, targetOf } from './invocation.ts'
 
@@ -46,6 +47,8 @@ export interface Launch {
   /** for a join that is not told its ticket otherwise */
   readonly ticketFile: Given<string> | null
   readonly timeoutMs: number
+  /** whom a node without a cluster asks; null for a node that is to belong to one */
+  readonly peers: readonly string[] | null
 }
 
 /** How long to wait for a node by default; a joiner may have to look for members for longer. */
@@ -79,8 +82,19 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     settings: nodeSettingsOf(given),
     logLevel: givenIn(given, 'log_level') ?? SETTINGS.log_level.fallback ?? 'info',
     ticketFile: given.ticket_file ?? null,
-    timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs
+    timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs,
+    peers: peersOf(flags, given)
   }
+}
+
+function peersOf(flags: Flags, { peers }: Layer): readonly string[] | null {
+  if (flags.isSet('uninitialized')) return peers?.value ?? []
+  if (peers?.origin.layer !== 'flag') return null
+  throw new ConfigError({
+    code: 'CONFIG_INVALID',
+    message: '--peers are asked by a node that waits for a cluster: with --uninitialized',
+    hint: 'a ticket lets a machine join a cluster at once'
+  })
 }
 
 function storageOf(given: Layer): Partial<StorageSettings> | null {
@@ -95,13 +109,15 @@ function storageOf(given: Layer): Partial<StorageSettings> | null {
  * The arguments after the script for the process that runs the node: the folder, and what was typed. It has the
  * same environment and reads the same file, so that the same settings come from the same places.
  */
-export function argumentsOf({ command, target, typed, configPath, timeoutMs }: Launch): string[] {
+export function argumentsOf(launch: Launch): string[] {
+  const { command, target, typed, configPath, timeoutMs, peers } = launch
   const { data_dir: _folder, ...others } = typed
   return [
     command,
     '--foreground',
     `--data-dir=${target.dataDir}`,
     ...(configPath === null ? [] : [`--config=${configPath}`]),
+    ...(peers === null ? [] : ['--uninitialized']),
     ...flagArguments(others),
     `--timeout=${timeoutMs}ms`
   ]

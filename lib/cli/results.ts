@@ -3,7 +3,7 @@
 
 import { present } from '../assert.ts'
 import type { Status } from '../service/documents.ts'
-import type { Ready } from './daemon-messages.ts'
+import type { MemberReady } from './daemon-messages.ts'
 import type { Target } from './invocation.ts'
 import { shortPath } from './invocation.ts'
 import type { Output } from './output.ts'
@@ -29,7 +29,7 @@ export interface Origin {
 }
 
 export function printCreated(
-  ready: Ready,
+  ready: MemberReady,
   { output, target, nowMs }: ResultOptions,
   origin: Origin | null = null
 ): void {
@@ -64,7 +64,7 @@ export function printCreated(
 }
 
 export function printJoined(
-  ready: Ready,
+  ready: MemberReady,
   { output, target, tookMs }: ResultOptions & { readonly tookMs: number | null }
 ): void {
   const { status, wasMember } = ready
@@ -100,7 +100,7 @@ export function printStarted(
 
 /** Whoever has the old address of the API written down has to know. */
 export function warnOfPort(
-  { httpPortTaken, status }: Ready,
+  { httpPortTaken, status }: MemberReady,
   { output, target }: ResultOptions
 ): void {
   if (httpPortTaken === null) return

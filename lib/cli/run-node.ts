@@ -5,6 +5,8 @@ import { asAspenError, CODES, EXIT } from '../errors.ts'
 import type { AspenError } from '../errors.ts'
 import { AspenNode } from '../node/node.ts'
 import type { NodeOptions, Progress } from '../node/options.ts'
+import { peersOf } from '../node/peers.ts'
+import { readRuntime } from '../node/places.ts'
 import type { Ready } from './daemon-messages.ts'
 import type { Launch } from './launch.ts'
 import { intentOf } from './launch.ts'
@@ -50,7 +52,10 @@ export async function runNode(options: RunOptions): Promise<number> {
 async function openAndStay(options: RunOptions, signals: StopSignals): Promise<number> {
   const { launch, logger, reporter } = options
   const opening = AspenNode.open({
-    intent: intentOf(launch, options.ticket),
+    intent:
+      launch.peers === null
+        ? intentOf(launch, options.ticket)
+        : { kind: 'wait', peers: peersOf(launch.peers) },
     dataDir: launch.target.dataDir,
     storageBackend: launch.storageBackend,
     name: launch.target.name,
@@ -67,7 +72,7 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
   const node = await Promise.race([opening, signals.first])
   // half-made is a state that the same command goes on from
   if (typeof node === 'string') process.exit(EXIT.interrupted)
-  reporter.ready({ status: node.status(), ...node.opened })
+  reporter.ready(readyOf(node, launch))
   const end = await Promise.race([node.closed, signals.first])
   if (typeof end === 'number') return end
   logger.info({ signal: end }, 'closing')
@@ -75,4 +80,11 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
   await node.close()
   // a disk that fails while the node closes is its exit code
   return await node.closed
+}
+
+function readyOf(node: AspenNode, { target }: Pick<Launch, 'target'>): Ready {
+  const info = node.nodeInfo()
+  if (info.id !== null) return { status: node.status(), ...node.opened }
+  const { pid = process.pid, socket = '', http = '' } = readRuntime(target.dataDir) ?? {}
+  return { status: null, waiting: { info, pid, api: { socket, http } }, ...node.opened }
 }

@@ -16,7 +16,7 @@ const LEADER_WAIT_MS = 1_500
 /**
  * The status of the node that holds the data directory, or null when none does. One that is still
  * starting is waited for.
- * @throws AspenError LOCKED when the directory is held and nobody answers within the deadline
+ * @throws AspenError NOT_INITIALIZED of a node that runs here and belongs to no cluster; LOCKED when the directory is held and nobody answers within the deadline
  */
 export async function runningStatus(
   invocation: Invocation,
@@ -58,7 +58,7 @@ async function probe(invocation: Invocation): Promise<Status | null> {
   try {
     return await withNode(invocation, (node) => node.status({ timeoutMs: PROBE_TIMEOUT_MS }))
   } catch (error) {
-    if (error instanceof AspenError) return null
+    if (error instanceof AspenError && error.code !== 'NOT_INITIALIZED') return null
     throw error
   }
 }

@@ -10,7 +10,7 @@ import { joinTicketOf } from '../node/join-ticket.ts'
 import type { Status } from '../service/documents.ts'
 import { noNodeDetail } from './connect.ts'
 import { startInBackground } from './daemon.ts'
-import type { BackgroundKind, Ready } from './daemon-messages.ts'
+import type { BackgroundKind, Ready, Waiting } from './daemon-messages.ts'
 import { backgroundKind } from './daemon-messages.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath } from './invocation.ts'
@@ -21,13 +21,16 @@ import type { Origin } from './results.ts'
 import { printCreated, printJoined, printStarted, shortId, warnOfPort } from './results.ts'
 import { runningStatus, statusWithLeader } from './running.ts'
 import { StopSignals } from './signals.ts'
+import { isUninitialized, printWaiting, waitingNode } from './uninitialized.ts'
+import type { Style } from './style.ts'
 import { readTicket } from './ticket-input.ts'
 
 export async function create(invocation: Invocation): Promise<number> {
   const launch = await launchOf(invocation, 'create')
   const background = backgroundKind(invocation.host.env)
   if (background !== null) return asBackground(launch, background)
-  const running = await runningStatus(invocation, launch)
+  const running = await runningHere(invocation, launch)
+  if (running === 'waiting') throw waitsHere(launch)
   if (running !== null) throw clusterExists(running, launch)
   return launchNode(invocation, { launch, ticket: null })
 }
@@ -39,7 +42,8 @@ export async function join(invocation: Invocation): Promise<number> {
   const text = await readTicket(invocation, launch.ticketFile)
   const ticket = joinTicketOf(text)
   warnOfExpiry(invocation, ticket.expiresMs)
-  const running = await runningStatus(invocation, launch)
+  const running = await runningHere(invocation, launch)
+  if (running === 'waiting') throw waitsHere(launch)
   if (running === null) return launchNode(invocation, { launch, ticket: text })
   if (running.cluster.id !== hexOf(ticket.clusterId)) throw otherCluster(running, launch)
   const ready = { status: running, ticket: null, wasMember: true, httpPortTaken: null }
@@ -52,9 +56,10 @@ export async function start(invocation: Invocation): Promise<number> {
   const launch = await launchOf(invocation, 'start')
   const background = backgroundKind(invocation.host.env)
   if (background !== null) return asBackground(launch, background)
-  const running = await runningStatus(invocation, launch)
+  const running = await runningHere(invocation, launch)
+  if (running === 'waiting') return await waitsAlready(invocation, launch)
   if (running !== null) return runsAlready(invocation, launch, running)
-  if (!existsSync(launch.target.dataDir)) {
+  if (launch.peers === null && !existsSync(launch.target.dataDir)) {
     const detail = noNodeDetail(launch.target, invocation.host.env)
     throw new ConfigError({ code: 'NO_CLUSTER_HERE', ...detail })
   }
@@ -68,19 +73,50 @@ export async function start(invocation: Invocation): Promise<number> {
   }
 }
 
+async function runningHere(
+  invocation: Invocation,
+  launch: Launch
+): Promise<Status | 'waiting' | null> {
+  try {
+    return await runningStatus(invocation, launch)
+  } catch (error) {
+    if (isUninitialized(error)) return 'waiting'
+    throw error
+  }
+}
+
+async function waitsAlready(invocation: Invocation, launch: Launch): Promise<number> {
+  const waiting = await waitingNode(invocation, launch.timeoutMs)
+  if (invocation.flags.isSet('foreground')) throw heldBy(launch, waiting.pid)
+  printWaits(invocation, launch, { waiting, how: 'already running' })
+  noteIgnored(invocation, launch)
+  return EXIT.ok
+}
+
+function printWaits(
+  invocation: Invocation,
+  { target }: Launch,
+  { waiting, how }: { readonly waiting: Waiting; readonly how: string }
+): void {
+  const title = (style: Style): string =>
+    `${style.symbol('ok')} ${how}  (pid ${waiting.pid}), without a cluster`
+  printWaiting(invocation, { waiting, target }, title)
+}
+
 /** Whoever keeps a node in the foreground, a service manager say, must not take this for its end. */
 function runsAlready(invocation: Invocation, launch: Launch, status: Status): number {
-  const { dataDir, selector } = launch.target
-  if (invocation.flags.isSet('foreground')) {
-    throw new StorageError({
-      code: 'LOCKED',
-      message: `a node runs already in ${shortPath(dataDir)} (pid ${status.pid})`,
-      hint: `'aspen stop${selector}' ends it`
-    })
-  }
+  if (invocation.flags.isSet('foreground')) throw heldBy(launch, status.pid)
   printStarted(status, resultOptions(invocation, launch), true)
   noteIgnored(invocation, launch)
   return EXIT.ok
+}
+
+function heldBy({ target }: Launch, pid: number): StorageError {
+  return new StorageError({
+    code: 'LOCKED',
+    message: `a node runs already in ${shortPath(target.dataDir)} (pid ${pid})`,
+    hint: `'aspen stop${target.selector}' ends it`
+  })
 }
 
 /** What was typed for a node that runs already has no effect, now or later. */
@@ -128,7 +164,7 @@ export async function launchNode(invocation: Invocation, plan: Plan): Promise<nu
       return await runInTerminal({ ...plan, output, display, onReady })
     }
     const ready = await runThere(plan, display)
-    if (plan.launch.command === 'start') {
+    if (plan.launch.command === 'start' && ready.status !== null) {
       display.update({ phase: 'connect', text: 'looking for a leader' })
       onReady({ ...ready, status: await statusWithLeader(invocation, ready.status) })
     } else onReady(ready)
@@ -164,6 +200,9 @@ function printReady(
   { ready, tookMs }: { readonly ready: Ready; readonly tookMs: number }
 ): void {
   const options = resultOptions(invocation, launch)
+  if (ready.status === null) {
+    return printWaits(invocation, launch, { waiting: ready.waiting, how: 'started' })
+  }
   warnOfPort(ready, options)
   switch (launch.command) {
     case 'create':
@@ -184,6 +223,14 @@ function clusterExists(status: Status, { target }: Launch): AspenError {
     code: 'DATA_DIR_TAKEN',
     message: `a cluster exists here: ${shortId(status)}, in ${shortPath(target.dataDir)}`,
     hint: `'aspen ticket create${target.selector}' mints a ticket; another --name or --data-dir makes another cluster`
+  })
+}
+
+function waitsHere({ target }: Launch): AspenError {
+  return new ConfigError({
+    code: 'DATA_DIR_TAKEN',
+    message: `a node without a cluster runs in ${shortPath(target.dataDir)}, and waits for one`,
+    hint: `'aspen stop${target.selector}' ends it, and the same command again takes its place`
   })
 }
 

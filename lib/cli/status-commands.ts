@@ -1,23 +1,29 @@
 // `aspen status` and `aspen members`: what this node knows, also without quorum.
 
-import { EXIT } from '../errors.ts'
+import { CODES, EXIT } from '../errors.ts'
 import type { MemberRow, Status } from '../service/documents.ts'
 import { withNode } from './connect.ts'
 import type { Invocation } from './invocation.ts'
-import { requestTimeoutMs, shortPath } from './invocation.ts'
+import { requestTimeoutMs, shortPath, targetOf } from './invocation.ts'
 import type { Style } from './style.ts'
 import type { Column } from './table.ts'
 import { renderTable } from './table.ts'
 import { formatDuration, formatSize, plural, printable } from './text.ts'
+import { isUninitialized, printWaiting, waitingNode } from './uninitialized.ts'
 
 export async function status(invocation: Invocation): Promise<number> {
   const { flags, output } = invocation
   const timeoutMs = requestTimeoutMs(invocation)
   const isForPeople = !output.isJson && !output.isQuiet
-  const [document, { members: rows }] = await withNode(invocation, (node) => {
+  const answers = await withNode(invocation, (node) => {
     const names = isForPeople ? node.members({ timeoutMs }) : { members: [] }
     return Promise.all([node.status({ timeoutMs }), names])
+  }).catch((error: unknown) => {
+    if (!isUninitialized(error)) throw error
+    return null
   })
+  if (answers === null) return await statusOfWaiting(invocation, timeoutMs)
+  const [document, { members: rows }] = answers
   output.result({
     human: (style) => statusLines(document, rows, style),
     json: () => document,
@@ -25,6 +31,15 @@ export async function status(invocation: Invocation): Promise<number> {
   })
   if (document.state === 'no_quorum') return EXIT.unavailable
   return document.state === 'degraded' && flags.isSet('strict') ? EXIT.degraded : EXIT.ok
+}
+
+async function statusOfWaiting(invocation: Invocation, timeoutMs: number): Promise<number> {
+  const waiting = await waitingNode(invocation, timeoutMs)
+  const target = targetOf(invocation)
+  const title = (style: Style): string =>
+    `${style.symbol('warning')} runs (pid ${waiting.pid}), and belongs to no cluster`
+  printWaiting(invocation, { waiting, target }, title)
+  return CODES.NOT_INITIALIZED.exitCode
 }
 
 export async function members(invocation: Invocation): Promise<number> {

@@ -7,6 +7,7 @@ import type {
   Health,
   Members,
   NewTicket,
+  NodeInfo,
   Probe,
   Status,
   Survey,
@@ -61,6 +62,11 @@ export class Client {
 
   members({ timeoutMs }: RequestOptions = {}): Promise<Members> {
     return this.#look('/members', shapes.members, timeoutMs)
+  }
+
+  /** Its key and its addresses; also of a node that belongs to no cluster, whose `id` is null. */
+  nodeInfo({ timeoutMs }: RequestOptions = {}): Promise<NodeInfo> {
+    return this.#look('/node-info', shapes.nodeInfo, timeoutMs)
   }
 
   /** Also when the node is unhealthy. */

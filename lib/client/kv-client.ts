@@ -14,6 +14,7 @@ import type {
 } from '../service/node-api.ts'
 import { textOf } from '../encoding.ts'
 import type { ChangeSet } from '../state-machine/command.ts'
+import type { Revision } from '../state-machine/state-machine.ts'
 import type { Connection } from './connection.ts'
 import { shapes } from './shapes.ts'
 
@@ -38,29 +39,27 @@ export class KeyValueClient implements KeyValueApi {
   }
 
   async get(key: Uint8Array, options: ReadOptions = {}): Promise<Got> {
-    const { consistency, timeoutMs, maxAgeMs } = options
-    const body = { ...keyJson(key), consistency, max_age_ms: maxAgeMs, timeout_ms: timeoutMs }
+    const { consistency, timeoutMs } = options
+    const body = { ...keyJson(key), consistency, timeout_ms: timeoutMs }
     const request = { method: 'POST', path: '/kv/read', body, shape: shapes.read } as const
     try {
       const answer = await this.#connection.ask({ ...request, timeoutMs })
       const item = itemFrom(answer)
-      const { applied_index: revision, leader_contact_ms: leaderContactMs } = answer
-      return { item, revision, consistency: answer.consistency, leaderContactMs }
+      return { item, revision: answer.applied_index, consistency: answer.consistency }
     } catch (error) {
-      const missing = missingAt(error)
-      if (missing === null) throw error
-      return { item: null, ...missing, consistency: consistency ?? 'linearizable' }
+      const revision = missingAt(error)
+      if (revision === null) throw error
+      return { item: null, revision, consistency: consistency ?? 'linearizable' }
     }
   }
 
   async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
-    const { consistency, timeoutMs, maxAgeMs } = options
+    const { consistency, timeoutMs } = options
     const body = {
       ...bytesJson('prefix', request.prefix),
       ...(request.after !== undefined && bytesJson('after', request.after)),
       limit: request.limit,
       consistency,
-      max_age_ms: maxAgeMs,
       timeout_ms: timeoutMs
     }
     const answer = await this.#connection.ask({
@@ -74,8 +73,7 @@ export class KeyValueClient implements KeyValueApi {
       items: answer.items.map(itemFrom),
       hasMore: answer.has_more,
       revision: answer.revision,
-      consistency: answer.consistency,
-      leaderContactMs: answer.leader_contact_ms
+      consistency: answer.consistency
     }
   }
 }
@@ -86,10 +84,9 @@ function bytesJson(field: string, bytes: Uint8Array): Record<string, string> {
   return { [`${field}_b64`]: Buffer.from(bytes).toString('base64') }
 }
 
-/** When the key was missing, if that is what the error says. */
-function missingAt(error: unknown): Pick<Got, 'revision' | 'leaderContactMs'> | null {
+/** The revision at which the key was missing, when that is what the error says. */
+function missingAt(error: unknown): Revision | null {
   if (!(error instanceof AspenError) || error.code !== 'NOT_FOUND') return null
-  const { revision, leader_contact_ms: contact } = error.detail.fields ?? {}
-  if (typeof revision !== 'number') return null
-  return { revision, leaderContactMs: typeof contact === 'number' ? contact : null }
+  const revision = error.detail.fields?.['revision']
+  return typeof revision === 'number' ? revision : null
 }

@@ -9,6 +9,7 @@ import type {
   MemberRow,
   Members,
   NewTicket,
+  NodeInfo,
   Probe,
   Status,
   Survey,
@@ -204,16 +205,12 @@ export const shapes = {
     has_quorum: flag,
     members: listOf(surveyed)
   }),
+  nodeInfo: shape<NodeInfo>({ id: nullable(whole), key: text, addresses: listOf(text) }),
   probe: shape<Probe>({ ok: flag, checks: recordOf(flag), reasons: recordOf(text) }),
   newTicket: shape<NewTicket>({ ticket: text, ...ticketFields }),
   tickets: shape<Tickets>({ tickets: listOf(object(ticketFields)) }),
   revoked: shape<{ readonly revoked: true }>({ revoked: oneOf(true) }),
-  read: shape<ReadAnswer>({
-    ...itemFields,
-    consistency,
-    applied_index: whole,
-    leader_contact_ms: nullable(whole)
-  }),
+  read: shape<ReadAnswer>({ ...itemFields, consistency, applied_index: whole }),
   written: shape<WrittenAnswer>({
     revision: whole,
     changes: listOf(object<WriteAnswer['changes'][number]>({ previous_revision: whole }))
@@ -222,8 +219,7 @@ export const shapes = {
     items: listOf(object(itemFields)),
     has_more: flag,
     revision: whole,
-    consistency,
-    leader_contact_ms: nullable(whole)
+    consistency
   }),
   error: shape<ErrorBody>({
     error: object<ErrorBody['error']>({

@@ -19,6 +19,7 @@ import {
   IPV4,
   NAME,
   PATH,
+  PEERS,
   PORT,
   sizeKind
 } from './config-values.ts'
@@ -39,6 +40,8 @@ export interface ConfigValues {
   port: number
   /** `host:port`; a host may be a name */
   bootstrap: readonly string[]
+  /** `KEY` or `KEY@HOST:PORT` */
+  peers: readonly string[]
   gossip: boolean
   /** `address:port` */
   http_addr: string
@@ -142,6 +145,16 @@ export const SETTINGS: { readonly [K in ConfigKey]: Setting<ConfigValues[K]> } =
     about: 'bootstrap node of a private DHT, repeatable',
     when: 'Networks without internet, or away from the public DHT. Tickets carry it on.',
     ...GIVEN_ONCE
+  },
+  peers: {
+    kind: PEERS,
+    fallback: null,
+    otherwise: 'none: it waits until a cluster is founded on it',
+    flag: '--peers <key@host:port>',
+    about: 'with --uninitialized: a node that may let this one into its cluster, repeatable',
+    when: 'Only `start --uninitialized` reads it: the node asks them until it was admitted by its key. Elsewhere a ticket says whom to ask.',
+    isRecorded: false,
+    reloads: false
   },
   gossip: {
     kind: BOOLEAN,

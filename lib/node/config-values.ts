@@ -2,7 +2,7 @@
 // may be: as a TOML value, and as text (environment, flags). Pure; no schema library, because every
 // command loads the flags that are made of this.
 
-import { isIpv4, isPort } from '../address.ts'
+import { isIpv4, isPort, parseAddress } from '../address.ts'
 import { durationText, parseDuration, parseSize, sizeText } from './config-units.ts'
 import { nameProblem } from './places.ts'
 
@@ -171,6 +171,22 @@ export const BOOTSTRAP: ValueKind<readonly string[]> = listKind(
   { one: '192.168.1.20:49737', expected: 'a host and a port such as 192.168.1.20:49737' },
   isHostAndPort
 )
+
+/** Nodes by their key, with where they are if that is known. */
+export const PEERS: ValueKind<readonly string[]> = listKind(
+  {
+    one: `${'0123456789abcdef'.repeat(4)}@192.168.1.20:49737`,
+    expected:
+      'the key of a node, 64 hex digits, or KEY@HOST:PORT with its IPv4 address and UDP port'
+  },
+  isPeer
+)
+
+function isPeer(text: string): boolean {
+  const parts = /^[0-9a-fA-F]{64}(?:@(.+))?$/.exec(text)
+  const place = parts?.[1]
+  return parts !== null && (place === undefined || parseAddress(place) !== null)
+}
 
 /** Where the HTTP API listens: an IPv4 address and a port. */
 export const HTTP_ADDRESS: ValueKind<string> = textKind(

@@ -20,7 +20,6 @@ import type { Backing, StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
-import { httpObserver } from '../service/http-counts.ts'
 import type { Metrics } from '../service/metrics.ts'
 import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
 import { AddressBook } from './address-book.ts'
@@ -97,8 +96,6 @@ export interface StoreReporting {
   readonly onFailed: (error: AspenError) => void
   readonly onBoundary: OnBoundary | undefined
   readonly events: EventLog
-  /** nothing is counted when left out */
-  readonly metrics?: Metrics
 }
 
 /** @throws StorageError CORRUPTED with the index of a damaged entry in `fields.index`, and others */
@@ -116,8 +113,6 @@ export async function openLog(
       })
     : await LmdbLogStore.open({
         directory: premises.directory.logDir,
-        onCommitted: (durationMs) =>
-          reporting.metrics?.observe('aspen_log_fsync_duration_seconds', durationMs / 1_000),
         mustExist: plan.kind === 'run' && membership.state === 'member',
         onMended: (fault) =>
           reporting.events.warn(
@@ -146,10 +141,6 @@ export async function openStateMachine(
     timers: systemTimers,
     log,
     shouldCheck: false,
-    onCommitted: (durationMs) =>
-      reporting.metrics?.observe('aspen_storage_commit_duration_seconds', durationMs / 1_000, {
-        store: 'state'
-      }),
     onSnapshotEvent: ({ event, index, message }) =>
       events.warn({ event: `storage.snapshot_${event}`, index }, message),
     ...reporting
@@ -269,7 +260,7 @@ export interface OpenedApi {
   readonly takenPort: number | null
 }
 
-export interface ApiPlace extends Pick<Premises, 'directory' | 'ending' | 'metrics'> {
+export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
   /** the TCP port of the last run */
   readonly recorded: number | null
   /** given now or before */
@@ -283,7 +274,7 @@ export interface ApiPlace extends Pick<Premises, 'directory' | 'ending' | 'metri
  */
 export async function openApi(
   { httpPort, logger, servesHttp = true, settings: given = {} }: NodeOptions,
-  { directory, ending, metrics, recorded, settings }: ApiPlace,
+  { directory, ending, recorded, settings }: ApiPlace,
   { api, admin }: { readonly api: NodeApi; readonly admin: NodeAdmin }
 ): Promise<OpenedApi> {
   const { http_addr: text } = settings
@@ -304,11 +295,9 @@ export async function openApi(
       tries: HTTP_PORT_TRIES
     },
     token: directory.apiToken(systemRandom),
-    log: logger,
-    observer: httpObserver(metrics)
+    log: logger
   })
   ending.add(() => http.close())
-  metrics.addSource(() => metrics.set('aspen_http_in_flight', http.inFlightCount))
   directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
   ending.add(() => directory.removeRuntime())
   const port = Number(new URL(http.url).port)

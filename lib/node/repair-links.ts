@@ -112,7 +112,6 @@ export class RepairLinks {
       configurationIndex: 0,
       transferTarget: null,
       logTimeMs: 0,
-      leaderHeardMs: null,
       wrongClocks: [],
       progress: new Map()
     }
@@ -127,7 +126,6 @@ export class RepairLinks {
       random: systemRandom,
       ...SYSTEM,
       trust: this.#trust,
-      traffic: null,
       handlers: {
         onMessage: () => {},
         onRequest: () => {},

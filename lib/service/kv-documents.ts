@@ -24,28 +24,10 @@ const MetaFields = { revision: Revision, create_revision: Revision, version: Typ
 export const TimeoutMs = Type.Integer({ minimum: 1, maximum: MAX_REQUEST_TIMEOUT_MS })
 export const Consistency = Type.Union([Type.Literal('linearizable'), Type.Literal('stale')])
 
-/** What each read may say of what it is to be worth. */
-const ReadFields = {
-  consistency: Type.Optional(Consistency),
-  max_age_ms: Type.Optional(
-    Type.Integer({
-      minimum: 0,
-      maximum: MAX_REQUEST_TIMEOUT_MS,
-      description: 'with `stale`: how long ago the node may have heard of the leader last'
-    })
-  )
-}
-/** What the answer to a stale read is worth. */
-const AgeFields = {
-  leader_contact_ms: Type.Union([Type.Integer(), Type.Null()], {
-    description: 'of a stale read: how long ago the node heard of the leader last; else null'
-  })
-}
-
 export const ReadRequest = Type.Object(
   {
     ...KeyFields,
-    ...ReadFields,
+    consistency: Type.Optional(Consistency),
     timeout_ms: Type.Optional(TimeoutMs)
   },
   strict
@@ -57,8 +39,7 @@ export const ReadAnswer = Type.Object({
   ...ValueFields,
   ...MetaFields,
   consistency: Consistency,
-  applied_index: Type.Integer({ description: 'last entry that the answer reflects' }),
-  ...AgeFields
+  applied_index: Type.Integer({ description: 'last entry that the answer reflects' })
 })
 export type ReadAnswer = Static<typeof ReadAnswer>
 
@@ -127,7 +108,7 @@ export const ScanBody = Type.Object(
     after: Type.Optional(Type.String()),
     after_b64: Type.Optional(Base64),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_SCAN_LIMIT })),
-    ...ReadFields,
+    consistency: Type.Optional(Consistency),
     timeout_ms: Type.Optional(TimeoutMs)
   },
   strict
@@ -141,7 +122,6 @@ export const ScanAnswer = Type.Object({
   items: Type.Array(ItemJson),
   has_more: Type.Boolean(),
   revision: Type.Integer({ description: 'last entry that the page reflects' }),
-  consistency: Consistency,
-  ...AgeFields
+  consistency: Consistency
 })
 export type ScanAnswer = Static<typeof ScanAnswer>

@@ -3,7 +3,6 @@
 // them decides when a turn is over, and runs one of them at a time.
 
 import type { OnBoundary } from '../boundary.ts'
-import type { Clock } from '../clock.ts'
 import { MAX_TRANSACTION_BYTES } from '../limits.ts'
 import type { Entry } from '../raft/entry.ts'
 import { appliedAfter, decodeEntry, requestOf } from './apply-entry.ts'
@@ -26,14 +25,6 @@ import { planWrite } from './write-plan.ts'
 /** Each step is a piece of work; the last one ends a transaction. */
 export type Steps<T = void> = Generator<void, T, void>
 
-export interface ApplierOptions {
-  readonly clock: Clock
-  /** a transaction of entries is committed, after so long since it began */
-  readonly onCommitted?: ((durationMs: number) => void) | undefined
-  /** for tests of crashes */
-  readonly onBoundary?: OnBoundary | undefined
-}
-
 export class SqliteApplier {
   readonly #writer: SqliteWriter
   /** what is applied, also what is not committed yet: nothing is applied after a transaction that failed */
@@ -43,11 +34,11 @@ export class SqliteApplier {
   /** up to which row of the history the compaction has come */
   #compactedRow: number
 
-  readonly #options: ApplierOptions
+  readonly #onBoundary: OnBoundary | undefined
 
-  constructor(database: SqliteDatabase, options: ApplierOptions) {
+  constructor(database: SqliteDatabase, onBoundary: OnBoundary | undefined) {
     const { writer, progress, sessions, compactedRow } = database
-    this.#options = options
+    this.#onBoundary = onBoundary
     this.#writer = writer
     this.#progress = progress
     this.#sessions = new SessionTable(sessions)
@@ -85,10 +76,8 @@ export class SqliteApplier {
     let byteCount = 0
     let next = from
     let failure: unknown = null
-    const { clock, onBoundary, onCommitted } = this.#options
-    const beganMs = clock.nowMs()
     this.#writer.begin()
-    onBoundary?.('state.apply.begin')
+    this.#onBoundary?.('state.apply.begin')
     for (const entry of entries.slice(from)) {
       if (byteCount >= MAX_TRANSACTION_BYTES) break
       let decoded: DecodedEntry
@@ -107,10 +96,9 @@ export class SqliteApplier {
     }
     yield
     yield* this.#writeSessions()
-    onBoundary?.('state.commit.begin')
+    this.#onBoundary?.('state.commit.begin')
     this.#writer.commit(this.#progress, progress, this.#sessions.forgottenIndex)
-    onBoundary?.('state.commit.end')
-    onCommitted?.(clock.nowMs() - beganMs)
+    this.#onBoundary?.('state.commit.end')
     this.#progress = progress
     if (failure !== null) throw failure
     return next

@@ -6,8 +6,7 @@
 import type { Address } from '../address.ts'
 import { formatAddress } from '../address.ts'
 import type { Timing } from '../raft/timing.ts'
-import { dialFailure, dialReason } from './dial-reason.ts'
-import type { DialFailure } from './dial-reason.ts'
+import { dialReason } from './dial-reason.ts'
 import type { CappedStream, GuardedDHT } from './guarded-dht.ts'
 import { adopt, closeSoon, HyperConnection } from './hyper-connection.ts'
 import type { Dial, DialResult, DialTarget } from './network.ts'
@@ -27,11 +26,6 @@ export interface HyperDialParts {
   readonly onDone: (result: DialResult) => void
 }
 
-interface Why {
-  readonly failure: DialFailure
-  readonly reason: string
-}
-
 export class HyperDial implements Dial {
   readonly #target: DialTarget
   readonly #parts: HyperDialParts
@@ -47,7 +41,7 @@ export class HyperDial implements Dial {
     this.#target = target
     this.#parts = parts
     this.#later(ATTEMPT_MS, () =>
-      this.#finish({ kind: 'failed', failure: 'timeout', reason: 'nobody answered in time' })
+      this.#finish({ kind: 'failed', reason: 'nobody answered in time' })
     )
     if (target.addresses.length > 0) this.#pingAll()
     this.#later(target.addresses.length > 0 ? ADDRESSES_FIRST_MS : 0, () => this.#dialByDht())
@@ -94,24 +88,24 @@ export class HyperDial implements Dial {
   }
 
   #dialByDht(): void {
-    this.#open([], (why) => {
+    this.#open([], (reason) => {
       // an address may still answer
       const pauseMs = this.#target.addresses.length > 0 ? PING_PAUSE_MS : 0
       this.#later(pauseMs, () => {
-        if (this.#streams.size === 0) this.#finish({ kind: 'failed', ...why })
+        if (this.#streams.size === 0) this.#finish({ kind: 'failed', reason })
       })
     })
   }
 
-  #open(relayAddresses: Address[], onFail: (why: Why) => void): CappedStream {
+  #open(relayAddresses: Address[], onFail: (reason: string) => void): CappedStream {
     const { dht, timing } = this.#parts
     const keyPair = this.#target.keyPair ?? dht.defaultKeyPair
     const stream = dht.dial(this.#target.publicKey, { keyPair, relayAddresses })
-    let why: Why = { failure: 'other', reason: 'closed' }
+    let reason = 'closed'
     adopt(stream, timing)
     this.#streams.add(stream)
     stream.on('error', (error) => {
-      why = { failure: dialFailure(error), reason: dialReason(error) }
+      reason = dialReason(error)
     })
     stream.on('open', () => {
       this.#streams.delete(stream)
@@ -119,7 +113,7 @@ export class HyperDial implements Dial {
       else this.#finish({ kind: 'connected', connection: new HyperConnection(stream) })
     })
     stream.on('close', () => {
-      if (this.#streams.delete(stream) && !this.#isOver) onFail(why)
+      if (this.#streams.delete(stream) && !this.#isOver) onFail(reason)
     })
     return stream
   }

@@ -26,7 +26,6 @@ import type { Mux } from './mux.ts'
 import type { Connection, Network } from './network.ts'
 import type { Conversation } from './reception.ts'
 import { receiveJoiner, refuse, turnAway } from './reception.ts'
-import type { TrafficObserver } from './traffic.ts'
 import type {
   LinkStatus,
   Peer,
@@ -44,8 +43,6 @@ export interface LinksOptions {
   readonly random: Random
   readonly trust: Trust
   readonly handlers: TransportHandlers
-  /** null: nothing is counted */
-  readonly traffic: TrafficObserver | null
 }
 
 interface Call {
@@ -74,8 +71,7 @@ export class Links implements Transport {
       timers: options.timers,
       random: options.random,
       isReached: (publicKey) => this.#isReached(publicKey),
-      onConnection: (connection) => this.#onConnection(connection),
-      onDialed: (result) => options.traffic?.onDialed(result)
+      onConnection: (connection) => this.#onConnection(connection)
     })
   }
 
@@ -114,10 +110,7 @@ export class Links implements Transport {
   }
 
   send(to: NodeId, message: Message): void {
-    const link = this.#links.get(to)
-    if (link === undefined)
-      this.#options.traffic?.onRejected('no_link', message.kind === 'heartbeat')
-    else link.send(message)
+    this.#links.get(to)?.send(message)
   }
 
   request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
@@ -160,17 +153,7 @@ export class Links implements Transport {
   #requestOn(channel: RequestChannel, { to, payload, onAnswer }: Call): void {
     const link = this.#links.get(to)
     if (link === undefined) queueMicrotask(() => onAnswer({ kind: 'notSent', reason: 'noLink' }))
-    else link.request(channel, payload, this.#timed(to, onAnswer))
-  }
-
-  #timed(to: NodeId, onAnswer: Call['onAnswer']): Call['onAnswer'] {
-    const { traffic, clock } = this.#options
-    if (traffic === null) return onAnswer
-    const beganMs = clock.nowMs()
-    return (answer) => {
-      traffic.onRequested(to, answer.kind === 'answered', clock.nowMs() - beganMs)
-      onAnswer(answer)
-    }
+    else link.request(channel, payload, onAnswer)
   }
 
   #onConnection(connection: Connection): void {
@@ -227,10 +210,7 @@ export class Links implements Transport {
           this.#dialer.onRefused(key)
           if (this.#peers.has(hexOf(key))) handlers.onRefused(key, error)
         },
-        onEnd: () => {
-          leave()
-          this.#options.traffic?.onConnected(false)
-        }
+        onEnd: () => leave()
       }
     )
     const leave = (): void => {
@@ -280,7 +260,6 @@ export class Links implements Transport {
       hello,
       clock,
       timers,
-      traffic: this.#options.traffic,
       handlers: {
         onMessage: (message) => handlers.onMessage(id, message),
         onRequest: (channel, payload, answer) => {
@@ -291,7 +270,6 @@ export class Links implements Transport {
       }
     })
     this.#links.set(id, link)
-    this.#options.traffic?.onConnected(true)
     handlers.onLinkUp(id)
   }
 

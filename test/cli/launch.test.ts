@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import test from 'brittle'
+import { AspenError } from '../../lib/errors.ts'
 import { Flags } from '../../lib/cli/flags.ts'
 import type { Invocation } from '../../lib/cli/invocation.ts'
 import { argumentsOf, intentOf, launchOf } from '../../lib/cli/launch.ts'
@@ -88,7 +89,8 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
     settings: {},
     logLevel: 'info',
     ticketFile: null,
-    timeoutMs: 30_000
+    timeoutMs: 30_000,
+    peers: null
   })
   t.absent(
     argumentsOf(bare).some((argument) => argument.startsWith('--timing')),
@@ -105,6 +107,26 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
   t.alike(flagged.bootstrap, [{ host: '10.0.0.3', port: 3 }], 'flags win')
   const named = await launchOf(invocation({ name: 'oak' }, { XDG_DATA_HOME: '/xdg' }), 'create')
   t.alike(named.target, { dataDir: '/xdg/aspen/oak', name: 'oak', selector: ' --name oak' })
+})
+
+test('peers go with a node that waits for a cluster, and with no other', async (t) => {
+  const key = 'ab'.repeat(32)
+  const waiting = { uninitialized: true, peers: [key, `${key}@10.0.0.1:1`] }
+  const launch = await launchOf(invocation(waiting), 'start')
+  t.alike(launch.peers, waiting.peers)
+  const passedOn = argumentsOf(launch)
+  t.ok(passedOn.includes('--uninitialized') && passedOn.includes(`--peers=${key}@10.0.0.1:1`))
+  t.alike((await launchOf(invocation({ uninitialized: true }), 'start')).peers, [])
+  const env = { ASPEN_PEERS: key }
+  t.is((await launchOf(invocation({}, env), 'start')).peers, null, 'only where it is waited')
+  t.alike((await launchOf(invocation({ uninitialized: true }, env), 'start')).peers, [key])
+  for (const flags of [{ peers: [key] }, { uninitialized: true, peers: ['ab'] }]) {
+    const refusal = launchOf(invocation(flags), 'start').then(
+      () => 'accepted',
+      (error: unknown) => (error instanceof AspenError ? error.code : String(error))
+    )
+    t.is(await refusal, 'CONFIG_INVALID', flags.peers.join())
+  }
 })
 
 test('a folder that cannot be made is refused at once, in words', async (t) => {

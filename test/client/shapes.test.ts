@@ -125,6 +125,7 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       checks: { storage: { status: 'ok', message: 'fine' } }
     }
   ],
+  [shapes.nodeInfo, documents.NodeInfo, { id: null, key, addresses: ['127.0.0.1:4000'] }],
   [
     shapes.probe,
     documents.Probe,
@@ -133,11 +134,7 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [shapes.newTicket, documents.NewTicket, { ticket: 'aspen1q', ...ticket }],
   [shapes.tickets, documents.Tickets, { tickets: [ticket] }],
   [shapes.revoked, Type.Object({ revoked: Type.Literal(true) }), { revoked: true }],
-  [
-    shapes.read,
-    kvDocuments.ReadAnswer,
-    { ...item, consistency: 'stale', applied_index: 9, leader_contact_ms: 12 }
-  ],
+  [shapes.read, kvDocuments.ReadAnswer, { ...item, consistency: 'stale', applied_index: 9 }],
   [
     shapes.written,
     Type.Object({ revision, changes }),
@@ -146,13 +143,7 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [
     shapes.scan,
     kvDocuments.ScanAnswer,
-    {
-      items: [item],
-      has_more: false,
-      revision: 3,
-      consistency: 'linearizable',
-      leader_contact_ms: null
-    }
+    { items: [item], has_more: false, revision: 3, consistency: 'linearizable' }
   ],
   [
     shapes.error,

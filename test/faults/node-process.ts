@@ -28,6 +28,7 @@ process.exitCode = await runNode({
     timing: 'lan',
     storage: SMALL_STORAGE,
     storageBackend: 'sqlite',
+    peers: null,
     settings: {},
     logLevel: 'info',
     timeoutMs: 60_000

@@ -15,6 +15,8 @@ import type { Layer } from '../../lib/node/config-layers.ts'
 import { CONFIG_KEYS, environmentName, SETTINGS } from '../../lib/node/config-schema.ts'
 import type { ConfigKey, Setting } from '../../lib/node/config-schema.ts'
 
+const KEY = 'ab'.repeat(32)
+
 /** Of each key two values, as in TOML and as text: the second is the default, where there is one. */
 const VALUES: Readonly<Record<ConfigKey, readonly [toml: string, text: string][]>> = {
   data_dir: [['"/data/one"', '/data/one']],
@@ -26,6 +28,7 @@ const VALUES: Readonly<Record<ConfigKey, readonly [toml: string, text: string][]
   host: [['"10.0.0.1"', '10.0.0.1']],
   port: [['4001', '4001']],
   bootstrap: [['["10.0.0.1:1", "dht.example:2"]', '10.0.0.1:1,dht.example:2']],
+  peers: [[`["${KEY}", "${KEY}@10.0.0.1:1"]`, `${KEY},${KEY}@10.0.0.1:1`]],
   gossip: [
     ['false', 'false'],
     ['true', 'true']

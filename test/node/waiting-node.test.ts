@@ -1,6 +1,6 @@
 // A node that was started without a cluster: what it answers, and the ways into one.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
@@ -290,4 +290,21 @@ test('a node is let in by whoever is first, and asks nobody any more', LIMIT, as
   t.ok(await until(() => b.nodeInfo().id === 2))
   t.is(await codeOf(b.cluster.init({ initialMembers: [{ key }] })), 'ALREADY_INITIALIZED')
   t.is(b.status().storage.backend, 'inmemory')
+})
+
+test('a founding that was interrupted is gone on with by the same start', LIMIT, async (t) => {
+  const site = await siteOf(t)
+  const node = await waiting(site, 'a').start()
+  const { key } = node.nodeInfo()
+  await node.cluster.init({ initialMembers: [{ key }] })
+  await node.kv.put('k', 'v')
+  await node.close()
+  const path = join(site.root, 'a', 'node.json')
+  // as it is until the first epoch is there
+  const json = JSON.parse(readFileSync(path, 'utf8'))
+  writeFileSync(path, JSON.stringify({ ...json, state: 'creating' }), { mode: 0o600 })
+  const again = await started(t, waiting(site, 'a'))
+  t.is(JSON.parse(readFileSync(path, 'utf8')).state, 'member')
+  t.is(again.opened.ticket, null)
+  t.is(textOf((await again.kv.read({ key: 'k' })).value), 'v')
 })

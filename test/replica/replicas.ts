@@ -71,7 +71,6 @@ export class Machine {
       { ...restored, appliedIndex: 0 }
     )
     this.replica = new Replica({
-      observer: null,
       id,
       core,
       log,

@@ -176,7 +176,6 @@ export class Member {
       logBase: () => this.logBase,
       sources: () => post.linkedTo(id),
       onPrepared: (prepared) => void this.prepared.push(prepared),
-      onServed: () => {},
       onNoneHere: () => void this.noneHereCount++
     })
   }

@@ -90,7 +90,6 @@ const NOBODY_LEADS: Status = {
   configurationIndex: 0,
   transferTarget: null,
   logTimeMs: 0,
-  leaderHeardMs: null,
   wrongClocks: [],
   progress: new Map()
 }
@@ -153,7 +152,6 @@ export class Desk {
     const { time, replica, wire } = this
     const { request } = wire
     this.forwarder = new Forwarder({
-      observer: null,
       id: 2,
       clock: time,
       timers: time,

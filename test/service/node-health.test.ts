@@ -58,7 +58,6 @@ function healthOf(overrides: Partial<World> = {}): NodeHealth {
     configurationIndex: 1,
     transferTarget: null,
     logTimeMs: 0,
-    leaderHeardMs: null,
     wrongClocks: [],
     progress: new Map()
   }
