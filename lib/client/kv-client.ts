@@ -14,7 +14,6 @@ import type {
 } from '../service/node-api.ts'
 import { textOf } from '../encoding.ts'
 import type { ChangeSet } from '../state-machine/command.ts'
-import type { Revision } from '../state-machine/state-machine.ts'
 import type { Connection } from './connection.ts'
 import { shapes } from './shapes.ts'
 
@@ -39,27 +38,29 @@ export class KeyValueClient implements KeyValueApi {
   }
 
   async get(key: Uint8Array, options: ReadOptions = {}): Promise<Got> {
-    const { consistency, timeoutMs } = options
-    const body = { ...keyJson(key), consistency, timeout_ms: timeoutMs }
+    const { consistency, timeoutMs, maxAgeMs } = options
+    const body = { ...keyJson(key), consistency, max_age_ms: maxAgeMs, timeout_ms: timeoutMs }
     const request = { method: 'POST', path: '/kv/read', body, shape: shapes.read } as const
     try {
       const answer = await this.#connection.ask({ ...request, timeoutMs })
       const item = itemFrom(answer)
-      return { item, revision: answer.applied_index, consistency: answer.consistency }
+      const { applied_index: revision, leader_contact_ms: leaderContactMs } = answer
+      return { item, revision, consistency: answer.consistency, leaderContactMs }
     } catch (error) {
-      const revision = missingAt(error)
-      if (revision === null) throw error
-      return { item: null, revision, consistency: consistency ?? 'linearizable' }
+      const missing = missingAt(error)
+      if (missing === null) throw error
+      return { item: null, ...missing, consistency: consistency ?? 'linearizable' }
     }
   }
 
   async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
-    const { consistency, timeoutMs } = options
+    const { consistency, timeoutMs, maxAgeMs } = options
     const body = {
       ...bytesJson('prefix', request.prefix),
       ...(request.after !== undefined && bytesJson('after', request.after)),
       limit: request.limit,
       consistency,
+      max_age_ms: maxAgeMs,
       timeout_ms: timeoutMs
     }
     const answer = await this.#connection.ask({
@@ -73,7 +74,8 @@ export class KeyValueClient implements KeyValueApi {
       items: answer.items.map(itemFrom),
       hasMore: answer.has_more,
       revision: answer.revision,
-      consistency: answer.consistency
+      consistency: answer.consistency,
+      leaderContactMs: answer.leader_contact_ms
     }
   }
 }
@@ -84,9 +86,10 @@ function bytesJson(field: string, bytes: Uint8Array): Record<string, string> {
   return { [`${field}_b64`]: Buffer.from(bytes).toString('base64') }
 }
 
-/** The revision at which the key was missing, when that is what the error says. */
-function missingAt(error: unknown): Revision | null {
+/** When the key was missing, if that is what the error says. */
+function missingAt(error: unknown): Pick<Got, 'revision' | 'leaderContactMs'> | null {
   if (!(error instanceof AspenError) || error.code !== 'NOT_FOUND') return null
-  const revision = error.detail.fields?.['revision']
-  return typeof revision === 'number' ? revision : null
+  const { revision, leader_contact_ms: contact } = error.detail.fields ?? {}
+  if (typeof revision !== 'number') return null
+  return { revision, leaderContactMs: typeof contact === 'number' ? contact : null }
 }

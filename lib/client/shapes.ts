@@ -210,7 +210,12 @@ export const shapes = {
   newTicket: shape<NewTicket>({ ticket: text, ...ticketFields }),
   tickets: shape<Tickets>({ tickets: listOf(object(ticketFields)) }),
   revoked: shape<{ readonly revoked: true }>({ revoked: oneOf(true) }),
-  read: shape<ReadAnswer>({ ...itemFields, consistency, applied_index: whole }),
+  read: shape<ReadAnswer>({
+    ...itemFields,
+    consistency,
+    applied_index: whole,
+    leader_contact_ms: nullable(whole)
+  }),
   written: shape<WrittenAnswer>({
     revision: whole,
     changes: listOf(object<WriteAnswer['changes'][number]>({ previous_revision: whole }))
@@ -219,7 +224,8 @@ export const shapes = {
     items: listOf(object(itemFields)),
     has_more: flag,
     revision: whole,
-    consistency
+    consistency,
+    leader_contact_ms: nullable(whole)
   }),
   error: shape<ErrorBody>({
     error: object<ErrorBody['error']>({

@@ -28,6 +28,8 @@ export interface AdmissionParts {
   readonly submit: (command: ControlCommand, timeoutMs: number) => Promise<ApplyResult>
   /** the node is in the trust state for the first time */
   readonly onAdmitted: (request: VerifiedJoinRequest) => void
+  /** what somebody who knocked is told */
+  readonly onAnswered: (answer: JoinAnswer) => void
 }
 
 export class Admission {
@@ -45,7 +47,10 @@ export class Admission {
         if (error instanceof AspenError) return answerOf(error.detail)
         throw error
       })
-      .then(answer)
+      .then((answered) => {
+        this.#parts.onAnswered(answered)
+        answer(answered)
+      })
   }
 
   async #admit(request: VerifiedJoinRequest): Promise<JoinAnswer> {

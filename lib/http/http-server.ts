@@ -17,6 +17,8 @@ import type { HttpLog } from './error-body.ts'
 import { ALL_ADDRESSES, ownHosts, tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { HTTP_LIMITS } from './http-limits.ts'
+import { observeApp } from './http-observer.ts'
+import type { HttpObserver } from './http-observer.ts'
 import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
 import { addOpenApiRoute, collectDescriptions } from './openapi.ts'
@@ -35,6 +37,8 @@ export interface HttpServerOptions {
   /** the bearer token of the TCP side; at least 32 characters */
   readonly token: string
   readonly log: HttpLog
+  /** nothing is counted when left out */
+  readonly observer?: HttpObserver
   /** for tests; HTTP_LIMITS when left out */
   readonly limits?: Partial<HttpLimits>
   readonly timers?: Timers
@@ -46,14 +50,16 @@ export class HttpServer {
   readonly url: string
   readonly #apps: readonly App[]
   readonly #draining: Draining
+  readonly #inFlight: InFlight
   #closing: Promise<void> | null = null
 
-  private constructor(place: Place, parts: ClosingParts) {
+  private constructor(place: Place, parts: ClosingParts & { readonly inFlight: InFlight }) {
     this.socketPath = place.socketPath
     const host = place.host === ALL_ADDRESSES ? '127.0.0.1' : place.host
     this.url = `http://${host}:${place.port}`
     this.#apps = parts.apps
     this.#draining = parts.draining
+    this.#inFlight = parts.inFlight
   }
 
   /**
@@ -67,12 +73,13 @@ export class HttpServer {
     const timers = options.timers ?? systemTimers
     const draining = { isOn: false, delayMs: limits.drainMs, timers }
     const isDraining = (): boolean => draining.isOn
-    const shared = { inFlight: new InFlight(limits, timers), limits, log: options.log, isDraining }
+    const inFlight = new InFlight(limits, timers)
+    const shared = { inFlight, limits, log: options.log, isDraining }
     let port = 0
     const guard = tcpGuard(token, () => ownHosts(tcp.host, port))
     const { app: onSocket } = await buildApp(options, { ...shared, guard: null })
     const { app: onTcp } = await buildApp(options, { ...shared, guard })
-    const parts = { apps: [onSocket, onTcp], draining }
+    const parts = { apps: [onSocket, onTcp], draining, inFlight }
     try {
       await listenOnSocket(onSocket.server, socketPath)
       port = await listenOnPort(onTcp.server, tcp)
@@ -81,6 +88,11 @@ export class HttpServer {
       throw error
     }
     return new HttpServer({ socketPath, host: tcp.host, port }, parts)
+  }
+
+  /** Requests that are being worked on. */
+  get inFlightCount(): number {
+    return this.#inFlight.count
   }
 
   /**
@@ -115,7 +127,7 @@ interface ClosingParts {
 
 /** One listener's app with all routes, not listening; `routes` has the methods of each path. */
 export async function buildApp(
-  { api, admin }: Pick<HttpServerOptions, 'api' | 'admin'>,
+  { api, admin, observer }: Pick<HttpServerOptions, 'api' | 'admin' | 'observer'>,
   parts: AppParts
 ): Promise<{ readonly app: App; readonly routes: ReadonlyMap<string, readonly string[]> }> {
   const app = createApp(parts)
@@ -125,6 +137,7 @@ export async function buildApp(
     routes.set(url, [...(routes.get(url) ?? []), ...methods])
   })
   await collectDescriptions(app)
+  if (observer !== undefined) observeApp(app, observer)
   addAliases(app)
   addOpenApiRoute(app)
   addKeyValueRoutes(app, api.kv)

@@ -16,7 +16,13 @@ import {
   keyJson,
   valueJson
 } from '../service/kv-json.ts'
-import type { KeyValueApi, Scanned, ScanOptions, Written } from '../service/node-api.ts'
+import type {
+  KeyValueApi,
+  ReadOptions,
+  Scanned,
+  ScanOptions,
+  Written
+} from '../service/node-api.ts'
 import type { Change, ChangeSet } from '../state-machine/command.ts'
 import type { App } from './app.ts'
 import { placeOf } from './app.ts'
@@ -46,7 +52,7 @@ function addRead(app: App, kv: KeyValueApi): void {
       const key = keyFrom(body)
       const options = optionsFrom(body)
       const got = await placeOf(request).run(options.timeoutMs, () => kv.get(key, options))
-      if (got.item === null) throw notFoundError(key, got.revision)
+      if (got.item === null) throw notFoundError(key, got)
       const { item, consistency } = got
       return {
         ...keyJson(item.key),
@@ -55,7 +61,8 @@ function addRead(app: App, kv: KeyValueApi): void {
         create_revision: item.createRevision,
         version: item.version,
         consistency,
-        applied_index: got.revision
+        applied_index: got.revision,
+        leader_contact_ms: got.leaderContactMs
       }
     }
   })
@@ -133,10 +140,12 @@ function addScan(app: App, kv: KeyValueApi): void {
 function optionsFrom(body: {
   readonly consistency?: Static<typeof documents.Consistency>
   readonly timeout_ms?: number
-}): { consistency: 'linearizable' | 'stale'; timeoutMs: number } {
+  readonly max_age_ms?: number
+}): ReadOptions & { readonly timeoutMs: number } {
   return {
     consistency: body.consistency ?? 'linearizable',
-    timeoutMs: body.timeout_ms ?? DEFAULT_REQUEST_TIMEOUT_MS
+    timeoutMs: body.timeout_ms ?? DEFAULT_REQUEST_TIMEOUT_MS,
+    ...(body.max_age_ms !== undefined && { maxAgeMs: body.max_age_ms })
   }
 }
 
@@ -194,8 +203,9 @@ async function sendPage(reply: FastifyReply, page: Scanned): Promise<FastifyRepl
     if (slice.isSpent()) await slice.next()
   }
   if (page.items.length === 0) pieces.addText(separator)
-  const { hasMore, revision, consistency } = page
-  const rest = JSON.stringify({ has_more: hasMore, revision, consistency })
+  const { hasMore, revision, consistency, leaderContactMs } = page
+  const meta = { revision, consistency, leader_contact_ms: leaderContactMs }
+  const rest = JSON.stringify({ has_more: hasMore, ...meta })
   pieces.addText(`],${rest.slice(1)}`)
   return pieces.send(reply)
 }

@@ -55,6 +55,8 @@ export interface LmdbLogStoreOptions {
   readonly onMended?: (fault: string) => void
   /** for the storage epoch of a new log */
   readonly random: Random
+  /** a transaction is on the disk, after so long */
+  readonly onCommitted?: ((durationMs: number) => void) | undefined
   /** for tests of crashes */
   readonly onBoundary?: OnBoundary | undefined
 }
@@ -64,6 +66,7 @@ export class LmdbLogStore implements LogStore {
   readonly #tail: LogTail
   readonly #onFailed: (error: AspenError) => void
   readonly #onBoundary: OnBoundary | undefined
+  readonly #onCommitted: ((durationMs: number) => void) | undefined
   /** as last handed to lmdb; the next write's sequence follows it */
   #state: LogState
   /** accepted, not handed to lmdb yet */
@@ -84,6 +87,7 @@ export class LmdbLogStore implements LogStore {
     this.#state = state
     this.#onFailed = options.onFailed
     this.#onBoundary = options.onBoundary
+    this.#onCommitted = options.onCommitted
     const { configurations } = restored
     this.#tail = new LogTail({ ...state, configurations }, (index) => this.#read(index).entry)
     // what an earlier run left below the base goes now
@@ -258,7 +262,9 @@ export class LmdbLogStore implements LogStore {
       if (sweep.changes.length > 0) this.#onBoundary?.('log.sweep.begin')
       const changes = [...written, ...sweep.changes]
       if (group.length + changes.length > 0) {
+        const beganMs = performance.now()
         await commit(this.#environment, { changes, state: this.#state, hasNewBase })
+        this.#onCommitted?.(performance.now() - beganMs)
       } else {
         // this never ends before its caller has noted that it has begun
         await nextTurn()
@@ -336,7 +342,7 @@ export class LmdbLogStore implements LogStore {
   }
 }
 
-type Reporting = Pick<LmdbLogStoreOptions, 'onFailed' | 'onBoundary'>
+type Reporting = Pick<LmdbLogStoreOptions, 'onFailed' | 'onBoundary' | 'onCommitted'>
 
 interface Started {
   readonly state: LogState

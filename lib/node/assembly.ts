@@ -10,14 +10,14 @@ import { LeaderLink } from '../cluster/leader-link.ts'
 import { SelfDescription } from '../cluster/self-description.ts'
 import { ClusterTrust, mayLetIn } from '../cluster/trust.ts'
 import type { NodeId } from '../node-id.ts'
-import { Raft } from '../raft/raft.ts'
 import type { Status as CoreStatus } from '../raft/effects.ts'
 import type { Entry } from '../raft/entry.ts'
 import { ENTRY_KIND } from '../raft/entry.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
-import { checkBacked } from '../replica/divergence.ts'
 import { Replica } from '../replica/replica.ts'
+import type { Alarms } from '../service/alarms.ts'
 import type { Forwarder } from '../service/forwarding.ts'
+import { MetricCounts } from '../service/metric-counts.ts'
 import type { NodeService } from '../service/node-service.ts'
 import type { TicketOffice } from '../service/ticket-office.ts'
 import type { ApplyResult } from '../state-machine/state-machine.ts'
@@ -25,6 +25,7 @@ import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
+import { makeCore } from './core-making.ts'
 import { endOfRefused, endOfRemoved } from './fenced.ts'
 import { Fitness } from './fitness.ts'
 import { handOver } from './hand-over.ts'
@@ -37,12 +38,14 @@ export class Assembly {
   readonly service: NodeService
   readonly tickets: TicketOffice
   readonly replica: Replica
+  readonly alarms: Alarms
   readonly #parts: AssemblyParts
   readonly #core: ConsensusCore
   readonly #transport: Transport
   readonly #trust: ClusterTrust
   readonly #forwarder: Forwarder
   readonly #services: Services
+  readonly #counts: MetricCounts | null
   readonly #duties: LeaderDuties
   readonly #leaderLink: LeaderLink
   readonly #description: SelfDescription
@@ -60,6 +63,7 @@ export class Assembly {
   constructor(parts: AssemblyParts) {
     const { timers, random } = parts
     this.#parts = parts
+    this.#counts = parts.metrics === null ? null : new MetricCounts(parts.metrics)
     this.#statusLog = new StatusLog(parts.events)
     this.#core = makeCore(parts)
     this.replica = this.#makeReplica()
@@ -79,6 +83,7 @@ export class Assembly {
     this.tickets = services.tickets
     this.service = services.node
     this.#services = services
+    this.alarms = services.alarms
     this.#snapshots = this.#makeSnapshots()
     this.#duties = this.#makeDuties()
     this.#leaderLink = new LeaderLink({
@@ -157,6 +162,7 @@ export class Assembly {
   /** A store has failed: from this call on nothing is sent, written or answered with success (B64). */
   fail(): void {
     this.#hasFailed = true
+    this.#counts?.onStorageFailed()
     this.#halt()
   }
 
@@ -199,12 +205,13 @@ export class Assembly {
       timers,
       send: (to, message) => this.#transport.send(to, message),
       onStatus: (status) => this.#onStatus(status),
+      observer: this.#counts?.replica ?? null,
       onSecondLeader: (claim) => this.#statusLog.tellSecondLeader(claim),
       onApplied: (entries, results) => this.#onApplied(entries, results),
       keepEntries: this.#parts.storagePolicy.keepEntries,
       maxPendingProposals: this.#parts.maxPendingProposals,
       onSnapshotsNeeded: (ids) => this.#snapshots.onSnapshotsNeeded(ids),
-      onSnapshot: (snapshot) => this.#snapshots.onSnapshot(snapshot),
+      onSnapshot: (snapshot, durationMs) => this.#snapshots.onSnapshot(snapshot, durationMs),
       onFailed: this.#parts.onFailed
     })
   }
@@ -228,14 +235,15 @@ export class Assembly {
   }
 
   #makeTransport(): Transport {
-    const { network, keyPair, clock, timers, random, events } = this.#parts
+    const { network, keyPair, clock, timers, random } = this.#parts
     const admission = new Admission({
       trust: this.#trust,
       clock,
       timers,
       random,
       submit: (command, timeoutMs) => this.tickets.submit(command, timeoutMs),
-      onAdmitted: ({ name }) => events.info({ event: 'cluster.admitted', name }, 'admitted a node')
+      onAdmitted: ({ name }) => this.#statusLog.tellAdmitted(name),
+      onAnswered: (answer) => this.#counts?.onAdmission(answer)
     })
     const options: LinksOptions = {
       network,
@@ -244,6 +252,7 @@ export class Assembly {
       timers,
       random,
       trust: this.#trust,
+      traffic: this.#counts?.traffic ?? null,
       handlers: {
         onMessage: (from, message) => this.replica.onMessage(from, message),
         onRequest: (from, payload, answer) => this.#forwarder.onRequest(from, payload, answer),
@@ -254,11 +263,9 @@ export class Assembly {
         onJoin: (request, answer) => admission.onJoin(request, answer),
         // this version knows one epoch, whose secret every node has from its admission, so that there is no
         // welcome with news in it; one that comes anyway is dropped, and said
-        onWelcome: ({ epoch }) =>
-          events.warn({ event: 'link.welcome', epoch }, 'a member is in an epoch unknown here'),
+        onWelcome: ({ epoch }) => this.#statusLog.tellWelcome(epoch),
         onRefused: (_by, error) => {
-          const { code, message } = error
-          events.warn({ event: 'link.refused', code }, message)
+          this.#statusLog.tellRefused(error)
           const end = endOfRefused(error)
           if (end !== null) this.#parts.onFailed(end)
         }
@@ -290,7 +297,8 @@ export class Assembly {
       replica: this.replica,
       core: this.#core,
       transport: this.#transport,
-      onAdopted: () => this.#onTrustChanged()
+      onAdopted: () => this.#onTrustChanged(),
+      counts: this.#counts
     })
   }
 
@@ -312,6 +320,7 @@ export class Assembly {
       transport: this.#transport,
       trust: this.#trust,
       fitness: this.#fitness,
+      counts: this.#counts,
       whereabouts: () => this.#peering.whereabouts(),
       handOver: (mayTake) => this.handOver(mayTake),
       snapshots: {
@@ -328,6 +337,7 @@ export class Assembly {
   }
 
   #onStatus(status: CoreStatus): void {
+    this.#counts?.onStatus(status)
     this.#statusLog.tell(status)
     this.#forwarder.onStatus(status)
     this.#onTrustChanged()
@@ -335,6 +345,8 @@ export class Assembly {
   }
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
+    const { stateMachine } = this.#parts
+    this.#counts?.onApplied(this.replica.status.commitIndex, results, stateMachine.trust())
     this.#guard.collect()
     const changesTrust = results.some(mayLetIn)
     this.#snapshots.onApplied(entries)
@@ -362,7 +374,7 @@ export class Assembly {
 
   #onLinkUp(id: NodeId): void {
     const link = this.#transport.links().find((one) => one.id === id)
-    this.#parts.events.info({ event: 'link.up', peer: id, path: link?.path }, 'link up')
+    this.#statusLog.tellLinkUp(id, link?.path)
     const address = link?.remoteAddress ?? null
     if (link !== undefined && address !== null) this.#parts.onAddress(link.publicKey, address)
     this.replica.onLinkUp(id)
@@ -371,7 +383,7 @@ export class Assembly {
   }
 
   #onLinkDown(id: NodeId): void {
-    this.#parts.events.info({ event: 'link.down', peer: id }, 'link down')
+    this.#statusLog.tellLinkDown(id)
     this.#services.unreachable.onLinkDown(id)
     this.#leaderLink.onLinkDown(id)
     this.#duties.look()
@@ -384,13 +396,4 @@ export class Assembly {
   #isLinked(id: NodeId): boolean {
     return this.#transport.links().some((link) => link.id === id)
   }
-}
-
-function makeCore(parts: AssemblyParts): ConsensusCore {
-  const { id, log, restored, stateMachine, timing, random } = parts
-  const options = { id, boot: log.boot, timing, random, log }
-  const applied = stateMachine.applied()
-  checkBacked(log, applied)
-  const found = { ...restored, appliedIndex: applied.index }
-  return parts.makeCore?.(options, found) ?? new Raft(options, found)
 }

@@ -258,7 +258,8 @@ async function run(
     maybeGiveUp(options, found, error)
     ending.fail(error)
   }
-  const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger }
+  const { metrics } = found
+  const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger, metrics }
   const { premises, stores } = await openWhole(options, found, reporting).catch(
     (error: unknown) => {
       // the members that were asked for what is damaged may say that it is of no use any more
@@ -275,7 +276,7 @@ async function run(
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
   opened = assembly
   const { httpPort, settings: addressing } = membership
-  const place = { directory, ending, recorded: httpPort, settings: addressing }
+  const place = { directory, ending, metrics, recorded: httpPort, settings: addressing }
   const admin = administrationOf(options.logger, stores.database)
   const asked = { api: assembly.service, admin }
   const api = served?.api ?? (await openApi(options, place, asked))
@@ -288,11 +289,11 @@ async function run(
     timers: systemTimers,
     log: stores.log,
     isAlone: () => assembly.isAlone,
-    onAlone: (error) =>
-      logger.error(
-        { err: error, event: 'storage.damaged' },
-        'damage that no other member can repair'
-      ),
+    onAlone: (error) => {
+      assembly.alarms.onCorrupt()
+      const fields = { err: error, event: 'storage.damaged' }
+      logger.error(fields, 'damage that no other member can repair')
+    },
     handOver: () => assembly.handOver(),
     onFailed: fail
   })

@@ -20,6 +20,7 @@ import type { Backing, StateMachine } from '../state-machine/state-machine.ts'
 import { HyperswarmNetwork } from '../transport/hyperswarm-network.ts'
 import { VERSION } from '../version.ts'
 import type { BackupSource } from '../service/backups.ts'
+import { httpObserver } from '../service/http-counts.ts'
 import type { Metrics } from '../service/metrics.ts'
 import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
 import { AddressBook } from './address-book.ts'
@@ -96,6 +97,8 @@ export interface StoreReporting {
   readonly onFailed: (error: AspenError) => void
   readonly onBoundary: OnBoundary | undefined
   readonly events: EventLog
+  /** nothing is counted when left out */
+  readonly metrics?: Metrics
 }
 
 /** @throws StorageError CORRUPTED with the index of a damaged entry in `fields.index`, and others */
@@ -113,6 +116,8 @@ export async function openLog(
       })
     : await LmdbLogStore.open({
         directory: premises.directory.logDir,
+        onCommitted: (durationMs) =>
+          reporting.metrics?.observe('aspen_log_fsync_duration_seconds', durationMs / 1_000),
         mustExist: plan.kind === 'run' && membership.state === 'member',
         onMended: (fault) =>
           reporting.events.warn(
@@ -141,6 +146,10 @@ export async function openStateMachine(
     timers: systemTimers,
     log,
     shouldCheck: false,
+    onCommitted: (durationMs) =>
+      reporting.metrics?.observe('aspen_storage_commit_duration_seconds', durationMs / 1_000, {
+        store: 'state'
+      }),
     onSnapshotEvent: ({ event, index, message }) =>
       events.warn({ event: `storage.snapshot_${event}`, index }, message),
     ...reporting
@@ -260,7 +269,7 @@ export interface OpenedApi {
   readonly takenPort: number | null
 }
 
-export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
+export interface ApiPlace extends Pick<Premises, 'directory' | 'ending' | 'metrics'> {
   /** the TCP port of the last run */
   readonly recorded: number | null
   /** given now or before */
@@ -274,7 +283,7 @@ export interface ApiPlace extends Pick<Premises, 'directory' | 'ending'> {
  */
 export async function openApi(
   { httpPort, logger, servesHttp = true, settings: given = {} }: NodeOptions,
-  { directory, ending, recorded, settings }: ApiPlace,
+  { directory, ending, metrics, recorded, settings }: ApiPlace,
   { api, admin }: { readonly api: NodeApi; readonly admin: NodeAdmin }
 ): Promise<OpenedApi> {
   const { http_addr: text } = settings
@@ -295,9 +304,11 @@ export async function openApi(
       tries: HTTP_PORT_TRIES
     },
     token: directory.apiToken(systemRandom),
-    log: logger
+    log: logger,
+    observer: httpObserver(metrics)
   })
   ending.add(() => http.close())
+  metrics.addSource(() => metrics.set('aspen_http_in_flight', http.inFlightCount))
   directory.writeJson('runtime.json', { pid: process.pid, socket: socketPath, http: http.url })
   ending.add(() => directory.removeRuntime())
   const port = Number(new URL(http.url).port)

@@ -112,6 +112,7 @@ export class RepairLinks {
       configurationIndex: 0,
       transferTarget: null,
       logTimeMs: 0,
+      leaderHeardMs: null,
       wrongClocks: [],
       progress: new Map()
     }
@@ -126,6 +127,7 @@ export class RepairLinks {
       random: systemRandom,
       ...SYSTEM,
       trust: this.#trust,
+      traffic: null,
       handlers: {
         onMessage: () => {},
         onRequest: () => {},

@@ -10,10 +10,13 @@ import { ClusterView } from '../service/cluster-view.ts'
 import type { ClusterViewParts } from '../service/cluster-view.ts'
 import { Forwarder } from '../service/forwarding.ts'
 import type { LeaderDesk } from '../service/leader-desk.ts'
+import { MeasuredStore } from '../service/measured-store.ts'
+import type { MetricCounts } from '../service/metric-counts.ts'
 import { MetricStates } from '../service/metric-states.ts'
 import type { MetricStatesParts } from '../service/metric-states.ts'
 import { NodeHealth } from '../service/node-health.ts'
 import type { NodeHealthParts } from '../service/node-health.ts'
+import { leaderAgeMs } from '../service/raft-metrics.ts'
 import { ReplicatedStore } from '../service/replicated-store.ts'
 import { NodeService } from '../service/node-service.ts'
 import { TicketOffice } from '../service/ticket-office.ts'
@@ -31,6 +34,8 @@ export interface ServicesParts
   readonly trust: ClusterServicesParts['trust'] & Pick<ClusterTrust, 'configuration'>
   readonly fitness: Pick<Fitness, 'disk' | 'whyUnfit'>
   readonly whereabouts: () => Whereabouts
+  /** null: nothing is counted */
+  readonly counts: MetricCounts | null
 }
 
 export class Services {
@@ -41,13 +46,14 @@ export class Services {
   readonly unreachable: Unreachable
 
   constructor(made: ServicesParts) {
-    const { parts, replica, transport, fitness, whereabouts } = made
+    const { parts, replica, transport, fitness, whereabouts, counts } = made
     const { id, clock, timers, random, stateMachine } = parts
     const request = transport.request.bind(transport)
     const room = roomOf(fitness.disk, parts)
     const desk = makeDesk(made, () => forwarder.isOpen)
     const operate: LeaderDesk['carryOut'] = (...asked) => desk.carryOut(...asked)
-    const ways = { ...parts, replica, request }
+    const observer = counts?.forwarding ?? null
+    const ways = { ...parts, replica, request, observer }
     const forwarder: Forwarder = new Forwarder({ ...ways, ...room, operate })
     this.forwarder = forwarder
     this.tickets = new TicketOffice({ id, clock, random, forwarder, stateMachine, whereabouts })
@@ -60,8 +66,17 @@ export class Services {
     const { alarms, unreachable } = this
     const read = { ...seen, view, alarms, unreachable, forwarder }
     this.#tellStates(read, made)
+    const store = new ReplicatedStore({
+      forwarder,
+      stateMachine,
+      timers,
+      leaderAgeMs: () => leaderAgeMs({ id, replica, clock })
+    })
     this.node = new NodeService({
-      kv: new ReplicatedStore(forwarder, stateMachine, timers),
+      kv: new MeasuredStore(store, clock, (note) => {
+        if (note.result === 'overloaded') alarms.onOverloaded()
+        counts?.onRequest(note)
+      }),
       cluster: makeControl(made, { ...seen, desk, forwarder, tickets: this.tickets }),
       view,
       health: new NodeHealth(read),

@@ -18,6 +18,7 @@ import { SnapshotTransfer } from '../replica/snapshot-transfer.ts'
 import type { FetchProgress } from '../replica/snapshot-transfer.ts'
 import { FEATURE_LEVEL } from '../state-machine/command.ts'
 import { encodeControl } from '../state-machine/encoding.ts'
+import type { MetricCounts } from '../service/metric-counts.ts'
 import type { PreparedSnapshot, SnapshotInfo } from '../state-machine/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { AssemblyParts } from './assembly-parts.ts'
@@ -31,6 +32,8 @@ export interface SnapshotDutyParts extends Pick<
   readonly transport: Pick<Transport, 'links' | 'requestSnapshot'>
   /** another member's snapshot has taken the place of what was applied here */
   readonly onAdopted: () => void
+  /** null: nothing is counted */
+  readonly counts: Pick<MetricCounts, 'onSnapshotMade' | 'onSnapshotMoved'> | null
 }
 
 export class SnapshotDuty {
@@ -82,6 +85,7 @@ export class SnapshotDuty {
       logBase: () => log.base.index,
       sources: () => transport.links().map((link) => link.id),
       onPrepared: (prepared) => this.#install(prepared),
+      onServed: (isHere) => this.#parts.counts?.onSnapshotMoved('out', isHere),
       onNoneHere: () => this.#duties.want()
     })
     const readIndex: VerdictSource['readIndex'] = (onOutcome) => replica.readIndex(onOutcome)
@@ -145,7 +149,8 @@ export class SnapshotDuty {
   }
 
   /** A snapshot of this node has ended. */
-  onSnapshot(snapshot: SnapshotInfo | null): void {
+  onSnapshot(snapshot: SnapshotInfo | null, durationMs: number): void {
+    this.#parts.counts?.onSnapshotMade(snapshot, durationMs)
     if (snapshot === null) this.#failedCount++
     if (snapshot === null) return
     const { index, byteCount } = snapshot
@@ -169,6 +174,7 @@ export class SnapshotDuty {
     const { index, byteCount } = prepared.info
     replica.install(prepared, (isAdopted) => {
       this.#transfer.onSettled()
+      this.#parts.counts?.onSnapshotMoved('in', isAdopted)
       if (!isAdopted) return
       events.info({ event: 'storage.installed', index, bytes: byteCount }, 'installed a snapshot')
       this.#duties.onInstalled()

@@ -68,6 +68,8 @@ export class Core {
   heardRound = 0
   /** the last one known to lead the present term, this node included; null until one is */
   leaderOfTerm: NodeId | null = null
+  /** of the last message that was taken as one of a leader, of any term; never falls; for people and stale reads */
+  leaderHeardMs: number | null = null
   /** who said besides that it leads the present term, and was reported; only members get so far */
   readonly #claimants = new Set<NodeId>()
   role: RoleState = { kind: 'follower', electionDeadlineMs: 0, leader: null }
@@ -149,6 +151,7 @@ export class Core {
     const deadline =
       before.kind === 'leader' || leader !== null ? this.drawElection() : before.electionDeadlineMs
     const heard = leader === null ? null : { id: leader, heardMs: this.now.nowMs }
+    if (leader !== null) this.leaderHeardMs = this.now.nowMs
     this.role = { kind: 'follower', electionDeadlineMs: deadline, leader: heard }
     this.leaderOfTerm = leader ?? this.leaderOfTerm
   }

@@ -156,6 +156,8 @@ export interface Status {
   readonly role: Role
   readonly term: Term
   readonly leader: NodeId | null
+  /** monotonic ms of the last message of a leader of any term; null: none in this life of the process */
+  readonly leaderHeardMs: number | null
   readonly commitIndex: Index
   readonly lastIndex: Index
   readonly lastTerm: Term

@@ -68,6 +68,7 @@ function maybeHearLeader(core: Core, from: NodeId): boolean {
   }
   if (role.leader.id !== from) return false
   role.leader.heardMs = core.now.nowMs
+  core.leaderHeardMs = core.now.nowMs
   role.electionDeadlineMs = core.drawElection()
   return true
 }

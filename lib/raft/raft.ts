@@ -76,6 +76,7 @@ export class Raft {
       role: role.kind,
       term,
       leader: role.kind === 'leader' ? id : leader,
+      leaderHeardMs: this.#core.leaderHeardMs,
       commitIndex,
       lastIndex: log.last.index,
       lastTerm: log.last.term,

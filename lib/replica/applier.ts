@@ -34,7 +34,7 @@ export interface ApplierParts {
   /** after the transaction that holds them */
   readonly onApplied: (entries: readonly Entry[], results: readonly ApplyResult[]) => void
   /** a snapshot of this node is durable; null: it could not be made */
-  readonly onSnapshot: (snapshot: SnapshotInfo | null) => void
+  readonly onSnapshot: (snapshot: SnapshotInfo | null, durationMs: number) => void
   readonly onFailed: (error: unknown) => void
 }
 
@@ -61,9 +61,14 @@ export class Applier {
     return this.#parts.stateMachine.applied().index
   }
 
-  /** When the batch that is being applied was handed over; null while none is. */
-  get beganMs(): number | null {
-    return this.#busy === 'applying' ? this.#applyBeganMs : null
+  /** For how long a batch has been with the state machine; 0 while none is. */
+  get applyMs(): number {
+    return this.#busy === 'applying' ? this.#parts.clock.nowMs() - this.#applyBeganMs : 0
+  }
+
+  /** When the last batch was handed over. */
+  get lastBeganMs(): number {
+    return this.#applyBeganMs
   }
 
   maybeApply(): void {
@@ -146,12 +151,14 @@ export class Applier {
 
   /** The state as of the entry applied last becomes a snapshot; nothing is applied until it is fixed. */
   #cut(): void {
+    const { clock } = this.#parts
+    const beganMs = clock.nowMs()
     this.#busy = 'cutting'
     this.#parts.stateMachine.snapshot({
       onBegun: () => this.#next(),
       onEnded: (snapshot) => {
         if (this.#isEnded) return
-        this.#parts.onSnapshot(snapshot)
+        this.#parts.onSnapshot(snapshot, clock.nowMs() - beganMs)
         this.maybeCompact()
       }
     })

@@ -27,6 +27,8 @@ import type {
 import { Applier } from './applier.ts'
 import type { ConsensusCore } from './consensus-core.ts'
 import { Deadline } from './deadline.ts'
+import { Durations } from './durations.ts'
+import type { ReplicaObserver } from './durations.ts'
 import { failDiverged } from './divergence.ts'
 import { Installation } from './installation.ts'
 import type { OnInstalled } from './installation.ts'
@@ -57,8 +59,10 @@ export interface ReplicaParts {
   readonly maxPendingProposals?: number | undefined
   /** followers whose next entry is not in this leader's log any more; named again while they are */
   readonly onSnapshotsNeeded: (ids: readonly NodeId[]) => void
-  /** a snapshot of this node is durable; null: it could not be made */
-  readonly onSnapshot: (snapshot: SnapshotInfo | null) => void
+  /** a snapshot of this node is durable, after so long; null: it could not be made */
+  readonly onSnapshot: (snapshot: SnapshotInfo | null, durationMs: number) => void
+  /** null: nothing is counted */
+  readonly observer: ReplicaObserver | null
   /** once; the process must end */
   readonly onFailed: (error: AspenError) => void
 }
@@ -77,8 +81,7 @@ export class Replica {
   #durableToken: Token = 0
   readonly #applier: Applier
   readonly #installation: Installation
-  /** writes to the log that have not ended, the oldest first */
-  readonly #writesBeganMs: number[] = []
+  readonly #durations: Durations
   #isStepping = false
   /** what is proposed in one turn of the event loop goes together */
   #isFlushDue = false
@@ -90,6 +93,7 @@ export class Replica {
     this.#status = parts.core.status()
     this.#proposals = new Proposals(parts.maxPendingProposals)
     const { stateMachine, log, keepEntries, core, onSnapshot, clock, timers } = parts
+    this.#durations = new Durations(clock, parts.observer)
     this.#deadline = new Deadline(clock, timers, () => this.#step({ kind: 'tick' }))
     this.#applier = new Applier({
       stateMachine,
@@ -129,10 +133,7 @@ export class Replica {
 
   /** For how long the oldest write to the log, and the batch that is being applied, have been under way; 0 for none. */
   get waits(): { readonly writeMs: number; readonly applyMs: number } {
-    const nowMs = this.#parts.clock.nowMs()
-    const sinceMs = (beganMs: number | null): number => (beganMs === null ? 0 : nowMs - beganMs)
-    const [writeBeganMs = null] = this.#writesBeganMs
-    return { writeMs: sinceMs(writeBeganMs), applyMs: sinceMs(this.#applier.beganMs) }
+    return { writeMs: this.#durations.writeMs, applyMs: this.#applier.applyMs }
   }
 
   /** Proposes an entry on the leader. `onOutcome` is called once, never synchronously. */
@@ -302,7 +303,7 @@ export class Replica {
     if (write !== null) {
       assert(write.token > this.#writtenToken, 'writes are handed over in token order')
       this.#writtenToken = write.token
-      this.#writesBeganMs.push(this.#parts.clock.nowMs())
+      this.#durations.onWrite()
       this.#parts.log.write(write, () => this.#onDurable(write.token))
     }
     for (const { to, message } of effects.messages) this.#parts.send(to, message)
@@ -318,7 +319,7 @@ export class Replica {
     if (this.#state === 'ended') return
     assert(token > this.#durableToken, 'writes become durable in order')
     this.#durableToken = token
-    this.#writesBeganMs.shift()
+    this.#durations.onDurable()
     const gated = this.#gated.splice(0)
     for (const outgoing of gated) {
       if (outgoing.token > token) this.#gated.push(outgoing)
@@ -329,8 +330,9 @@ export class Replica {
   }
 
   #answer(effects: Effects): void {
-    for (const { ref, term, from } of effects.proposed) {
+    for (const { ref, term, from, to } of effects.proposed) {
       const asked = this.#takeAsked(ref)
+      this.#durations.onAppended(from, to)
       if (asked.kind === 'batch') this.#proposals.onAppended(asked.batch, term, from)
       if (asked.kind === 'transfer') asked.onAnswer(null)
     }
@@ -355,6 +357,7 @@ export class Replica {
     const before = this.#status
     this.#status = this.#parts.core.status()
     const after = this.#status
+    this.#durations.onStatus(after)
     const isSame =
       before.role === after.role &&
       before.term === after.term &&
@@ -364,6 +367,7 @@ export class Replica {
   }
 
   #onApplied(entries: readonly Entry[], results: readonly ApplyResult[]): void {
+    this.#durations.onApplied(entries.length, this.#applier.lastBeganMs)
     entries.forEach((entry, position) => {
       this.#proposals.onApplied(entry, results[position] ?? { kind: 'none' })
     })

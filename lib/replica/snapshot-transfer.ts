@@ -49,6 +49,8 @@ export interface SnapshotTransferParts<Prepared> {
   readonly onPrepared: (prepared: Prepared) => void
   /** A follower needs a snapshot and there is none that it could go on from; said again as long as it is so. */
   readonly onNoneHere: () => void
+  /** Another member began to fetch a snapshot of this one; whether it is here. */
+  readonly onServed: (isHere: boolean) => void
 }
 
 /** A snapshot that is being fetched, for people. */
@@ -218,7 +220,9 @@ export class SnapshotTransfer<Prepared> {
     const { snapshots } = this.#parts
     const info = snapshots.list().find((each) => isSameSnapshot(each, request))
     const position = request.kind === 'manifest' ? request.from : request.position
-    if (info === undefined || position >= info.chunkCount) {
+    const isHere = info !== undefined && position < info.chunkCount
+    if (!isHere || (request.kind === 'manifest' && position === 0)) this.#parts.onServed(isHere)
+    if (!isHere) {
       answer({ kind: 'notHere' })
       return
     }

@@ -1,8 +1,10 @@
 // One question to a member about itself: whether its disk has space, for a leader that looks for somebody
 // who has; how much of the log it has, for people who have lost the quorum.
 
+import type { Timers } from '../clock.ts'
 import { decode, encode } from '../encoding.ts'
 import { ProtocolError } from '../errors.ts'
+import { ASK_LOG_MS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { LeaderAnswer, LogPosition } from './encoding.ts'
@@ -22,15 +24,18 @@ export function askDisk(
   })
 }
 
-/** As `askDisk`. */
+/** How much of the log it has; null when it does not say within ASK_LOG_MS. */
 export function askLog(
-  request: Request,
-  to: NodeId,
-  onAnswer: (position: LogPosition | null) => void
-): void {
-  request(to, encode(leaderRequest, { kind: 'askLog' }), (answered) => {
-    const answer = answered.kind === 'answered' ? answerIn(answered.payload) : null
-    onAnswer(answer?.kind === 'log' ? positionIn(answer) : null)
+  { request, timers }: { readonly request: Request; readonly timers: Timers },
+  to: NodeId
+): Promise<LogPosition | null> {
+  return new Promise((resolve) => {
+    const timer = timers.start(ASK_LOG_MS, () => resolve(null))
+    request(to, encode(leaderRequest, { kind: 'askLog' }), (answered) => {
+      timer.cancel()
+      const answer = answered.kind === 'answered' ? answerIn(answered.payload) : null
+      resolve(answer?.kind === 'log' ? positionIn(answer) : null)
+    })
   })
 }
 

@@ -4,20 +4,18 @@
 // command has an id, and whoever applies it a second time gives the first answer. Only a command that
 // has left and is not answered at its deadline is unknown.
 
-import type { Clock, Timer, Timers } from '../clock.ts'
+import type { Timer } from '../clock.ts'
 import { encode } from '../encoding.ts'
 import type { AspenError } from '../errors.ts'
-import { ASK_LOG_MS, MAX_PENDING_PROPOSAL_BYTES } from '../limits.ts'
-import { MAX_PENDING_PROPOSALS, MAX_PENDING_READS } from '../limits.ts'
+import { asAspenError } from '../errors.ts'
+import { MAX_PENDING_PROPOSAL_BYTES, MAX_PENDING_PROPOSALS, MAX_PENDING_READS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Status } from '../raft/effects.ts'
 import type { Index } from '../raft/entry.ts'
-import type { Random } from '../random.ts'
 import type { Outcome, Refusal } from '../replica/proposals.ts'
-import type { Replica } from '../replica/replica.ts'
-import type { Transport } from '../transport/transport.ts'
 import type { LeaderAnswer, LeaderRequest, LogPosition, ProposedEntry } from './encoding.ts'
 import { leaderAnswer } from './encoding.ts'
+import type { ForwarderParts } from './forwarder-parts.ts'
 import {
   overloadedError,
   rejectedError,
@@ -27,34 +25,12 @@ import {
   unknownError
 } from './forwarding-errors.ts'
 import type { Attempt, ReadAttempt } from './leader-lane.ts'
-import type { LeaderDesk } from './leader-desk.ts'
 import { LeaderLane, readAttemptOfOutcome } from './leader-lane.ts'
 import { askLog } from './ask-member.ts'
 import { RequestIds } from './request-ids.ts'
 import { requestFrom } from './sender.ts'
 import { Submission } from './submission.ts'
 import type { MakeEntry, Submitted } from './submission.ts'
-import type { WriteGate } from './write-gate.ts'
-
-export interface ForwarderParts {
-  readonly id: NodeId
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly replica: Pick<
-    Replica,
-    'status' | 'appliedIndex' | 'propose' | 'read' | 'readIndex' | 'waitApplied'
-  >
-  readonly request: Transport['request']
-  readonly random: Random
-  /** asked before a leader proposes */
-  readonly gate: Pick<WriteGate, 'refusalOf'>
-  /** whether this node's disk could take a leader's writes */
-  readonly hasSpace: () => boolean
-  /** carries out a whole operation on the cluster, as the leader */
-  readonly operate: LeaderDesk['carryOut']
-  /** callers of writes that may wait here; MAX_PENDING_PROPOSALS when left out */
-  readonly maxPendingProposals?: number | undefined
-}
 
 /** Until when a caller waits, and what it said: `timeoutMs` is for people. */
 interface Deadline {
@@ -99,6 +75,9 @@ export class Forwarder {
     try {
       if (this.#submitBytes > MAX_PENDING_PROPOSAL_BYTES) throw overloadedError('this node')
       return await this.#submit(submission, this.#deadlineIn(timeoutMs))
+    } catch (error) {
+      this.#parts.observer?.onSubmitFailed(asAspenError(error).code)
+      throw error
     } finally {
       submission.end()
       this.#submitCount--
@@ -112,10 +91,14 @@ export class Forwarder {
    * @throws KeyValueStoreError UNAVAILABLE, OVERLOADED
    */
   async confirmRead(timeoutMs: number): Promise<Index> {
+    const { clock, observer } = this.#parts
     if (this.#readCount >= MAX_PENDING_READS) throw overloadedError('this node')
     this.#readCount++
     try {
-      return await this.#confirmRead(this.#deadlineIn(timeoutMs))
+      const beganMs = clock.nowMs()
+      const index = await this.#confirmRead(this.#deadlineIn(timeoutMs))
+      observer?.onReadConfirmed(clock.nowMs() - beganMs)
+      return index
     } finally {
       this.#readCount--
     }
@@ -134,15 +117,7 @@ export class Forwarder {
 
   /** What the member has; null when it does not say within ASK_LOG_MS. */
   async logOf(member: NodeId): Promise<LogPosition | null> {
-    const { id, request, timers } = this.#parts
-    if (member === id) return this.ownLog()
-    return await new Promise((resolve) => {
-      const timer = timers.start(ASK_LOG_MS, () => resolve(null))
-      askLog(request, member, (position) => {
-        timer.cancel()
-        resolve(position)
-      })
-    })
+    return member === this.#parts.id ? this.ownLog() : await askLog(this.#parts, member)
   }
 
   /** Commands that have no answer yet. */
@@ -246,6 +221,7 @@ export class Forwarder {
       return () => false
     }
     const lane = this.#laneToLeader()
+    if (lane !== null) this.#parts.observer?.onForwarded(entry.kind)
     if (lane !== null) return lane.propose({ entry, deadlineMs, onEnd })
     onEnd({ kind: 'again' })
     return () => true
@@ -258,6 +234,7 @@ export class Forwarder {
       return
     }
     const lane = this.#laneToLeader()
+    if (lane !== null) this.#parts.observer?.onForwarded('read')
     if (lane === null) onEnd({ kind: 'again' })
     else lane.readIndex(onEnd)
   }

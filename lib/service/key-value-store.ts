@@ -10,6 +10,7 @@ import type {
   Consistency,
   Got,
   KeyValueApi,
+  ReadMeta,
   ReadOptions,
   RequestOptions,
   Scanned
@@ -40,6 +41,8 @@ export interface ReadResult {
   readonly consistency: Consistency
   /** index of the last entry that the answer reflects */
   readonly appliedIndex: Revision
+  /** of a stale read: how long ago the node heard of the leader last; else null */
+  readonly leaderContactMs: number | null
 }
 
 export interface WriteResult {
@@ -106,7 +109,7 @@ export class KeyValueStore {
   /** @throws KeyValueStoreError NOT_FOUND */
   async read({ key }: ReadRequest, options?: ReadOptions): Promise<ReadResult> {
     const { item, revision: appliedIndex, ...meta } = await this.get(key, options)
-    if (item === null) throw notFoundError(toBytes('key', key), appliedIndex)
+    if (item === null) throw notFoundError(toBytes('key', key), { revision: appliedIndex, ...meta })
     const { value, modRevision: revision, createRevision, version } = item
     return { key, value, revision, createRevision, version, appliedIndex, ...meta }
   }
@@ -147,12 +150,13 @@ export class KeyValueStore {
 }
 
 /** There is no such key; there was none at `revision`. */
-export function notFoundError(key: Uint8Array, revision: Revision): KeyValueStoreError {
+export function notFoundError(key: Uint8Array, meta: ReadMeta): KeyValueStoreError {
+  const { revision, leaderContactMs: contact } = meta
   const json = keyJson(key)
   const name = 'key' in json ? `key '${json.key}'` : `key ${json.key_b64} (base64)`
   return new KeyValueStoreError({
     code: 'NOT_FOUND',
     message: `${name} not found`,
-    fields: { ...json, revision }
+    fields: { ...json, revision, ...(contact !== null && { leader_contact_ms: contact }) }
   })
 }

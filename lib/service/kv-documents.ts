@@ -24,10 +24,28 @@ const MetaFields = { revision: Revision, create_revision: Revision, version: Typ
 export const TimeoutMs = Type.Integer({ minimum: 1, maximum: MAX_REQUEST_TIMEOUT_MS })
 export const Consistency = Type.Union([Type.Literal('linearizable'), Type.Literal('stale')])
 
+/** What each read may say of what it is to be worth. */
+const ReadFields = {
+  consistency: Type.Optional(Consistency),
+  max_age_ms: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: MAX_REQUEST_TIMEOUT_MS,
+      description: 'with `stale`: how long ago the node may have heard of the leader last'
+    })
+  )
+}
+/** What the answer to a stale read is worth. */
+const AgeFields = {
+  leader_contact_ms: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'of a stale read: how long ago the node heard of the leader last; else null'
+  })
+}
+
 export const ReadRequest = Type.Object(
   {
     ...KeyFields,
-    consistency: Type.Optional(Consistency),
+    ...ReadFields,
     timeout_ms: Type.Optional(TimeoutMs)
   },
   strict
@@ -39,7 +57,8 @@ export const ReadAnswer = Type.Object({
   ...ValueFields,
   ...MetaFields,
   consistency: Consistency,
-  applied_index: Type.Integer({ description: 'last entry that the answer reflects' })
+  applied_index: Type.Integer({ description: 'last entry that the answer reflects' }),
+  ...AgeFields
 })
 export type ReadAnswer = Static<typeof ReadAnswer>
 
@@ -108,7 +127,7 @@ export const ScanBody = Type.Object(
     after: Type.Optional(Type.String()),
     after_b64: Type.Optional(Base64),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_SCAN_LIMIT })),
-    consistency: Type.Optional(Consistency),
+    ...ReadFields,
     timeout_ms: Type.Optional(TimeoutMs)
   },
   strict
@@ -122,6 +141,7 @@ export const ScanAnswer = Type.Object({
   items: Type.Array(ItemJson),
   has_more: Type.Boolean(),
   revision: Type.Integer({ description: 'last entry that the page reflects' }),
-  consistency: Consistency
+  consistency: Consistency,
+  ...AgeFields
 })
 export type ScanAnswer = Static<typeof ScanAnswer>

@@ -5,6 +5,8 @@
 // which are there from the start with 0, or `null`: then they are few and known only while the node runs
 // (members by id, routes). Which node it is says the scrape (`instance`), not a label.
 
+import { DIAL_FAILURES } from '../transport/dial-reason.ts'
+
 export interface MetricRow {
   readonly help: string
   readonly labels?: Readonly<Record<string, readonly string[] | null>>
@@ -13,6 +15,27 @@ export interface MetricRow {
 }
 
 const PEER = { peer: null }
+const TRAFFIC = { direction: ['sent', 'received'], channel: ['raft', 'rpc', 'snapshot'] }
+
+/** Operations with what they may be worth. */
+const KV_SERIES = [
+  ...['put', 'delete', 'batch'].map((op) => ({ op, consistency: 'linearizable' })),
+  ...['get', 'scan'].flatMap((op) =>
+    ['linearizable', 'stale'].map((consistency) => ({ op, consistency }))
+  )
+]
+const KV_RESULTS = [
+  'ok',
+  'not_found',
+  'conflict',
+  'invalid',
+  'unavailable',
+  'overloaded',
+  'no_space',
+  'timeout',
+  'failed'
+] as const
+export type KvResult = (typeof KV_RESULTS)[number]
 const STORE = { store: ['log', 'state', 'snapshots'] }
 
 export const GAUGES = {
@@ -86,6 +109,7 @@ export const GAUGES = {
     help: 'links to members by their way',
     labels: { path: ['direct', 'relay'] }
   },
+  aspen_http_in_flight: { help: 'requests that are being worked on' },
   aspen_dht_online: { help: '1 once a query on the DHT has been answered' },
   aspen_dht_announced: { help: '1 while everything that this node announces is on the DHT' },
   aspen_tickets_open: { help: 'tickets that still let a machine in' },
@@ -106,6 +130,57 @@ export const COUNTERS = {
     help: 'elections in which this node stood',
     labels: { result: ['won', 'lost', 'prevote_rejected'] }
   },
+  aspen_raft_proposals_committed_total: {
+    help: 'entries that became committed, as this node saw it'
+  },
+  aspen_raft_proposals_applied_total: { help: 'entries applied to the state machine' },
+  aspen_raft_proposals_failed_total: {
+    help: 'commands given to this node that were not carried out, or of which nobody knows',
+    labels: { reason: ['no_leader', 'dropped', 'timeout', 'overloaded', 'no_space', 'refused'] }
+  },
+  aspen_raft_heartbeat_send_failures_total: {
+    help: 'heartbeats of this leader to a member without a link'
+  },
+  aspen_snapshot_transfers_total: {
+    help: 'snapshots of other members installed here, and own ones that others asked for',
+    labels: { direction: ['in', 'out'], result: ['ok', 'failed'] }
+  },
+  aspen_kv_requests_total: {
+    help: 'reads and writes asked of this node',
+    labels: { op: null, consistency: null, result: null },
+    initial: KV_SERIES.flatMap((series) => KV_RESULTS.map((result) => ({ ...series, result })))
+  },
+  aspen_kv_forwarded_total: {
+    help: 'what this node sent on to the leader: writes, other commands, questions for reads',
+    labels: { op: ['write', 'control', 'read'] }
+  },
+  aspen_net_dials_total: {
+    help: 'attempts to reach a member',
+    labels: { result: ['ok', ...DIAL_FAILURES] }
+  },
+  aspen_net_connections_established_total: { help: 'links that were opened' },
+  aspen_net_connections_failed_total: {
+    help: 'connections that were closed before they became a link to a member'
+  },
+  aspen_net_bytes_total: { help: 'bytes of messages on links', labels: TRAFFIC },
+  aspen_net_messages_total: { help: 'messages on links', labels: TRAFFIC },
+  aspen_net_messages_rejected_total: {
+    help: 'messages that were not sent: no link, or too much waits for it already',
+    labels: { reason: ['no_link', 'backlog'] }
+  },
+  aspen_ticket_uses_total: { help: 'nodes let in by tickets since this node was started' },
+  aspen_admissions_total: {
+    help: 'nodes that knocked here with a ticket',
+    labels: { result: ['ok', 'expired', 'revoked', 'used', 'refused', 'busy'] }
+  },
+  aspen_errors_total: {
+    help: 'storage: a store or a snapshot failed; network: a connection did; rpc: a request to a member had no answer',
+    labels: { type: ['storage', 'network', 'rpc'] }
+  },
+  aspen_http_requests_total: {
+    help: 'requests that were answered, by the template of their route',
+    labels: { route: null, method: null, code: null }
+  },
   process_cpu_seconds_total: { help: 'processor time of the process' }
 } as const satisfies Readonly<Record<string, MetricRow>>
 
@@ -120,8 +195,49 @@ export interface HistogramRow extends MetricRow {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 export const HISTOGRAMS = {
+  aspen_raft_commit_duration_seconds: {
+    help: 'a batch of commands on the leader, from its log to committed',
+    buckets: SECONDS
+  },
   aspen_raft_apply_duration_seconds: {
     help: 'applying a batch of entries to the state machine',
+    buckets: SECONDS
+  },
+  aspen_raft_read_index_duration_seconds: {
+    help: 'confirming a linearizable read, up to its index being applied here',
+    buckets: SECONDS
+  },
+  aspen_log_fsync_duration_seconds: {
+    help: 'a transaction of the log, until it is on the disk',
+    buckets: SECONDS
+  },
+  aspen_storage_commit_duration_seconds: {
+    help: 'log: a write, with its wait for the one before; state: the transaction of applied entries',
+    labels: { store: ['log', 'state'] },
+    buckets: SECONDS
+  },
+  aspen_snapshot_duration_seconds: {
+    help: 'making a snapshot',
+    buckets: [0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
+  },
+  aspen_snapshot_size_bytes: {
+    help: 'snapshots made here or installed',
+    buckets: [2 ** 16, 2 ** 20, 2 ** 24, 2 ** 27, 2 ** 30, 2 ** 33]
+  },
+  aspen_kv_request_duration_seconds: {
+    help: 'reads and writes asked of this node',
+    labels: { op: null, consistency: null },
+    initial: KV_SERIES,
+    buckets: SECONDS
+  },
+  aspen_rpc_duration_seconds: {
+    help: 'requests to a member, until they were answered',
+    labels: PEER,
+    buckets: SECONDS
+  },
+  aspen_http_request_duration_seconds: {
+    help: 'requests, until their answer had left',
+    labels: { route: null, method: null },
     buckets: SECONDS
   },
   nodejs_gc_duration_seconds: {

@@ -27,6 +27,11 @@ export interface RequestOptions {
 
 export interface ReadOptions extends RequestOptions {
   readonly consistency?: Consistency
+  /**
+   * With `stale` only: how long ago this node may have heard of the leader last; beyond, UNAVAILABLE. It bounds
+   * for how long the node may have been cut off, not how far behind it is where it is still catching up.
+   */
+  readonly maxAgeMs?: number
 }
 
 /** @see KeyValueStoreError for every refusal; a write ends as done, refused or unknown */
@@ -46,6 +51,8 @@ export interface ReadMeta {
   readonly revision: Revision
   /** what the answer is worth */
   readonly consistency: Consistency
+  /** of a stale read: how long ago this node heard of the leader last; null: never, or the read is linearizable */
+  readonly leaderContactMs: number | null
 }
 
 export interface Got extends ReadMeta {

@@ -67,6 +67,20 @@ function logIdAt(
   return found === 'missing' || found === 'compacted' ? null : { term: found.term, index }
 }
 
+/**
+ * How long ago this node last knew that it was not cut off: it heard the leader, or, leading, a majority
+ * answered it. Null: never in this life of the process. What it holds may be older, while it catches up.
+ */
+export function leaderAgeMs(
+  parts: Pick<RaftMetricsParts, 'id' | 'replica' | 'clock'>
+): number | null {
+  const { role, leaderHeardMs } = parts.replica.status
+  if (role === 'leader') return quorumAgeMs(parts)
+  return leaderHeardMs === null
+    ? null
+    : Math.max(0, Math.round(parts.clock.nowMs() - leaderHeardMs))
+}
+
 /** Null on other nodes than the leader, and until a majority has answered it once. */
 export function quorumAgeMs({
   id,

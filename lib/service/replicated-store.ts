@@ -17,17 +17,27 @@ import { timeoutOf } from './request-timeout.ts'
 
 type WayToLeader = Pick<Forwarder, 'submit' | 'confirmRead' | 'checkOpen'>
 
+export interface ReplicatedStoreParts {
+  readonly forwarder: WayToLeader
+  readonly stateMachine: StateMachine
+  readonly timers: Timers
+  /** how long ago this node heard of the leader last; null: never */
+  readonly leaderAgeMs: () => number | null
+}
+
 export class ReplicatedStore implements KeyValueApi {
   readonly #forwarder: WayToLeader
   readonly #stateMachine: StateMachine
   readonly #timers: Timers
+  readonly #leaderAgeMs: () => number | null
   /** resolves when the next page may be read */
   #scanTurn: Promise<void> = Promise.resolve()
 
-  constructor(forwarder: WayToLeader, stateMachine: StateMachine, timers: Timers) {
+  constructor({ forwarder, stateMachine, timers, leaderAgeMs }: ReplicatedStoreParts) {
     this.#forwarder = forwarder
     this.#stateMachine = stateMachine
     this.#timers = timers
+    this.#leaderAgeMs = leaderAgeMs
   }
 
   async write(command: ChangeSet, options: RequestOptions = {}): Promise<Written> {
@@ -51,11 +61,11 @@ export class ReplicatedStore implements KeyValueApi {
   async scan(request: ScanOptions, options: ReadOptions = {}): Promise<Scanned> {
     const { prefix, after = null, limit = DEFAULT_SCAN_LIMIT } = request
     refuse(checkScan(prefix, after, limit))
-    const { consistency } = await this.#readMeta(options)
+    const meta = await this.#readMeta(options)
     await this.#nextScanTurn()
     this.#forwarder.checkOpen()
     const revision = this.#stateMachine.applied().index
-    return { revision, consistency, ...this.#stateMachine.scan({ prefix, after, limit }) }
+    return { ...meta, revision, ...this.#stateMachine.scan({ prefix, after, limit }) }
   }
 
   /** A page takes milliseconds, and one round confirms many: they are read one to a turn of the event loop. */
@@ -70,17 +80,19 @@ export class ReplicatedStore implements KeyValueApi {
     const timeoutMs = timeoutOf(options)
     if (options.consistency === 'stale') {
       this.#forwarder.checkOpen()
-      return { revision: this.#stateMachine.applied().index, consistency: 'stale' }
+      const leaderContactMs = this.#leaderAgeMs()
+      refuse(checkAge(leaderContactMs, options.maxAgeMs))
+      return { revision: this.#stateMachine.applied().index, consistency: 'stale', leaderContactMs }
     }
+    if (options.maxAgeMs !== undefined) throw invalid('a maximum age goes with stale reads only')
     const revision = await this.#forwarder.confirmRead(timeoutMs)
-    return { revision, consistency: 'linearizable' }
+    return { revision, consistency: 'linearizable', leaderContactMs: null }
   }
 }
 
 function checkScan(prefix: Uint8Array, after: Uint8Array | null, limit: number): AspenError | null {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_SCAN_LIMIT) {
-    const message = `a scan's limit is a whole number from 1 to ${MAX_SCAN_LIMIT}, not ${limit}`
-    return new KeyValueStoreError({ code: 'INVALID_REQUEST', message })
+    return invalid(`a scan's limit is a whole number from 1 to ${MAX_SCAN_LIMIT}, not ${limit}`)
   }
   const size = Math.max(prefix.byteLength, after?.byteLength ?? 0)
   if (size <= MAX_KEY_SIZE) return null
@@ -90,6 +102,23 @@ function checkScan(prefix: Uint8Array, after: Uint8Array | null, limit: number):
     message,
     fields: { size, max: MAX_KEY_SIZE }
   })
+}
+
+function checkAge(ageMs: number | null, maxMs: number | undefined): AspenError | null {
+  if (maxMs === undefined) return null
+  if (!(maxMs >= 0)) return invalid(`a maximum age is a number of milliseconds, not ${maxMs}`)
+  if (ageMs !== null && ageMs <= maxMs) return null
+  const when = ageMs === null ? 'has heard of no leader yet' : `heard of its leader ${ageMs} ms ago`
+  return new KeyValueStoreError({
+    code: 'UNAVAILABLE',
+    message: `this node ${when}, and at most ${maxMs} ms were asked for`,
+    hint: 'ask another node, or allow an older answer',
+    fields: { leader_contact_ms: ageMs, max_age_ms: maxMs }
+  })
+}
+
+function invalid(message: string): KeyValueStoreError {
+  return new KeyValueStoreError({ code: 'INVALID_REQUEST', message })
 }
 
 function refuse(error: AspenError | null): void {

@@ -3,6 +3,7 @@
 // them decides when a turn is over, and runs one of them at a time.
 
 import type { OnBoundary } from '../boundary.ts'
+import type { Clock } from '../clock.ts'
 import { MAX_TRANSACTION_BYTES } from '../limits.ts'
 import type { Entry } from '../raft/entry.ts'
 import { appliedAfter, decodeEntry, requestOf } from './apply-entry.ts'
@@ -25,6 +26,14 @@ import { planWrite } from './write-plan.ts'
 /** Each step is a piece of work; the last one ends a transaction. */
 export type Steps<T = void> = Generator<void, T, void>
 
+export interface ApplierOptions {
+  readonly clock: Clock
+  /** a transaction of entries is committed, after so long since it began */
+  readonly onCommitted?: ((durationMs: number) => void) | undefined
+  /** for tests of crashes */
+  readonly onBoundary?: OnBoundary | undefined
+}
+
 export class SqliteApplier {
   readonly #writer: SqliteWriter
   /** what is applied, also what is not committed yet: nothing is applied after a transaction that failed */
@@ -34,11 +43,11 @@ export class SqliteApplier {
   /** up to which row of the history the compaction has come */
   #compactedRow: number
 
-  readonly #onBoundary: OnBoundary | undefined
+  readonly #options: ApplierOptions
 
-  constructor(database: SqliteDatabase, onBoundary: OnBoundary | undefined) {
+  constructor(database: SqliteDatabase, options: ApplierOptions) {
     const { writer, progress, sessions, compactedRow } = database
-    this.#onBoundary = onBoundary
+    this.#options = options
     this.#writer = writer
     this.#progress = progress
     this.#sessions = new SessionTable(sessions)
@@ -76,8 +85,10 @@ export class SqliteApplier {
     let byteCount = 0
     let next = from
     let failure: unknown = null
+    const { clock, onBoundary, onCommitted } = this.#options
+    const beganMs = clock.nowMs()
     this.#writer.begin()
-    this.#onBoundary?.('state.apply.begin')
+    onBoundary?.('state.apply.begin')
     for (const entry of entries.slice(from)) {
       if (byteCount >= MAX_TRANSACTION_BYTES) break
       let decoded: DecodedEntry
@@ -96,9 +107,10 @@ export class SqliteApplier {
     }
     yield
     yield* this.#writeSessions()
-    this.#onBoundary?.('state.commit.begin')
+    onBoundary?.('state.commit.begin')
     this.#writer.commit(this.#progress, progress, this.#sessions.forgottenIndex)
-    this.#onBoundary?.('state.commit.end')
+    onBoundary?.('state.commit.end')
+    onCommitted?.(clock.nowMs() - beganMs)
     this.#progress = progress
     if (failure !== null) throw failure
     return next

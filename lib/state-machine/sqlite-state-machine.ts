@@ -63,6 +63,8 @@ export interface SqliteStateMachineOptions {
   /** Called once; nothing is applied any more. */
   readonly onFailed: (error: StorageError) => void
   readonly onSnapshotEvent?: (event: SnapshotEvent) => void
+  /** a transaction of applied entries is committed, after so long since it began */
+  readonly onCommitted?: ((durationMs: number) => void) | undefined
   /** for tests of crashes */
   readonly onBoundary?: OnBoundary | undefined
 }
@@ -94,7 +96,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#options = options
     this.#timers = options.timers ?? systemTimers
     this.#database = database
-    this.#applier = new SqliteApplier(database, this.#options.onBoundary)
+    this.#applier = new SqliteApplier(database, this.#options)
     this.#wal = this.#newWalKeeper(database, 0)
     this.#turns = new Turns({
       clock: options.clock,
@@ -326,7 +328,7 @@ export class SqliteStateMachine implements StateMachine {
     const database = openDatabase(stateDir, info.index, genesis)
     const old = { database: this.#database, wal: this.#wal }
     this.#database = database
-    this.#applier = new SqliteApplier(database, this.#options.onBoundary)
+    this.#applier = new SqliteApplier(database, this.#options)
     this.#wal = this.#newWalKeeper(database, info.index)
     old.database.reader.close()
     old.database.writer.close()

@@ -22,7 +22,9 @@ import { MemoryStateMachine } from '../state-machine/memory-state-machine.ts'
 export class DeterministicKeyValueStore extends KeyValueStore {
   constructor() {
     const log = new LogOfOne()
-    super(new ReplicatedStore(log, log.stateMachine, NOW))
+    const { stateMachine } = log
+    const parts = { forwarder: log, stateMachine, timers: NOW, leaderAgeMs: () => 0 }
+    super(new ReplicatedStore(parts))
   }
 }
 

@@ -225,7 +225,7 @@ export class Machine {
     const { keyPair, name, address } = this
     const { machine, assembly, stateMachine } = host
     const own = stateMachine.trust().nodes.find(({ id }) => id === machine.id)
-    const sealed = present(own, 'the record of a member').sealedSecret
+    const { sealedSecret: sealed } = present(own ?? machine.welcome, 'what a member was told')
     const trust = {
       epoch: () => assembly.epoch,
       epochSecret: () => openSealed(sealed, machine.keyPair)

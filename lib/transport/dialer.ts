@@ -8,6 +8,7 @@ import type { Clock, Timer, Timers } from '../clock.ts'
 import { hexOf } from '../encoding.ts'
 import type { Random } from '../random.ts'
 import { randomBelow } from '../random.ts'
+import type { DialFailure } from './dial-reason.ts'
 import type { Connection, Dial, Network } from './network.ts'
 import type { Peer } from './transport.ts'
 
@@ -27,6 +28,8 @@ export interface DialerParts {
   /** Whether a peer has a link, or a connection that is saying hello. */
   readonly isReached: (publicKey: Uint8Array) => boolean
   readonly onConnection: (connection: Connection) => void
+  /** an attempt has ended; 'ok', or why not */
+  readonly onDialed: (result: 'ok' | DialFailure) => void
 }
 
 interface Target {
@@ -119,6 +122,7 @@ export class Dialer {
     if (target.dial !== null || target.notBeforeMs > this.#parts.clock.nowMs()) return false
     target.dial = this.#parts.network.dial({ publicKey, addresses }, (result) => {
       target.dial = null
+      this.#parts.onDialed(result.kind === 'connected' ? 'ok' : result.failure)
       if (result.kind === 'connected') this.#parts.onConnection(result.connection)
     })
     return true

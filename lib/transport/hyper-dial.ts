@@ -6,7 +6,8 @@
 import type { Address } from '../address.ts'
 import { formatAddress } from '../address.ts'
 import type { Timing } from '../raft/timing.ts'
-import { dialReason } from './dial-reason.ts'
+import { dialFailure, dialReason } from './dial-reason.ts'
+import type { DialFailure } from './dial-reason.ts'
 import type { CappedStream, GuardedDHT } from './guarded-dht.ts'
 import { adopt, closeSoon, HyperConnection } from './hyper-connection.ts'
 import type { Dial, DialResult, DialTarget } from './network.ts'
@@ -26,6 +27,11 @@ export interface HyperDialParts {
   readonly onDone: (result: DialResult) => void
 }
 
+interface Why {
+  readonly failure: DialFailure
+  readonly reason: string
+}
+
 export class HyperDial implements Dial {
   readonly #target: DialTarget
   readonly #parts: HyperDialParts
@@ -41,7 +47,7 @@ export class HyperDial implements Dial {
     this.#target = target
     this.#parts = parts
     this.#later(ATTEMPT_MS, () =>
-      this.#finish({ kind: 'failed', reason: 'nobody answered in time' })
+      this.#finish({ kind: 'failed', failure: 'timeout', reason: 'nobody answered in time' })
     )
     if (target.addresses.length > 0) this.#pingAll()
     this.#later(target.addresses.length > 0 ? ADDRESSES_FIRST_MS : 0, () => this.#dialByDht())
@@ -88,24 +94,24 @@ export class HyperDial implements Dial {
   }
 
   #dialByDht(): void {
-    this.#open([], (reason) => {
+    this.#open([], (why) => {
       // an address may still answer
       const pauseMs = this.#target.addresses.length > 0 ? PING_PAUSE_MS : 0
       this.#later(pauseMs, () => {
-        if (this.#streams.size === 0) this.#finish({ kind: 'failed', reason })
+        if (this.#streams.size === 0) this.#finish({ kind: 'failed', ...why })
       })
     })
   }
 
-  #open(relayAddresses: Address[], onFail: (reason: string) => void): CappedStream {
+  #open(relayAddresses: Address[], onFail: (why: Why) => void): CappedStream {
     const { dht, timing } = this.#parts
     const keyPair = this.#target.keyPair ?? dht.defaultKeyPair
     const stream = dht.dial(this.#target.publicKey, { keyPair, relayAddresses })
-    let reason = 'closed'
+    let why: Why = { failure: 'other', reason: 'closed' }
     adopt(stream, timing)
     this.#streams.add(stream)
     stream.on('error', (error) => {
-      reason = dialReason(error)
+      why = { failure: dialFailure(error), reason: dialReason(error) }
     })
     stream.on('open', () => {
       this.#streams.delete(stream)
@@ -113,7 +119,7 @@ export class HyperDial implements Dial {
       else this.#finish({ kind: 'connected', connection: new HyperConnection(stream) })
     })
     stream.on('close', () => {
-      if (this.#streams.delete(stream) && !this.#isOver) onFail(reason)
+      if (this.#streams.delete(stream) && !this.#isOver) onFail(why)
     })
     return stream
   }

@@ -25,6 +25,7 @@ import { BULK_CHANNELS, Joined, Outbox } from './outbox.ts'
 import type { ChannelName } from './permissions.ts'
 import { MESSAGES } from './permissions.ts'
 import { Requests } from './requests.ts'
+import type { TrafficObserver } from './traffic.ts'
 import type { LinkStatus, RequestAnswer } from './transport.ts'
 
 /** Bytes around a fragment: channel, type, length of the whole, and the encryption's own. */
@@ -50,6 +51,8 @@ export interface LinkParts {
   readonly clock: Clock
   readonly timers: Timers
   readonly handlers: LinkHandlers
+  /** null: nothing is counted */
+  readonly traffic: TrafficObserver | null
 }
 
 export class Link {
@@ -161,6 +164,7 @@ export class Link {
   }
 
   #onMessage(channel: BulkChannel, bytes: Uint8Array): void {
+    this.#parts.traffic?.onReceived(channel, bytes.byteLength)
     if (channel === 'raft') this.#parts.handlers.onMessage(decodeMessage(bytes))
     else this.#requests[channel].onMessage(bytes)
   }
@@ -177,7 +181,9 @@ export class Link {
   }
 
   #put(channel: BulkChannel, bytes: Bytes, isDroppable: boolean): void {
-    this.#outbox.send(channel, bytes, isDroppable)
+    const isTaken = this.#outbox.send(channel, bytes, isDroppable)
+    if (isTaken) this.#parts.traffic?.onSent(channel, bytes.byteLength)
+    else this.#parts.traffic?.onRejected('backlog', false)
     if (this.#outbox.backlogBytes > MAX_LINK_BACKLOG_BYTES) this.close(DOES_NOT_READ)
   }
 

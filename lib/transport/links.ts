@@ -26,6 +26,7 @@ import type { Mux } from './mux.ts'
 import type { Connection, Network } from './network.ts'
 import type { Conversation } from './reception.ts'
 import { receiveJoiner, refuse, turnAway } from './reception.ts'
+import type { TrafficObserver } from './traffic.ts'
 import type {
   LinkStatus,
   Peer,
@@ -43,6 +44,8 @@ export interface LinksOptions {
   readonly random: Random
   readonly trust: Trust
   readonly handlers: TransportHandlers
+  /** null: nothing is counted */
+  readonly traffic: TrafficObserver | null
 }
 
 interface Call {
@@ -71,7 +74,8 @@ export class Links implements Transport {
       timers: options.timers,
       random: options.random,
       isReached: (publicKey) => this.#isReached(publicKey),
-      onConnection: (connection) => this.#onConnection(connection)
+      onConnection: (connection) => this.#onConnection(connection),
+      onDialed: (result) => options.traffic?.onDialed(result)
     })
   }
 
@@ -110,7 +114,10 @@ export class Links implements Transport {
   }
 
   send(to: NodeId, message: Message): void {
-    this.#links.get(to)?.send(message)
+    const link = this.#links.get(to)
+    if (link === undefined)
+      this.#options.traffic?.onRejected('no_link', message.kind === 'heartbeat')
+    else link.send(message)
   }
 
   request(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void {
@@ -153,7 +160,17 @@ export class Links implements Transport {
   #requestOn(channel: RequestChannel, { to, payload, onAnswer }: Call): void {
     const link = this.#links.get(to)
     if (link === undefined) queueMicrotask(() => onAnswer({ kind: 'notSent', reason: 'noLink' }))
-    else link.request(channel, payload, onAnswer)
+    else link.request(channel, payload, this.#timed(to, onAnswer))
+  }
+
+  #timed(to: NodeId, onAnswer: Call['onAnswer']): Call['onAnswer'] {
+    const { traffic, clock } = this.#options
+    if (traffic === null) return onAnswer
+    const beganMs = clock.nowMs()
+    return (answer) => {
+      traffic.onRequested(to, answer.kind === 'answered', clock.nowMs() - beganMs)
+      onAnswer(answer)
+    }
   }
 
   #onConnection(connection: Connection): void {
@@ -210,7 +227,10 @@ export class Links implements Transport {
           this.#dialer.onRefused(key)
           if (this.#peers.has(hexOf(key))) handlers.onRefused(key, error)
         },
-        onEnd: () => leave()
+        onEnd: () => {
+          leave()
+          this.#options.traffic?.onConnected(false)
+        }
       }
     )
     const leave = (): void => {
@@ -260,6 +280,7 @@ export class Links implements Transport {
       hello,
       clock,
       timers,
+      traffic: this.#options.traffic,
       handlers: {
         onMessage: (message) => handlers.onMessage(id, message),
         onRequest: (channel, payload, answer) => {
@@ -270,6 +291,7 @@ export class Links implements Transport {
       }
     })
     this.#links.set(id, link)
+    this.#options.traffic?.onConnected(true)
     handlers.onLinkUp(id)
   }
 

@@ -200,7 +200,7 @@ export class MemoryNetwork implements Network {
   dial(target: DialTarget, onDone: (result: DialResult) => void): Dial {
     if (this.#isClosed) return { cancel: () => {} }
     const deadline = this.host.later(DIAL_TIMEOUT_MS, () => {
-      end({ kind: 'failed', reason: 'nobody answered' })
+      end({ kind: 'failed', failure: 'timeout', reason: 'nobody answered' })
     })
     const dial = {
       cancel: () => {

@@ -8,6 +8,7 @@
 
 import type { Address } from '../address.ts'
 import type { KeyPair } from '../crypto.ts'
+import type { DialFailure } from './dial-reason.ts'
 
 /** What the owner of a listening network decides and is told. */
 export interface NetworkHandlers {
@@ -31,7 +32,7 @@ export interface DialTarget {
 
 export type DialResult =
   | { readonly kind: 'connected'; readonly connection: Connection }
-  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly failure: DialFailure; readonly reason: string }
 
 export interface Dial {
   /** Gives up; `onDone` is not called any more. */

@@ -91,23 +91,24 @@ export class Outbox {
     return withIt - this.#droppableBytes <= MAX_SEND_BACKLOG_BYTES
   }
 
-  /** `isDroppable`: an append; it, or older ones, go when the backlog is full. */
-  send(channel: BulkChannel, bytes: Bytes, isDroppable: boolean): void {
-    if (this.#isClosed) return
+  /** `isDroppable`: an append; it, or older ones, go when the backlog is full. False: it went. */
+  send(channel: BulkChannel, bytes: Bytes, isDroppable: boolean): boolean {
+    if (this.#isClosed) return false
     this.#makeRoom(bytes.byteLength)
-    if (isDroppable && this.#backlogBytes + bytes.byteLength > MAX_SEND_BACKLOG_BYTES) return
+    if (isDroppable && this.#backlogBytes + bytes.byteLength > MAX_SEND_BACKLOG_BYTES) return false
     const waiting = { channel, bytes, isDroppable, offset: 0 }
     const isSmall = bytes.byteLength <= MAX_FRAGMENT_BYTES
     const mustQueue = isDroppable && this.#bulk.raft.length > 0
     if (isSmall && !mustQueue && this.#isDrained && this.#small.length === 0) {
       this.#isDrained = this.#writeWhole(channel, bytes)
-      return
+      return true
     }
     this.#backlogBytes += costOf(waiting)
     if (isDroppable) this.#droppableBytes += costOf(waiting)
     if (isSmall && !mustQueue) this.#small.push(waiting)
     else this.#bulk[channel].push(waiting)
     this.#pump()
+    return true
   }
 
   onDrain(): void {

@@ -190,7 +190,7 @@ test('an error code of a newer node allows the same conclusions', async (t) => {
 
 test('fields that a newer node adds do no harm', async (t) => {
   const { client } = await scripted(t, [
-    (socket) => socket.write(answer('{"ok":true,"checks":{},"new":1}')),
+    (socket) => socket.write(answer('{"ok":true,"checks":{},"reasons":{},"new":1}')),
     (socket) =>
       socket.write(answer('{"revision":5,"changes":[{"previous_revision":4,"new":1}],"new":1}'))
   ])

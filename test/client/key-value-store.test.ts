@@ -74,7 +74,8 @@ test('each command of the seed is written, echoed and read back', async (t) => {
       createRevision: 11,
       version: 1,
       consistency: 'linearizable',
-      appliedIndex: 11
+      appliedIndex: 11,
+      leaderContactMs: null
     },
     {
       command: setMulti,
@@ -127,8 +128,8 @@ test('a missing key is an error for read and null for get', async (t) => {
   const error = { error: 'NOT_FOUND', family: 'KeyValueStoreError' }
   t.alike(ends, [
     { ...error, fields: { key: 'nope', revision: 10 } },
-    { ...error, fields: { key_b64: '/wA=', revision: 10 } },
-    { item: null, revision: 10, consistency: 'linearizable' }
+    { ...error, fields: { key_b64: '/wA=', revision: 10, leader_contact_ms: 40 } },
+    { item: null, revision: 10, consistency: 'linearizable', leaderContactMs: null }
   ])
 })
 

@@ -134,7 +134,11 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [shapes.newTicket, documents.NewTicket, { ticket: 'aspen1q', ...ticket }],
   [shapes.tickets, documents.Tickets, { tickets: [ticket] }],
   [shapes.revoked, Type.Object({ revoked: Type.Literal(true) }), { revoked: true }],
-  [shapes.read, kvDocuments.ReadAnswer, { ...item, consistency: 'stale', applied_index: 9 }],
+  [
+    shapes.read,
+    kvDocuments.ReadAnswer,
+    { ...item, consistency: 'stale', applied_index: 9, leader_contact_ms: 12 }
+  ],
   [
     shapes.written,
     Type.Object({ revision, changes }),
@@ -143,7 +147,13 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [
     shapes.scan,
     kvDocuments.ScanAnswer,
-    { items: [item], has_more: false, revision: 3, consistency: 'linearizable' }
+    {
+      items: [item],
+      has_more: false,
+      revision: 3,
+      consistency: 'linearizable',
+      leader_contact_ms: null
+    }
   ],
   [
     shapes.error,

@@ -54,6 +54,7 @@ function open() {
       commands.push(command)
       return world.result()
     },
+    onAnswered: () => {},
     onAdmitted: ({ name }) => admitted.push(name)
   })
   const join = (request = REQUEST): void => admission.onJoin(request, (one) => answers.push(one))

@@ -79,6 +79,7 @@ export function statusOf(configuration: Configuration, more: Partial<Status> = {
     configurationIndex: 1,
     transferTarget: null,
     logTimeMs: 0,
+    leaderHeardMs: null,
     wrongClocks: [],
     progress: new Map(),
     ...more

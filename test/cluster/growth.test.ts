@@ -38,6 +38,7 @@ function statusWith(roles: Readonly<Record<NodeId, MemberRole>>, lag = 0): Statu
     configurationIndex: 1,
     transferTarget: null,
     logTimeMs: 0,
+    leaderHeardMs: null,
     wrongClocks: [],
     progress: new Map(ids.filter((id) => id !== 1).map((id) => [id, follower]))
   }

@@ -40,7 +40,8 @@ test('a read gives value, revisions and what the answer is worth', async (t) => 
     create_revision: 11,
     version: 2,
     consistency: 'linearizable',
-    applied_index: 13
+    applied_index: 13,
+    leader_contact_ms: null
   })
   t.alike(opened.node.lastOptions, { consistency: 'linearizable', timeoutMs: 5_000 })
 })
@@ -154,7 +155,8 @@ test('a scan gives pages in byte order', async (t) => {
     items: [{ key: 'app/a', value: 'app/a', revision: 12, create_revision: 12, version: 1 }],
     has_more: true,
     revision: 13,
-    consistency: 'linearizable'
+    consistency: 'linearizable',
+    leader_contact_ms: null
   })
   const second = await post(opened, '/kv/scan', { prefix: 'app/', after: 'app/a' })
   t.alike(field(second.json, 'has_more'), false)

@@ -318,7 +318,7 @@ export class MemoryNode implements NodeApi {
 
   #get(key: Uint8Array, options: ReadOptions = {}): Got {
     const item = this.#items.get(nameOf(key)) ?? null
-    return { item, revision: this.#revision, consistency: options.consistency ?? 'linearizable' }
+    return { item, revision: this.#revision, ...this.#meta(options) }
   }
 
   #scan(request: ScanOptions, options: ReadOptions = {}): Scanned {
@@ -332,8 +332,17 @@ export class MemoryNode implements NodeApi {
       items,
       hasMore: names.length > limit,
       revision: this.#revision,
-      consistency: options.consistency ?? 'linearizable'
+      ...this.#meta(options)
     }
+  }
+
+  /** how long ago a leader was heard, for stale reads */
+  contactMs: number | null = 40
+
+  #meta({ consistency = 'linearizable', maxAgeMs = Infinity }: ReadOptions) {
+    if (consistency !== 'stale') return { consistency, leaderContactMs: null }
+    if ((this.contactMs ?? Infinity) > maxAgeMs) throw refused('UNAVAILABLE')
+    return { consistency, leaderContactMs: this.contactMs }
   }
 }
 

@@ -71,6 +71,7 @@ export class Machine {
       { ...restored, appliedIndex: 0 }
     )
     this.replica = new Replica({
+      observer: null,
       id,
       core,
       log,

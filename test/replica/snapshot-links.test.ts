@@ -54,6 +54,7 @@ function nodeOn(hub: MemoryHub, time: VirtualTime, id: NodeId) {
     logBase: () => 0,
     sources: () => node.links.links().map((link) => link.id),
     onPrepared: (each) => prepared.push(each),
+    onServed: () => {},
     onNoneHere: () => {}
   })
   const desk = new SnapshotDesk({

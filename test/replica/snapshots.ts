@@ -176,6 +176,7 @@ export class Member {
       logBase: () => this.logBase,
       sources: () => post.linkedTo(id),
       onPrepared: (prepared) => void this.prepared.push(prepared),
+      onServed: () => {},
       onNoneHere: () => void this.noneHereCount++
     })
   }

@@ -90,6 +90,7 @@ function statusOf({ role, leader, configuration }: World): Status {
     configurationIndex: 1,
     transferTarget: null,
     logTimeMs: 0,
+    leaderHeardMs: null,
     wrongClocks: [],
     progress: PROGRESS
   }

@@ -90,6 +90,7 @@ const NOBODY_LEADS: Status = {
   configurationIndex: 0,
   transferTarget: null,
   logTimeMs: 0,
+  leaderHeardMs: null,
   wrongClocks: [],
   progress: new Map()
 }
@@ -152,6 +153,7 @@ export class Desk {
     const { time, replica, wire } = this
     const { request } = wire
     this.forwarder = new Forwarder({
+      observer: null,
       id: 2,
       clock: time,
       timers: time,

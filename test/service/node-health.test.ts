@@ -58,6 +58,7 @@ function healthOf(overrides: Partial<World> = {}): NodeHealth {
     configurationIndex: 1,
     transferTarget: null,
     logTimeMs: 0,
+    leaderHeardMs: null,
     wrongClocks: [],
     progress: new Map()
   }

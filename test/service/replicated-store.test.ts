@@ -21,9 +21,15 @@ function open(soon?: (fn: () => void) => void) {
       throw error
     }
   })
-  const kv = new ReplicatedStore(desk.forwarder, stateMachine, {
-    start: (delayMs, fn) => desk.time.start(delayMs, fn),
-    soon: soon ?? ((fn) => desk.time.soon(fn))
+  const age: { ms: number | null } = { ms: 40 }
+  const kv = new ReplicatedStore({
+    forwarder: desk.forwarder,
+    stateMachine,
+    timers: {
+      start: (delayMs, fn) => desk.time.start(delayMs, fn),
+      soon: soon ?? ((fn) => desk.time.soon(fn))
+    },
+    leaderAgeMs: () => age.ms
   })
   let sentCount = 0
   /** The code of its refusal, or 'sent'. */
@@ -34,7 +40,7 @@ function open(soon?: (fn: () => void) => void) {
     sentCount = desk.replica.proposed.length + desk.replica.reads.length
     return sentCount > before ? 'sent' : (fate.code ?? 'answered')
   }
-  return { desk, kv, endOf }
+  return { desk, kv, endOf, age }
 }
 
 const bytes = (size: number, fill = 1): Uint8Array => new Uint8Array(size).fill(fill)
@@ -142,7 +148,7 @@ test('a stale read asks nobody and says what it is worth; none is answered after
   const stale = { consistency: 'stale' } as const
   const fate = fateOf(kv.get(bytes(1), stale))
   await desk.time.run(0)
-  t.alike(fate.value, { revision: 0, consistency: 'stale', item: null })
+  t.alike(fate.value, { revision: 0, consistency: 'stale', leaderContactMs: 40, item: null })
   desk.forwarder.close()
   const late = [fateOf(kv.get(bytes(1), stale)), fateOf(kv.scan({ prefix: bytes(0) }, stale))]
   await desk.time.run(0)
@@ -150,4 +156,20 @@ test('a stale read asks nobody and says what it is worth; none is answered after
     late.map(({ code }) => code),
     ['UNAVAILABLE', 'UNAVAILABLE']
   )
+})
+
+test('HTTP-15: a stale read says how long ago the leader was heard, and may be refused for it', async (t) => {
+  const { kv, endOf, age } = open()
+  const read = (maxAgeMs?: number) =>
+    kv.get(bytes(1), { consistency: 'stale', ...(maxAgeMs !== undefined && { maxAgeMs }) })
+  t.is((await read()).leaderContactMs, 40)
+  t.is((await read(40)).consistency, 'stale')
+  t.is(await endOf(read(39)), 'UNAVAILABLE')
+  t.is((await kv.scan({ prefix: bytes(1) }, { consistency: 'stale' })).leaderContactMs, 40)
+  age.ms = null
+  t.is((await read()).leaderContactMs, null, 'nobody was heard yet')
+  t.is(await endOf(read(1_000_000)), 'UNAVAILABLE')
+  t.is(await endOf(read(-1)), 'INVALID_REQUEST')
+  t.is(await endOf(read(Number.NaN)), 'INVALID_REQUEST')
+  t.is(await endOf(kv.get(bytes(1), { maxAgeMs: 5 })), 'INVALID_REQUEST', 'of no other read')
 })

@@ -186,6 +186,7 @@ export function makeNode(parts: NodeParts): Node {
   const trust = new TableTrust(parts.own === undefined ? helloOf(parts.id) : parts.own)
   const recorder = new Recorder()
   const links = new Links({
+    traffic: null,
     network: parts.network,
     keyPair,
     clock: parts.clock ?? systemClock,

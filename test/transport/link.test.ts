@@ -244,6 +244,7 @@ function deaf(onRequest: LinkHandlers['onRequest'] = answerMuch) {
   const ended: string[] = []
   const nothing = { onMessage: () => {}, onDrain: () => {}, onClose: () => {} }
   const link = new Link({
+    traffic: null,
     mux: new Mux(connection, 'member', nothing),
     hello: { ...helloOf(2), clusterId: CLUSTER_ID, versions: { from: 1, to: 1 }, features: 0 },
     clock: time,
