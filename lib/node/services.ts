@@ -65,7 +65,8 @@ export class Services {
     this.unreachable = new Unreachable({ ...unreachableParts(made), clock, status })
     const { alarms, unreachable } = this
     const read = { ...seen, view, alarms, unreachable, forwarder }
-    this.#tellStates(read, made)
+    const health = new NodeHealth(read)
+    this.#tellStates({ ...read, isDraining: () => health.isDraining }, made)
     const store = new ReplicatedStore({
       forwarder,
       stateMachine,
@@ -79,7 +80,7 @@ export class Services {
       }),
       cluster: makeControl(made, { ...seen, desk, forwarder, tickets: this.tickets }),
       view,
-      health: new NodeHealth(read),
+      health,
       tickets: this.tickets,
       backups: parts.backups,
       forwarder,

@@ -32,6 +32,7 @@ export interface MetricStatesParts extends Pick<
   readonly alarms: Pick<Alarms, 'isOn'>
   readonly unreachable: Pick<Unreachable, 'list'>
   readonly isFetching: () => boolean
+  readonly isDraining: () => boolean
   readonly disk: () => DiskState | null
   /** null where nothing is on a disk */
   readonly sizes: () => StorageSizes | null
@@ -60,6 +61,7 @@ export class MetricStates {
 
   #readRaft(metrics: Metrics): void {
     const { id, name, clusterId, replica, isInTouch, pendingCount, configuration } = this.#parts
+    metrics.set('aspen_node_draining', Number(this.#parts.isDraining()))
     const { status, appliedIndex } = replica
     const info = { id: String(id), name: name(), cluster: hexOf(clusterId) }
     metrics.setAll('aspen_node_info', [[info, 1]])

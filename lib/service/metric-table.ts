@@ -48,6 +48,7 @@ export const GAUGES = {
     labels: { id: null, name: null, cluster: null }
   },
   aspen_node_start_time_seconds: { help: 'when the node was started, as Unix time' },
+  aspen_node_draining: { help: '1 while the node is being closed' },
   aspen_current_leader: { help: 'id of the leader; absent while none is known' },
   aspen_raft_has_leader: { help: '1 while a leader is known, else 0' },
   aspen_raft_state: {

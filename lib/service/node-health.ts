@@ -59,6 +59,10 @@ export class NodeHealth {
     this.#parts = parts
   }
 
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
   /** From now on `readyz` says no. */
   drain(): void {
     this.#isDraining = true
@@ -141,7 +145,7 @@ export class NodeHealth {
       raft_cluster: replica.status.leader === null ? warning(NO_LEADER) : OK,
       quorum: quorumCheck(state),
       storage: hasFailed() ? failure(DISK_FAILED) : alarms.isOn('corrupt') ? warning(DAMAGED) : OK,
-      disk_space: found === null ? { status: 'ok', message: IN_MEMORY } : diskCheck(disk()),
+      disk_space: diskCheck(disk(), found === null),
       ...(found !== null && { wal_file: walCheck(found.walBytes) })
     }
   }
@@ -184,8 +188,8 @@ function quorumCheck(state: Status['state']): Check {
   return state === 'no_quorum' ? warning('no majority in sight') : OK
 }
 
-function diskCheck(disk: DiskState | null): Check {
-  if (disk === null) return OK
+function diskCheck(disk: DiskState | null, isInMemory: boolean): Check {
+  if (disk === null) return isInMemory ? { status: 'ok', message: IN_MEMORY } : OK
   const percent = Math.floor(disk.percent)
   if (disk.isFull) {
     return failure(`Disk usage critical: ${percent}% (threshold: ${DISK_FULL_PERCENT}%)`)

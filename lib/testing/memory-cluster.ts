@@ -21,8 +21,8 @@ export interface MemoryClusterOptions {
   readonly seed: number
   /** one way between two nodes; 1 ms when left out */
   readonly delayMs?: number
-  /** how long a log write takes; 1 ms when left out */
-  readonly writeMs?: number
+  /** how long a log write takes, of the node of that name; 1 ms when left out */
+  readonly writeMs?: number | ((name: string) => number)
   readonly timing?: Timing
   readonly targetVoters?: number
   /** when a leader has snapshots made; STORAGE_POLICY when left out */
@@ -181,7 +181,7 @@ export class MemoryCluster {
       timing,
       targetVoters,
       storagePolicy,
-      writeMs: () => writeMs,
+      writeMs: () => (typeof writeMs === 'number' ? writeMs : writeMs(name)),
       hasMetrics: true,
       ...(diskProbe && { diskProbe: diskProbe(name) })
     })
