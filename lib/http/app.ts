@@ -10,7 +10,7 @@ import type {
   RawServerDefault
 } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { fastify } from 'fastify'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
@@ -29,6 +29,7 @@ import type { InFlight, Place } from './in-flight.ts'
 import type { JsonDocument } from './json-reader.ts'
 import { readJson } from './json-reader.ts'
 import { readBody } from './read-body.ts'
+import { rewrittenUrl } from './rest-path.ts'
 import { Slice } from './slice.ts'
 
 export type App = FastifyInstance<
@@ -51,6 +52,8 @@ declare module 'fastify' {
     isFromMemory?: boolean
     /** no body is the same as `{}` */
     mayLackBody?: boolean
+    /** takes a body of any type, as it comes */
+    hasRawBody?: boolean
     /** a method that the route does not take: refused whatever comes with it */
     isOtherMethod?: boolean
   }
@@ -82,6 +85,7 @@ export function createApp(parts: AppParts): App {
     return503OnClosing: false,
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
+    rewriteUrl: ({ method = '', url = '' }) => rewrittenUrl(method, url),
     frameworkErrors: (error, request, reply) => sendError({ error, request, reply }, log),
     clientErrorHandler: onClientError
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -101,7 +105,9 @@ export function createApp(parts: AppParts): App {
     if (parts.isDraining()) reply.header('connection', 'close')
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', (request: FastifyRequest) => parseBody(request))
+  for (const type of ['application/json', '*']) {
+    app.addContentTypeParser(type, (request: FastifyRequest) => parseBody(request))
+  }
   app.setNotFoundHandler(async () => {
     throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
   })
@@ -179,6 +185,7 @@ function checkBody({ headers, routeOptions }: FastifyRequest): void {
     if (hasBody) throw refusal('INVALID_REQUEST', 'this route takes no body')
     return
   }
+  if (routeOptions.config.hasRawBody === true) return checkRawBody(headers)
   const { 'content-type': announced } = headers
   const isLacking = !hasBody && announced === undefined
   // nobody gets here from a page: what changes anything asks for the token, and that for a preflight
@@ -189,10 +196,25 @@ function checkBody({ headers, routeOptions }: FastifyRequest): void {
   }
 }
 
+/** What would make of the bytes something else than they are. */
+function checkRawBody(headers: IncomingHttpHeaders): void {
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding.toLowerCase() !== 'identity') {
+    throw refusal(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'a value is stored as it comes: Content-Encoding is not taken'
+    )
+  }
+  if (headers['content-range'] !== undefined) {
+    throw refusal('INVALID_REQUEST', 'a value is written as a whole: Content-Range is not taken')
+  }
+}
+
 async function parseBody(request: FastifyRequest): Promise<unknown> {
   const slice = new Slice()
   const limit = request.routeOptions.bodyLimit
   const bytes = await readBody(request.raw, { limit, place: placeOf(request), slice })
+  if (request.routeOptions.config.hasRawBody === true) return bytes
   if (bytes.byteLength === 0 && request.routeOptions.config.mayLackBody === true) return undefined
   request.document = await readJson(bytes, slice)
   return request.document.value

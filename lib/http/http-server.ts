@@ -22,6 +22,7 @@ import type { HttpObserver } from './http-observer.ts'
 import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
 import { addOpenApiRoute, collectDescriptions } from './openapi.ts'
+import { addRestRoutes } from './rest-routes.ts'
 import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
@@ -141,6 +142,7 @@ export async function buildApp(
   addAliases(app)
   addOpenApiRoute(app)
   addKeyValueRoutes(app, api.kv)
+  addRestRoutes(app, api.kv)
   addClusterRoutes(app, api)
   addAdminRoutes(app, admin)
   addNodeRoutes(app, api)

@@ -191,7 +191,7 @@ function scanFrom(body: ScanBody): ScanOptions {
   }
 }
 
-async function sendPage(reply: FastifyReply, page: Scanned): Promise<FastifyReply> {
+export async function sendPage(reply: FastifyReply, page: Scanned): Promise<FastifyReply> {
   const slice = new Slice()
   const pieces = new Pieces()
   // reading the page was this turn's work

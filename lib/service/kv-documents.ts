@@ -107,6 +107,13 @@ export const WriteAnswer = Type.Object({
 })
 export type WriteAnswer = Static<typeof WriteAnswer>
 
+export const PutAnswer = Type.Object({
+  ...KeyFields,
+  revision: Revision,
+  previous_revision: Type.Integer({ description: '0 when the key is new' })
+})
+export type PutAnswer = Static<typeof PutAnswer>
+
 export const DeleteBody = Type.Object(
   { ...KeyFields, if_revision: Type.Optional(Revision), timeout_ms: Type.Optional(TimeoutMs) },
   strict
