@@ -133,7 +133,7 @@ class CommandTree {
       summary(spec.summary),
       ...(spec.description === undefined ? [] : [description(spec.description)]),
       ...(spec.operands ?? []).map(([operand, about]) => arg(operand, about)),
-      ...(subcommands.length === 0 ? flagsOf(spec).map(flagOf) : []),
+      ...(subcommands.length === 0 || spec.run !== undefined ? flagsOf(spec).map(flagOf) : []),
       ...subcommands.map((subcommand) => this.#build(subcommand))
     )
     this.#specs.set(built, spec)

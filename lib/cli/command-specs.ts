@@ -1,6 +1,7 @@
 // Every command as data: words, operands, flags, and where its code is. The code is loaded when the
 // command runs, so that `aspen kv get` does not pay for Hyperswarm.
 
+import { CLUSTER_COMMANDS } from './cluster-specs.ts'
 import {
   LOG_LEVEL_FLAG,
   PEERS_FLAG,
@@ -111,12 +112,6 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
       TIMEOUT_FLAG
     ],
     run: async (invocation) => (await import('./status-commands.ts')).status(invocation)
-  },
-  {
-    path: ['members'],
-    summary: 'the members of the cluster as this node sees them',
-    flags: [TIMEOUT_FLAG],
-    run: async (invocation) => (await import('./status-commands.ts')).members(invocation)
   }
 ]
 
@@ -304,6 +299,7 @@ const OTHER_COMMANDS: readonly CommandSpec[] = [
 
 export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
+  ...CLUSTER_COMMANDS,
   ...TICKET_COMMANDS,
   ...KV_COMMANDS,
   ...BACKUP_COMMANDS,

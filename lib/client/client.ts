@@ -3,6 +3,7 @@
 // wire, connection.ts what happens when a connection breaks.
 
 import { BACKUP_MAKING_MS, DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
+import type { ClusterController } from '../service/cluster-controller.ts'
 import type {
   Health,
   Members,
@@ -15,6 +16,7 @@ import type {
 } from '../service/documents.ts'
 import { KeyValueStore } from '../service/key-value-store.ts'
 import type { ReadOptions, RequestOptions, TicketOptions } from '../service/node-api.ts'
+import { ClusterClient } from './cluster-client.ts'
 import type { ClientTarget } from './connection.ts'
 import { Connection } from './connection.ts'
 import type { Downloaded } from './download.ts'
@@ -24,6 +26,7 @@ import { shapes } from './shapes.ts'
 
 export type { ClientTarget } from './connection.ts'
 export type { Downloaded } from './download.ts'
+export type * from '../service/cluster-controller.ts'
 export type * from '../service/key-value-store.ts'
 export type * from '../service/write-request.ts'
 
@@ -41,11 +44,14 @@ export type * from '../service/write-request.ts'
  */
 export class Client {
   readonly kv: KeyValueStore
+  /** Members, voters, leadership, snapshots: what any node does for the whole cluster. */
+  readonly cluster: ClusterController
   readonly #connection: Connection
 
   private constructor(connection: Connection) {
     this.#connection = connection
     this.kv = new KeyValueStore(new KeyValueClient(connection))
+    this.cluster = new ClusterClient(connection)
   }
 
   /**

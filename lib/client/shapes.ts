@@ -4,6 +4,15 @@
 // document has a check here, and a test that both agree.
 
 import type {
+  LeaderAnswer,
+  PromotionAnswer,
+  RemovalAnswer,
+  SnapshotAnswer,
+  TransferAnswer
+} from '../service/cluster-documents.ts'
+import type {
+  ClusterNode,
+  ClusterState,
   ErrorBody,
   Health,
   MemberRow,
@@ -11,6 +20,7 @@ import type {
   NewTicket,
   NodeInfo,
   Probe,
+  RaftMetrics,
   Status,
   Survey,
   TicketRow,
@@ -193,6 +203,26 @@ const health = shape<Health>({
   )
 })
 
+const clusterNode = object<ClusterNode>({ id: whole, key: text, addresses: listOf(text) })
+const clusterFields: Fields<ClusterState> = {
+  nodes: listOf(clusterNode),
+  members: listOf(whole),
+  learners: listOf(clusterNode)
+}
+const logId = object<SnapshotAnswer['snapshot']>({ term: whole, index: whole })
+
+const raftMetrics = shape<RaftMetrics>({
+  node_id: whole,
+  state: oneOf('Leader', 'Follower', 'Learner', 'Candidate', 'Shutdown'),
+  current_leader: nullable(whole),
+  current_term: whole,
+  last_log_index: whole,
+  last_applied: nullable(logId),
+  snapshot: nullable(logId),
+  replication: nullable(recordOf(nullable(logId))),
+  millis_since_quorum_ack: nullable(number)
+})
+
 /** Without the echo of the command. */
 type WrittenAnswer = Pick<WriteAnswer, 'revision' | 'changes'>
 
@@ -210,6 +240,25 @@ export const shapes = {
   newTicket: shape<NewTicket>({ ticket: text, ...ticketFields }),
   tickets: shape<Tickets>({ tickets: listOf(object(ticketFields)) }),
   revoked: shape<{ readonly revoked: true }>({ revoked: oneOf(true) }),
+  clusterState: shape<ClusterState>(clusterFields),
+  raftMetrics,
+  leader: shape<LeaderAnswer>({
+    leader: nullable(whole),
+    key: nullable(text),
+    name: nullable(text),
+    addresses: listOf(text)
+  }),
+  snapshot: shape<SnapshotAnswer>({ snapshot: logId }),
+  promotion: shape<PromotionAnswer>({
+    success: oneOf(true),
+    learner_id: whole,
+    previous_voters: listOf(whole),
+    new_voters: listOf(whole),
+    timestamp: text,
+    message: text
+  }),
+  removal: shape<RemovalAnswer>({ ...clusterFields, revoked_tickets: listOf(text) }),
+  transfer: shape<TransferAnswer>({ leader: whole }),
   read: shape<ReadAnswer>({
     ...itemFields,
     consistency,

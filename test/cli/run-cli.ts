@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: Uint8Array | string
   readonly isTerminal?: boolean
+  /** whether somebody types the input */
+  readonly isInputTerminal?: boolean
   readonly columns?: number
   readonly nowMs?: number
 }
@@ -47,12 +49,17 @@ export class KeptStream implements OutputStream {
   }
 }
 
+function inputOf({ stdin, isInputTerminal = false }: RunOptions): Readable & { isTTY?: boolean } {
+  const input = Readable.from(stdin === undefined ? [] : [Buffer.from(stdin)])
+  return isInputTerminal ? Object.assign(input, { isTTY: true }) : input
+}
+
 export async function runCli(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const stdout = new KeptStream(options)
   const stderr = new KeptStream(options)
   const code = await main(argv, {
     env: { LANG: 'C.UTF-8', ...options.env },
-    stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
+    stdin: inputOf(options),
     stdout,
     stderr,
     stdoutLost: new Promise(() => {}),

@@ -7,6 +7,7 @@ import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Shape } from '../../lib/client/shapes.ts'
 import { shapes } from '../../lib/client/shapes.ts'
+import * as clusterDocuments from '../../lib/service/cluster-documents.ts'
 import * as documents from '../../lib/service/documents.ts'
 import * as kvDocuments from '../../lib/service/kv-documents.ts'
 
@@ -24,6 +25,9 @@ const ticket = {
 }
 const item = { key: 'k', value: 'v', revision: 3, create_revision: 2, version: 1 }
 const { revision, changes } = kvDocuments.WriteAnswer.properties
+
+const clusterNode = { id: 1, key, addresses: ['127.0.0.1:4000'] }
+const clusterState = { nodes: [clusterNode], members: [1], learners: [clusterNode] }
 
 const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [
@@ -134,6 +138,46 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
   [shapes.newTicket, documents.NewTicket, { ticket: 'aspen1q', ...ticket }],
   [shapes.tickets, documents.Tickets, { tickets: [ticket] }],
   [shapes.revoked, Type.Object({ revoked: Type.Literal(true) }), { revoked: true }],
+  [shapes.clusterState, documents.ClusterState, clusterState],
+  [
+    shapes.raftMetrics,
+    documents.RaftMetrics,
+    {
+      node_id: 1,
+      state: 'Leader',
+      current_leader: 1,
+      current_term: 2,
+      last_log_index: 9,
+      last_applied: { term: 2, index: 9 },
+      snapshot: null,
+      replication: { 2: { term: 2, index: 8 }, 3: null },
+      millis_since_quorum_ack: 12
+    }
+  ],
+  [
+    shapes.leader,
+    clusterDocuments.LeaderAnswer,
+    { leader: 1, key, name: 'alder', addresses: ['127.0.0.1:4000'] }
+  ],
+  [shapes.snapshot, clusterDocuments.SnapshotAnswer, { snapshot: { term: 2, index: 9 } }],
+  [
+    shapes.promotion,
+    clusterDocuments.PromotionAnswer,
+    {
+      success: true,
+      learner_id: 4,
+      previous_voters: [1, 2, 3],
+      new_voters: [1, 2, 4],
+      timestamp: date,
+      message: 'done'
+    }
+  ],
+  [
+    shapes.removal,
+    clusterDocuments.RemovalAnswer,
+    { ...clusterState, revoked_tickets: ['0123abcd'] }
+  ],
+  [shapes.transfer, clusterDocuments.TransferAnswer, { leader: 2 }],
   [
     shapes.read,
     kvDocuments.ReadAnswer,
