@@ -11,6 +11,7 @@ import { errorAnswer } from '../http/error-body.ts'
 import type { NodeReporter } from './run-node.ts'
 import { runNode } from './run-node.ts'
 import type { Launch } from './launch.ts'
+import { Reloader } from './reload.ts'
 import { keepLogBounded } from './log-file.ts'
 
 const STDERR = 2
@@ -24,7 +25,9 @@ export async function runInBackground(launch: Launch, kind: BackgroundKind): Pro
   const logger = createLogger({ level: launch.logLevel, destination: 'ndjson' })
   const reporter = ipcReporter(logger, isDetached)
   try {
-    return await runNode({ launch, ticket: begin.ticket, logger, reporter })
+    const reloader = new Reloader({ launch, env: process.env, logger })
+    const onHangUp = (): void => void reloader.reload() // says in the log what came of it
+    return await runNode({ launch, ticket: begin.ticket, logger, reporter, onHangUp })
   } finally {
     bounds?.close()
     letGo()

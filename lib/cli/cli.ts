@@ -9,6 +9,7 @@ import { asAspenError, ConfigError, EXIT } from '../errors.ts'
 import { closest } from '../node/closest.ts'
 import type { ConfigFile } from '../node/config-file.ts'
 import { namedPath } from '../node/config-place.ts'
+import { retiredError } from '../node/config-refusals.ts'
 import { markOperands, unmark } from './argv.ts'
 import type { CommandSpec } from './command-specs.ts'
 import { COMMANDS, flagsOf } from './command-specs.ts'
@@ -34,7 +35,27 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
   const reason = bailed[0]
   if (reason !== undefined) return usageError(reason, outputFor(argv, host))
   if (parsed === null) return tree.help(commandWords(argv), host)
-  return runCommand(tree, parsed, host)
+  const twice = typedTwice(argv, tree.specOf(parsed))
+  if (twice === null) return runCommand(tree, parsed, host)
+  return usageLine({ message: twice, name: pathOf(parsed), output: outputFor(argv, host) })
+}
+
+/** What to say of a flag that was given two values; null where none was. */
+function typedTwice(argv: readonly string[], spec: CommandSpec | undefined): string | null {
+  const end = argv.indexOf('--')
+  const typed = (end === -1 ? argv : argv.slice(0, end)).map((text) => text.split('=')[0] ?? text)
+  for (const { spec: text, isRepeatable = false } of spec === undefined ? [] : flagsOf(spec)) {
+    const [words = ''] = text.split(' ')
+    const names = words.split('|')
+    const isSwitch = !text.includes(' ')
+    if (isRepeatable) continue
+    const positive = typed.filter((word) => names.includes(word)).length
+    const negative = typed.filter((word) => names.includes(word.replace('--no-', '--'))).length
+    if (isSwitch ? positive > 0 && negative > positive : positive > 1) {
+      return `${names[0]} is given twice`
+    }
+  }
+  return null
 }
 
 async function runCommand(tree: CommandTree, parsed: Command, host: Host): Promise<number> {
@@ -184,6 +205,8 @@ function outputFor(argv: readonly string[], host: Host): Output {
 }
 
 function usageError(reason: Bail, output: Output): number {
+  const retired = reason.flag === null ? null : retiredError('flag', `--${reason.flag.name}`)
+  if (retired !== null) return output.failure(retired)
   return usageLine({ message: usageMessage(reason), name: pathOf(reason.command), output })
 }
 

@@ -262,6 +262,38 @@ const BACKUP_COMMANDS: readonly CommandSpec[] = [
   }
 ]
 
+const CONFIG_COMMANDS: readonly CommandSpec[] = [
+  { path: ['config'], summary: 'settings of a node: what counts, whether a file is right' },
+  {
+    path: ['config', 'show'],
+    summary: 'all settings as a start would have them, of all layers',
+    description:
+      'The command line counts over the file, the file over the environment, that over what the node has recorded,\n' +
+      'and that over the defaults. A node that runs has what counted when it was started.',
+    flags: [
+      {
+        spec: '--origin',
+        about: 'where each of them comes from: the file and its line, the variable, the flag'
+      },
+      ...SETTING_FLAGS,
+      TICKET_FILE_FLAG
+    ],
+    run: async (invocation) => (await import('./config-command.ts')).showConfig(invocation)
+  },
+  {
+    path: ['config', 'check'],
+    summary: 'whether a file is right, together with the environment and what is recorded',
+    operands: [['[file]', 'the file; else the one that a start would read']],
+    run: async (invocation) => (await import('./config-command.ts')).checkConfigFile(invocation)
+  },
+  {
+    path: ['config', 'template'],
+    summary: 'a file to begin with: every setting, with what it is',
+    isAboutNode: false,
+    run: async (invocation) => (await import('./config-command.ts')).printTemplate(invocation)
+  }
+]
+
 const OTHER_COMMANDS: readonly CommandSpec[] = [
   {
     path: ['dev'],
@@ -303,5 +335,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...TICKET_COMMANDS,
   ...KV_COMMANDS,
   ...BACKUP_COMMANDS,
+  ...CONFIG_COMMANDS,
   ...OTHER_COMMANDS
 ]

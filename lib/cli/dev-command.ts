@@ -9,7 +9,7 @@ import type { Address } from '../address.ts'
 import { formatAddress } from '../address.ts'
 import { Client } from '../client/client.ts'
 import { asAspenError, EXIT } from '../errors.ts'
-import type { Origin as SettingOrigin } from '../node/config-layers.ts'
+import type { Layer, Origin as SettingOrigin } from '../node/config-layers.ts'
 import { TIMING_PROFILES } from '../node/config-schema.ts'
 import { LOG_LEVELS } from '../node/log-level.ts'
 import { renderLogLine } from '../node/log-line.ts'
@@ -225,15 +225,17 @@ class DevCluster {
     // a node that is there already keeps the profile that it has
     const timing = chosen ?? (command === 'start' ? null : 'lan')
     const logLevel = flags.choice('logLevel', LOG_LEVELS) ?? 'warn'
+    const typed: Layer = {
+      name: { value: name, origin: OF_DEV },
+      bootstrap: { value: bootstrap.map(formatAddress), origin: OF_DEV },
+      log_level: { value: logLevel, origin: OF_DEV },
+      ...(timing === null ? {} : { timing: { value: timing, origin: OF_DEV } })
+    }
     return {
       command,
       target: { dataDir, name, selector: ` --data-dir ${shellWord(dataDir)}` },
-      typed: {
-        name: { value: name, origin: OF_DEV },
-        bootstrap: { value: bootstrap.map(formatAddress), origin: OF_DEV },
-        log_level: { value: logLevel, origin: OF_DEV },
-        ...(timing === null ? {} : { timing: { value: timing, origin: OF_DEV } })
-      },
+      typed,
+      given: typed,
       configPath: null,
       bootstrap,
       port: null,

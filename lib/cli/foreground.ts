@@ -7,6 +7,7 @@ import type { Launch } from './launch.ts'
 import { logPaint } from './log-paint.ts'
 import type { Output } from './output.ts'
 import type { ProgressDisplay } from './progress.ts'
+import { Reloader } from './reload.ts'
 import { runNode } from './run-node.ts'
 
 export interface TerminalOptions {
@@ -19,6 +20,11 @@ export interface TerminalOptions {
   readonly onReady: (ready: Ready) => void
 }
 
+/** Whether somebody sits there; a service manager sends SIGHUP for something else. */
+function isAtTerminal(): boolean {
+  return [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY)
+}
+
 /** Runs the node to its end. @returns the exit code of the process */
 export function runInTerminal(options: TerminalOptions): Promise<number> {
   const { launch, ticket, output, display } = options
@@ -28,7 +34,10 @@ export function runInTerminal(options: TerminalOptions): Promise<number> {
     destination: style.isTerminal || !output.isJson ? 'stderr-pretty' : 'ndjson',
     paint: (part: LogPart, text: string) => logPaint(style, part, text)
   })
+  const reloader = new Reloader({ launch, env: process.env, logger })
   return runNode({
+    // of a terminal that goes away the node ends
+    ...(isAtTerminal() ? {} : { onHangUp: () => void reloader.reload() }),
     launch,
     ticket,
     logger,

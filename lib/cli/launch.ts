@@ -10,7 +10,7 @@ import { readConfig } from '../node/config.ts'
 import { httpOf } from '../node/config-checks.ts'
 import { givenIn } from '../node/config-layers.ts'
 import type { Given, Layer } from '../node/config-layers.ts'
-import { SETTINGS, STORAGE_KEYS } from '../node/config-schema.ts'
+import { DEFAULT_LOG_LEVEL, STORAGE_KEYS } from '../node/config-schema.ts'
 import type { LogLevel } from '../node/log-level.ts'
 import { nodeSettingsOf } from '../node/node-settings.ts'
 import type { NodeSettings } from '../node/node-settings.ts'
@@ -34,6 +34,8 @@ export interface Launch {
   readonly target: Target
   /** what was typed: the highest layer of the configuration, without the folder */
   readonly typed: Layer
+  /** what environment, file and flags say together */
+  readonly given: Layer
   /** the file that was named; null for none */
   readonly configPath: string | null
   readonly bootstrap: readonly Address[] | null
@@ -72,6 +74,7 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     command,
     target: { ...target, name: givenIn(given, 'name') },
     typed,
+    given,
     configPath: named?.path ?? null,
     bootstrap: bootstrap === null ? null : await Promise.all(bootstrap.map(resolveAddress)),
     port: givenIn(given, 'port'),
@@ -80,7 +83,7 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     storage: storageOf(given),
     storageBackend: givenIn(given, 'storage_backend') ?? DEFAULT_STORAGE_BACKEND,
     settings: nodeSettingsOf(given),
-    logLevel: givenIn(given, 'log_level') ?? SETTINGS.log_level.fallback ?? 'info',
+    logLevel: givenIn(given, 'log_level') ?? DEFAULT_LOG_LEVEL,
     ticketFile: given.ticket_file ?? null,
     timeoutMs: flags.duration('timeout', TIMEOUT_RANGE) ?? defaultTimeoutMs,
     peers: peersOf(flags, given)

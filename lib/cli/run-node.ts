@@ -22,18 +22,20 @@ export interface NodeReporter {
 }
 
 export interface RunOptions {
-  readonly launch: Omit<Launch, 'typed' | 'configPath' | 'ticketFile'>
+  readonly launch: Omit<Launch, 'typed' | 'given' | 'configPath' | 'ticketFile'>
   /** for a join */
   readonly ticket: string | null
   readonly logger: NodeOptions['logger']
   readonly reporter: NodeReporter
+  /** what SIGHUP brings about; where it is left out, the node ends as at any other signal */
+  readonly onHangUp?: () => void
   /** for tests of crashes; no command gives one */
   readonly onBoundary?: NodeOptions['onBoundary']
 }
 
 /** Runs the node to its end. @returns the exit code of the process */
 export async function runNode(options: RunOptions): Promise<number> {
-  const signals = new StopSignals()
+  const signals = new StopSignals(options.onHangUp)
   try {
     const exitCode = await openAndStay(options, signals)
     exitSoon(exitCode)

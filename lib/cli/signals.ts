@@ -10,12 +10,19 @@ export class StopSignals {
   readonly #onSignal: (signal: NodeJS.Signals) => void
   #resolveFirst: (signal: NodeJS.Signals) => void = () => {}
   #count = 0
+  readonly #onHangUp: (() => void) | null
 
-  constructor() {
+  /** `onHangUp`: what SIGHUP brings about; left out, it asks to end like the others */
+  constructor(onHangUp: (() => void) | null = null) {
+    this.#onHangUp = onHangUp
     this.first = new Promise((resolve) => {
       this.#resolveFirst = resolve
     })
     this.#onSignal = (signal) => {
+      if (signal === 'SIGHUP' && this.#onHangUp !== null) {
+        this.#onHangUp()
+        return
+      }
       this.#count++
       if (this.#count > 1) process.exit(EXIT.interrupted)
       this.#resolveFirst(signal)

@@ -5,8 +5,7 @@ import { ControlPlaneError } from '../errors.ts'
 import type { CheckpointAnswer } from '../service/cluster-documents.ts'
 import type { NodeAdmin } from '../service/node-api.ts'
 import type { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
-import { LOG_LEVELS } from './log-level.ts'
-import type { LogLevel } from './log-level.ts'
+import { setLogLevel } from './log-level.ts'
 
 /** `stateMachine`: null where nothing is in SQLite. */
 export function administrationOf(
@@ -14,12 +13,7 @@ export function administrationOf(
   stateMachine: Pick<SqliteStateMachine, 'checkpoint'> | null
 ): NodeAdmin {
   return {
-    setLogLevel: (level) => {
-      const previous = levelOf(logger.level)
-      logger.level = level
-      logger.info({ event: 'log.level', level, previous }, 'the log level was set')
-      return { level, previous }
-    },
+    setLogLevel: (level) => setLogLevel(logger, level),
     checkpoint: async () => {
       if (stateMachine === null) throw noDatabase()
       return await new Promise((resolve, reject) => {
@@ -38,10 +32,6 @@ export function administrationOf(
       })
     }
   }
-}
-
-function levelOf(text: string): LogLevel {
-  return LOG_LEVELS.find((level) => level === text) ?? 'info'
 }
 
 function noDatabase(): ControlPlaneError {

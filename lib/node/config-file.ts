@@ -11,7 +11,7 @@ import { MAX_CONFIG_FILE_BYTES } from '../config-limits.ts'
 import { closest } from './closest.ts'
 import { fieldsOf, invalidValue, placeOf, put } from './config-layers.ts'
 import type { Layer, LayerDraft, Origin } from './config-layers.ts'
-import { refuseRetired, refuseRetiredValue } from './config-refusals.ts'
+import { refuseRetiredValue, retiredError } from './config-refusals.ts'
 import { CONFIG_KEYS, isConfigKey, SETTINGS } from './config-schema.ts'
 import type { ConfigKey, Setting } from './config-schema.ts'
 import { shownToml } from './config-values.ts'
@@ -25,7 +25,8 @@ export interface ConfigFile {
 
 /** Reads and checks the file; relative paths in it begin at its folder. @throws ConfigError CONFIG_INVALID */
 export function readConfigFile(path: string): ConfigFile {
-  const layer: LayerDraft = { ...layerOf(parse(path, textOfFile(path)), path) }
+  const text = textOfFile(path)
+  const layer: LayerDraft = { ...layerOf(parse(path, text), { path, text }) }
   for (const key of ['data_dir', 'ticket_file'] as const) {
     const given = layer[key]
     if (given !== undefined) layer[key] = { ...given, value: resolve(dirname(path), given.value) }
@@ -116,14 +117,19 @@ function nameOf(key: AST.TOMLBare | AST.TOMLQuoted): string {
   return key.type === 'TOMLBare' ? key.name : key.value
 }
 
-function layerOf(top: AST.TOMLTopLevelTable, file: string): Layer {
+interface Source {
+  readonly path: string
+  readonly text: string
+}
+
+function layerOf(top: AST.TOMLTopLevelTable, { path: file, text }: Source): Layer {
   const layer: LayerDraft = {}
   refuseTables(top, file)
   for (const { path, node } of keyValues(top.body, [])) {
     const key = path.join('.')
     const origin = originAt(node, file)
     if (!isConfigKey(key)) throw unknownKey(key, origin)
-    read(layer, key, { value: tomlValue(node.value), origin })
+    read(layer, key, { value: tomlValue(node.value, text), origin })
   }
   return layer
 }
@@ -162,28 +168,32 @@ function originAt(node: AST.TOMLKeyValue | AST.TOMLTable, file: string): Origin 
   return { layer: 'file', where: `line ${line} of ${file}`, line }
 }
 
-function tomlValue(node: AST.TOMLContentNode): TomlValue {
-  if (node.type === 'TOMLArray') return { type: 'array', items: node.elements.map(tomlValue) }
+function tomlValue(node: AST.TOMLContentNode, text: string): TomlValue {
+  const written = text.slice(...node.range)
+  if (node.type === 'TOMLArray') {
+    return { type: 'array', items: node.elements.map((item) => tomlValue(item, text)) }
+  }
   if (node.type === 'TOMLInlineTable') return { type: 'other', text: 'a table' }
   switch (node.kind) {
     case 'string':
       return { type: 'string', value: node.value }
     case 'integer':
-      return { type: 'integer', value: node.value, text: node.number }
+      return { type: 'integer', value: node.value, text: String(node.bigint) }
     case 'boolean':
       return { type: 'boolean', value: node.value }
     case 'float':
-      return { type: 'other', text: node.number }
+      return { type: 'other', text: written }
     case 'offset-date-time':
     case 'local-date-time':
     case 'local-date':
     case 'local-time':
-      return { type: 'other', text: node.datetime }
+      return { type: 'other', text: written }
   }
 }
 
 function unknownKey(key: string, origin: Origin): ConfigError {
-  refuseRetired('file', key, origin.where)
+  const retired = retiredError('file', key, origin.where)
+  if (retired !== null) return retired
   const like = closest(key, CONFIG_KEYS) ?? closest(key.replaceAll('-', '_'), CONFIG_KEYS)
   return new ConfigError({
     code: 'CONFIG_INVALID',

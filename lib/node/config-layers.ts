@@ -3,7 +3,7 @@
 
 import { ConfigError } from '../errors.ts'
 import { closest } from './closest.ts'
-import { refuseRetired, refuseRetiredValue } from './config-refusals.ts'
+import { refuseRetiredValue, retiredError } from './config-refusals.ts'
 import { CONFIG_KEYS, environmentName, SETTINGS } from './config-schema.ts'
 import type { ConfigKey, ConfigValues, Setting } from './config-schema.ts'
 import type { Environment } from './places.ts'
@@ -150,7 +150,8 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
 ])
 
 function unknownVariable(name: string, known: readonly string[]): ConfigError {
-  refuseRetired('environment', name)
+  const retired = retiredError('environment', name)
+  if (retired !== null) return retired
   const like = closest(name, [...known, ...OTHER_VARIABLES])
   return new ConfigError({
     code: 'CONFIG_INVALID',

@@ -122,18 +122,20 @@ const RETIRED: readonly Retired[] = [
 ]
 
 /**
- * Refuses a name that once was a setting. `name` is as it was written: a path in TOML, a variable, a flag
- * with its dashes. A path below a retired table is retired with it.
- * @throws ConfigError CONFIG_INVALID
+ * What to say of a name that once was a setting; null for any other. `name` is as it was written: a path in
+ * TOML, a variable, a flag with its dashes. A path below a retired table is retired with it.
  */
-export function refuseRetired(layer: Written, name: string, at: string | null = null): void {
+export function retiredError(
+  layer: Written,
+  name: string,
+  at: string | null = null
+): ConfigError | null {
   const found = RETIRED.find((each) => isNamed(each, layer, name))
   if (found === undefined) {
-    if (layer === 'environment' && OF_KUBERNETES.test(name)) throw ofKubernetes(name)
-    return
+    return layer === 'environment' && OF_KUBERNETES.test(name) ? ofKubernetes(name) : null
   }
   const place = at === null ? '' : ` (${at})`
-  throw new ConfigError({
+  return new ConfigError({
     code: 'CONFIG_INVALID',
     message: `${name} is no setting${place}: ${found.reason}`,
     hint: found.instead,

@@ -85,6 +85,8 @@ export interface Setting<T> {
 }
 
 export const TIMING_PROFILES: readonly TimingProfile[] = ['default', 'lan', 'wan']
+/** Of a node that is not told. */
+export const DEFAULT_LOG_LEVEL: LogLevel = 'info'
 /** Of a node that was never given a profile. */
 export const DEFAULT_TIMING: TimingProfile = 'default'
 
@@ -237,7 +239,7 @@ export const SETTINGS: { readonly [K in ConfigKey]: Setting<ConfigValues[K]> } =
   },
   log_level: {
     kind: choiceKind(LOG_LEVELS),
-    fallback: 'info' satisfies LogLevel,
+    fallback: DEFAULT_LOG_LEVEL,
     flag: '--log-level <level>',
     about: 'how much the node logs',
     when: '`debug` while looking for something; SIGHUP applies it to a running node.',

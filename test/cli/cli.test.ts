@@ -69,8 +69,8 @@ test('every flag that takes a value refuses to be without one, and no other take
 test('a flag that would do nothing is neither listed nor taken', async (t) => {
   const about = (flag: string) =>
     RUNNABLE.filter((spec) => flagsOf(spec).some(({ spec: text }) => text.startsWith(`${flag} `)))
-  const withoutName = ['ticket show', 'dev', 'dht', 'version']
-  const withoutDataDir = ['ticket show', 'dht', 'version']
+  const withoutName = ['ticket show', 'config template', 'dev', 'dht', 'version']
+  const withoutDataDir = ['ticket show', 'config template', 'dht', 'version']
   for (const [flag, without] of [
     ['--name', withoutName],
     ['--data-dir', withoutDataDir]

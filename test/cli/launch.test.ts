@@ -79,6 +79,7 @@ test('defaults: the environment, then what the node has recorded', async (t) => 
     command: 'start',
     target: { dataDir: '/xdg/aspen/default', name: null, selector: '' },
     typed: {},
+    given: {},
     configPath: null,
     bootstrap: null,
     port: null,
