@@ -322,6 +322,24 @@ const OTHER_COMMANDS: readonly CommandSpec[] = [
     run: async (invocation) => (await import('./dht-command.ts')).dht(invocation)
   },
   {
+    path: ['token'],
+    summary: "print the token of the node's HTTP API over TCP",
+    description: 'On the Unix socket no token is asked for: who may open the file may ask.',
+    run: async (invocation) => (await import('./api-commands.ts')).token(invocation)
+  },
+  {
+    path: ['api'],
+    summary: "print curl lines that ask the node's HTTP API, ready to paste",
+    description:
+      "'aspen api /leader' and 'aspen api POST /kv/read' print a line for the Unix socket and one for TCP. The token is\n" +
+      'read from its file by the shell when the line runs. GET /openapi.json describes all routes.',
+    operands: [
+      ['[method]', 'GET, HEAD, POST, PUT or DELETE (default: GET)'],
+      ['[path]', 'of the API, with its query (default: /status)']
+    ],
+    run: async (invocation) => (await import('./api-commands.ts')).api(invocation)
+  },
+  {
     path: ['version'],
     summary: 'the version of this program',
     isAboutNode: false,

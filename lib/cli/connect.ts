@@ -44,7 +44,8 @@ function silent(invocation: Invocation, error: AspenError): AspenError {
   return new AspenError({ ...error.detail, hint }, { cause: error })
 }
 
-function notRunning(target: Target, env: Environment, cause: unknown): ConfigError {
+/** Why nobody answers for the node, and what to do. */
+export function notRunning(target: Target, env: Environment, cause?: unknown): ConfigError {
   const { dataDir, selector } = target
   const runtime = readRuntime(dataDir)
   if (runtime?.isRepairing === true && isAlive(runtime.pid)) {
