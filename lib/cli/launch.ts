@@ -2,23 +2,21 @@
 // background process, and the options of the node itself. The ticket is never among the arguments,
 // which every user of the machine can read.
 
-import { lookup } from 'node:dns/promises'
 import type { Address } from '../address.ts'
-import { isIpv4 } from '../address.ts'
 import { AspenError, ConfigError } from '../errors.ts'
 import { readConfig } from '../node/config.ts'
 import { httpOf } from '../node/config-checks.ts'
 import { givenIn } from '../node/config-layers.ts'
 import type { Given, Layer } from '../node/config-layers.ts'
-import { DEFAULT_LOG_LEVEL, STORAGE_KEYS } from '../node/config-schema.ts'
+import { DEFAULT_LOG_LEVEL } from '../node/config-schema.ts'
 import type { LogLevel } from '../node/log-level.ts'
-import { nodeSettingsOf } from '../node/node-settings.ts'
+import { nodeSettingsOf, storageOf } from '../node/node-settings.ts'
 import type { NodeSettings } from '../node/node-settings.ts'
 import type { Intent } from '../node/options.ts'
 import { DEFAULT_JOIN_TIMEOUT_MS } from '../node/options.ts'
+import { resolveBootstrap } from '../node/resolve-bootstrap.ts'
 import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
 import type { StorageBackend } from '../node/storage-backend.ts'
-import { STORAGE_SETTING_NAMES } from '../node/storage-settings.ts'
 import type { StorageSettings } from '../node/storage-settings.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import { flagArguments, flagLayer } from './config-flags.ts'
@@ -76,7 +74,7 @@ export async function launchOf(invocation: Invocation, command: LaunchCommand): 
     typed,
     given,
     configPath: named?.path ?? null,
-    bootstrap: bootstrap === null ? null : await Promise.all(bootstrap.map(resolveAddress)),
+    bootstrap: bootstrap === null ? null : await resolveBootstrap(bootstrap),
     port: givenIn(given, 'port'),
     httpPort: httpOf(given).port,
     timing: givenIn(given, 'timing'),
@@ -98,14 +96,6 @@ function peersOf(flags: Flags, { peers }: Layer): readonly string[] | null {
     message: '--peers are asked by a node that waits for a cluster: with --uninitialized',
     hint: 'a ticket lets a machine join a cluster at once'
   })
-}
-
-function storageOf(given: Layer): Partial<StorageSettings> | null {
-  const entries = STORAGE_SETTING_NAMES.flatMap((name) => {
-    const value = givenIn(given, STORAGE_KEYS[name])
-    return value === null ? [] : [[name, value] as const]
-  })
-  return entries.length === 0 ? null : Object.fromEntries(entries)
 }
 
 /**
@@ -134,21 +124,4 @@ export function intentOf(
   if (launch.command !== 'join') return { kind: launch.command }
   if (ticket !== null) return { kind: 'join', ticket, timeoutMs: launch.timeoutMs }
   throw new AspenError({ code: 'CONFIG_INVALID', message: 'a join needs a ticket' })
-}
-
-/** `host:port`; a name is resolved now, because members keep addresses and no names. */
-async function resolveAddress(text: string): Promise<Address> {
-  const colon = text.lastIndexOf(':')
-  const host = text.slice(0, colon)
-  const port = Number(text.slice(colon + 1))
-  if (isIpv4(host)) return { host, port }
-  try {
-    const { address } = await lookup(host, { family: 4 })
-    return { host: address, port }
-  } catch (error) {
-    throw new ConfigError(
-      { code: 'CONFIG_INVALID', message: `the bootstrap host '${host}' has no IPv4 address` },
-      { cause: error }
-    )
-  }
 }

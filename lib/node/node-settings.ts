@@ -3,9 +3,12 @@
 
 import type { Timing, TimingProfile } from '../raft/timing.ts'
 import { checkConfig, timingOf } from './config-checks.ts'
-import { readText } from './config-layers.ts'
+import { givenIn, readText } from './config-layers.ts'
 import type { Layer, LayerDraft, Origin } from './config-layers.ts'
+import { STORAGE_KEYS } from './config-schema.ts'
 import type { ConfigKey, ConfigValues } from './config-schema.ts'
+import { STORAGE_SETTING_NAMES } from './storage-settings.ts'
+import type { StorageSettings } from './storage-settings.ts'
 
 export const NODE_SETTING_KEYS = [
   'host',
@@ -33,6 +36,15 @@ export function nodeSettingsOf(layer: Layer): NodeSettings {
 function take(settings: NodeSettings, layer: Layer, key: NodeSettingKey): void {
   const given = layer[key]
   if (given !== undefined) Object.assign(settings, { [key]: given.value })
+}
+
+/** How much is kept, as far as the layer says; null where it does not. */
+export function storageOf(layer: Layer): Partial<StorageSettings> | null {
+  const entries = STORAGE_SETTING_NAMES.flatMap((name) => {
+    const value = givenIn(layer, STORAGE_KEYS[name])
+    return value === null ? [] : [[name, value] as const]
+  })
+  return entries.length === 0 ? null : Object.fromEntries(entries)
 }
 
 /**

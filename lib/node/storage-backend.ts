@@ -23,21 +23,6 @@ export function isEphemeral({ storageBackend }: Pick<NodeOptions, 'storageBacken
   return (storageBackend ?? DEFAULT_STORAGE_BACKEND) === 'inmemory'
 }
 
-/** The backend of that name. @throws ConfigError CONFIG_INVALID */
-export function storageBackendOf(text: string): StorageBackend {
-  const found = STORAGE_BACKENDS.find((backend) => backend === text)
-  if (found !== undefined) return found
-  const known = STORAGE_BACKENDS.join(' or ')
-  throw new ConfigError({
-    code: 'CONFIG_INVALID',
-    message:
-      text === 'redb'
-        ? "there is no storage backend 'redb': the log is in lmdb, and the state in SQLite"
-        : `there is no storage backend '${text}'`,
-    hint: `it is ${known}; inmemory is for development and tests, and forgets everything when the node ends`
-  })
-}
-
 /** @throws ConfigError CONFIG_INVALID for what a node that forgets cannot do */
 export function checkInMemoryIntent(intent: Intent): void {
   if (intent.kind !== 'start') return

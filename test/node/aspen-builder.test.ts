@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'brittle'
@@ -15,6 +15,7 @@ import { AspenBuilder } from '../../lib/node/aspen-builder.ts'
 import type { AspenNode } from '../../lib/node/node.ts'
 import { BootstrapNode } from '../../lib/transport/dht.ts'
 import { encodeTicket } from '../../tickets/tickets.ts'
+import { freePorts } from '../ports.ts'
 
 const LIMIT = { timeout: 60_000 }
 
@@ -73,30 +74,7 @@ test(
 
 test('every setting is looked at before anything is opened', async (t) => {
   const folder = join(await t.tmp(), 'a')
-  const wrong: [string, AspenBuilder, string, RegExp][] = [
-    ['no folder', new AspenBuilder(''), 'CONFIG_INVALID', /a folder/],
-    ['a name', new AspenBuilder(folder).withName('a b'), 'CONFIG_INVALID', /withName: 'a b'/],
-    ['a ticket', new AspenBuilder(folder).withTicket('aspen1x'), 'TICKET_DAMAGED', /ticket/],
-    [
-      'a client',
-      new AspenBuilder(folder).withTicket(clientTicket()),
-      'TICKET_WRONG_ROLE',
-      /client/
-    ],
-    ['a host name', builderWith(folder, 'localhost:1'), 'CONFIG_INVALID', /withBootstrap: 'local/],
-    ['no port', builderWith(folder, '10.0.0.1'), 'CONFIG_INVALID', /withBootstrap: '10/],
-    [
-      'a port',
-      new AspenBuilder(folder).withHttp({ port: 0 }),
-      'CONFIG_INVALID',
-      /from 1 to 65535, not 0/
-    ],
-    ['half a port', new AspenBuilder(folder).withHttp({ port: 1.5 }), 'CONFIG_INVALID', /not 1.5/],
-    ['a profile', withAny('withTiming', 'fast'), 'CONFIG_INVALID', /'fast' is no timing/],
-    ['a prototype', withAny('withTiming', 'toString'), 'CONFIG_INVALID', /'toString'/],
-    ['no flag', withAny('withGossip', 'no'), 'CONFIG_INVALID', /withGossip: true or false, not no/]
-  ]
-  for (const [what, builder, code, message] of wrong) {
+  for (const [what, builder, code, message] of wrongSettings(folder)) {
     const error = await builder.start().then(
       async (node) => await node.close(),
       (reason: unknown) => reason
@@ -107,23 +85,123 @@ test('every setting is looked at before anything is opened', async (t) => {
     t.ok(message.test(error.message), error.message)
   }
   t.absent(existsSync(folder), 'nothing was made')
-
-  /** As a program without types would call it. */
-  function withAny(method: 'withTiming' | 'withGossip', value: unknown): AspenBuilder {
-    const builder = new AspenBuilder(folder)
-    const call: unknown = Reflect.get(builder, method)
-    if (typeof call === 'function') Reflect.apply(call, builder, [value])
-    return builder
-  }
 })
 
-function builderWith(folder: string, address: string): AspenBuilder {
-  return new AspenBuilder(folder).withBootstrap([address])
+type Wrong = readonly [what: string, builder: AspenBuilder, code: string, message: RegExp]
+
+function wrongSettings(folder: string): readonly Wrong[] {
+  return [...wrongPlaces(folder), ...wrongValues(folder)]
+}
+
+function wrongPlaces(folder: string): readonly Wrong[] {
+  const make = (): AspenBuilder => new AspenBuilder(folder)
+  return [
+    ['no folder', new AspenBuilder(''), 'CONFIG_INVALID', /a folder/],
+    ['a name', make().withName('a b'), 'CONFIG_INVALID', /withName takes a name.* not 'a b'/],
+    ['a ticket', make().withTicket('aspen1x'), 'TICKET_DAMAGED', /ticket/],
+    ['of clients', make().withTicket(clientTicket()), 'TICKET_WRONG_ROLE', /client/],
+    [
+      'a ticket with peers',
+      make().withTicket(ticketOf('voter')).withPeers([]),
+      'CONFIG_INVALID',
+      /exclude each other/
+    ],
+    ['a peer', make().withPeers(['ab@10.0.0.1:1']), 'CONFIG_INVALID', /is no peer/],
+    [
+      'no port',
+      make().withBootstrap(['10.0.0.1']),
+      'CONFIG_INVALID',
+      /withBootstrap takes a host and a port/
+    ],
+    [
+      'a port',
+      make().withHttp({ port: 0 }),
+      'CONFIG_INVALID',
+      /withHttp takes .* from 1 to 65535, not '0'/
+    ],
+    ['half a port', make().withHttp({ port: 1.5 }), 'CONFIG_INVALID', /not '1.5'/],
+    [
+      'a host alone',
+      make().withHttp({ host: '127.0.0.2' }),
+      'CONFIG_INVALID',
+      /an IPv4 address and a port/
+    ],
+    [
+      'a network',
+      make().withHttp({ host: '0.0.0.0', port: 7070 }),
+      'CONFIG_INVALID',
+      /http_public is not set/
+    ]
+  ]
+}
+
+function wrongValues(folder: string): readonly Wrong[] {
+  const make = (): AspenBuilder => new AspenBuilder(folder)
+  return [
+    [
+      'a profile',
+      withAny(make(), 'withTiming', 'fast'),
+      'CONFIG_INVALID',
+      /withTiming takes .*lan.* not 'fast'/
+    ],
+    ['a prototype', withAny(make(), 'withTiming', 'toString'), 'CONFIG_INVALID', /'toString'/],
+    [
+      'no heartbeat',
+      make().withHeartbeatIntervalMs(0),
+      'CONFIG_INVALID',
+      /withHeartbeatIntervalMs takes/
+    ],
+    ['a slow heart', make().withHeartbeatIntervalMs(1_500), 'CONFIG_INVALID', /must be less than/],
+    [
+      'elections',
+      make().withElectionTimeoutMs(2_000, 2_000),
+      'CONFIG_INVALID',
+      /must be more than/
+    ],
+    [
+      'timing',
+      make().withTiming({ heartbeatMs: 2_000, electionMinMs: 1_000 }),
+      'CONFIG_INVALID',
+      /must be less than/
+    ],
+    [
+      'no flag',
+      withAny(make(), 'withGossip', 'no'),
+      'CONFIG_INVALID',
+      /withGossip takes true or false.* not 'no'/
+    ],
+    [
+      'a backend',
+      withAny(make(), 'withStorage', 'redb'),
+      'CONFIG_INVALID',
+      /withStorage is 'redb'.* lmdb/
+    ],
+    [
+      'another backend',
+      withAny(make(), 'withStorage', 'rocks'),
+      'CONFIG_INVALID',
+      /sqlite, inmemory/
+    ],
+    ['a limit', make().withSetting('storage.max_keys', 0), 'CONFIG_INVALID', /storage.max_keys/],
+    ['no setting', withAny(make(), 'withSetting', 'color'), 'CONFIG_INVALID', /no such setting/],
+    ['of commands', withAny(make(), 'withSetting', 'data_dir'), 'CONFIG_INVALID', /no such setting/]
+  ]
+}
+
+/** As a program without types would call it. */
+function withAny(builder: AspenBuilder, method: keyof AspenBuilder, value: unknown): AspenBuilder {
+  const call: unknown = Reflect.get(builder, method)
+  if (typeof call === 'function') Reflect.apply(call, builder, [value, value])
+  return builder
 }
 
 function clientTicket(): string {
+  return ticketOf('client-read')
+}
+
+function ticketOf(role: 'voter' | 'client-read'): string {
   return encodeTicket({
-    role: 'client-read',
+    role,
     clusterId: new Uint8Array(16).fill(1),
     secret: new Uint8Array(16).fill(9),
     expiresMs: 1_800_000_000_000,
@@ -132,6 +210,42 @@ function clientTicket(): string {
     bootstrap: []
   })
 }
+
+test('what is said counts, over what was recorded, and is recorded itself', LIMIT, async (t) => {
+  const { root, bootstrap } = await siteOf(t)
+  const folder = join(root, 'a')
+  const [port = 0] = await freePorts(1)
+  const recorded = (): unknown => JSON.parse(readFileSync(join(folder, 'node.json'), 'utf8'))
+  const first = await new AspenBuilder(folder)
+    .withBootstrap([bootstrap.replace('127.0.0.1', 'localhost')])
+    .withHttp({ host: '127.0.0.2', port })
+    .withTiming('wan')
+    .withHeartbeatIntervalMs(300)
+    .withElectionTimeoutMs(1_000, 2_000)
+    .withSetting('storage.keep_history', 60_000)
+    .withSetting('raft_mailbox_capacity', 10)
+    .start()
+  t.is(first.status().api.http, `http://127.0.0.2:${port}`)
+  await first.close()
+  const json = Object(recorded())
+  t.alike(json.bootstrap, [bootstrap])
+  t.is(json.timing, 'wan')
+  t.is(json.storage['keep-history'], 60_000)
+  t.is(json.settings.heartbeat_interval_ms, 300)
+  t.is(json.settings.raft_mailbox_capacity, 10)
+  // fits what is recorded, and not the default profile
+  const second = await new AspenBuilder(folder).withElectionTimeoutMs(400, 800).start()
+  await second.close()
+  t.alike(
+    [
+      Object(recorded()).settings.election_timeout_min_ms,
+      Object(recorded()).settings.heartbeat_interval_ms
+    ],
+    [400, 300]
+  )
+  const refused = new AspenBuilder(folder).withHeartbeatIntervalMs(400).start()
+  await t.exception(refused, /must be less than/)
+})
 
 test('a program that has used and closed its node ends by itself', LIMIT, async (t) => {
   const { root, bootstrap } = await siteOf(t)

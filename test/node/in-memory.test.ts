@@ -9,7 +9,6 @@ import { textOf } from '../../lib/encoding.ts'
 import { AspenError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/node/log.ts'
 import type { AspenNode } from '../../lib/node/node.ts'
-import { storageBackendOf } from '../../lib/node/storage-backend.ts'
 import { BootstrapNode } from '../../lib/transport/dht.ts'
 import type { Site } from './nodes.ts'
 import { openNode } from './nodes.ts'
@@ -116,24 +115,4 @@ test('a node is where its log is: the other kind is refused there', LIMIT, async
   t.absent(existsSync(join(site.root, 'c')))
   const back = kept(t, await openNode(site, { kind: 'start' }, { name: 'a' }))
   t.is(back.status().storage.backend, 'sqlite', 'what was refused has changed nothing')
-})
-
-test('a backend that is none is refused with those that there are', (t) => {
-  t.is(storageBackendOf('sqlite'), 'sqlite')
-  t.is(storageBackendOf('inmemory'), 'inmemory')
-  for (const [text, message] of [
-    ['redb', /the log is in lmdb, and the state in SQLite/],
-    ['Sqlite', /no storage backend 'Sqlite'/],
-    ['', /no storage backend ''/]
-  ] as const) {
-    try {
-      storageBackendOf(text)
-      t.fail(text)
-    } catch (error) {
-      if (!(error instanceof AspenError)) throw error
-      t.is(error.code, 'CONFIG_INVALID')
-      t.ok(message.test(error.message), error.message)
-      t.ok(/sqlite or inmemory/.test(error.detail.hint ?? ''), error.detail.hint)
-    }
-  }
 })
