@@ -165,3 +165,37 @@ test('an empty request is answered at once', (t) => {
   t.alike(answers, [{ kind: 'outcomes', outcomes: [] }])
   t.is(desk.time.pendingCount, 0)
 })
+
+test('a whole operation is carried out for the member that asks, and answered when it ends', async (t) => {
+  const desk = new Desk()
+  const operation = { kind: 'remove', id: 7, force: true } as const
+  const answers = ask(desk, { kind: 'operate', timeoutMs: 900, operation }, 4)
+  t.alike(desk.operated, [{ operation, timeoutMs: 900, from: 4 }])
+  t.alike(answers, [])
+  const end = { kind: 'failed', error: { code: 'LAST_VOTER', message: 'it is the last' } } as const
+  desk.endOperation(end)
+  await desk.time.run(0)
+  t.alike(answers, [{ kind: 'operated', end }])
+  const late = ask(desk, { kind: 'operate', timeoutMs: 900, operation }, 4)
+  desk.forwarder.close()
+  desk.endOperation(end)
+  await desk.time.run(0)
+  t.alike(late, [], 'a node that has ended is silent')
+})
+
+test('an operation that cannot be read is rejected, and nothing is carried out', (t) => {
+  const desk = new Desk()
+  const bytes = encode(leaderRequest, {
+    kind: 'operate',
+    timeoutMs: 900,
+    operation: { kind: 'promote', learnerId: 4, replaceNode: null, force: false }
+  })
+  // not 3 and 4, which are the timeout
+  for (const at of [0, 1, 2, 5, 6, 7, 8]) {
+    const damaged = bytes.slice()
+    damaged[at] = 0xff
+    t.alike(ask(desk, damaged), [{ kind: 'rejected' }], `byte ${at}`)
+  }
+  t.alike(ask(desk, bytes.subarray(0, bytes.byteLength - 1)), [{ kind: 'rejected' }])
+  t.alike(desk.operated, [])
+})

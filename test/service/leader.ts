@@ -13,7 +13,7 @@ import type { OnRead } from '../../lib/replica/waiting-reads.ts'
 import type { LeaderAnswer, LeaderRequest, ProposedEntry } from '../../lib/service/encoding.ts'
 import { leaderAnswer, leaderRequest } from '../../lib/service/encoding.ts'
 import { Forwarder } from '../../lib/service/forwarding.ts'
-import type { ClusterOperation, OperationEnd } from '../../lib/service/operations.ts'
+import type { OperationEnd } from '../../lib/service/operations.ts'
 import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import type { RequestAnswer } from '../../lib/transport/transport.ts'
 import { textOfKey } from './samples.ts'
@@ -146,7 +146,7 @@ export class Desk {
   refusalOf: (entry: ProposedEntry) => Refusal | null = () => null
   hasSpace = true
   /** operations that this node was asked to carry out, and how the last one ends */
-  readonly operated: { readonly operation: ClusterOperation; readonly timeoutMs: number }[] = []
+  readonly operated: object[] = []
   endOperation: (end: OperationEnd) => void = () => {}
 
   constructor() {
@@ -162,8 +162,8 @@ export class Desk {
       request,
       gate: { refusalOf: (entry) => this.refusalOf(entry) },
       hasSpace: () => this.hasSpace,
-      operate: (operation, timeoutMs) => {
-        this.operated.push({ operation, timeoutMs })
+      operate: (operation, timeoutMs, from) => {
+        this.operated.push({ operation, timeoutMs, from })
         return new Promise((resolve) => (this.endOperation = resolve))
       }
     })

@@ -2,9 +2,11 @@
 // restarts and changes of leaders.
 
 import test from 'brittle'
+import type { DiskProbe } from '../../lib/cluster/disk-watch.ts'
 import { hexOf } from '../../lib/encoding.ts'
 import { MAX_PENDING_OPERATIONS, MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
-import { formed, LONG_MS } from './controlled-cluster.ts'
+import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
+import { Controlled, formed, LONG_MS } from './controlled-cluster.ts'
 
 test('every node tells the same of who belongs, with keys and addresses', async (t) => {
   const it = await formed(['a', 'b', 'c', 'd'])
@@ -187,4 +189,28 @@ test('more operations than a leader carries out at once are refused', async (t) 
   t.is(codes.filter((code) => code === 'OVERLOADED').length, 1)
   t.is(codes.filter((code) => code === 'TIMEOUT').length, MAX_PENDING_OPERATIONS)
   await it.cluster.close()
+})
+
+test('a voter whose disk is nearly full does not get the leadership, neither by name nor by choice', async (t) => {
+  const full = new Set<string>()
+  const diskProbe = (name: string): DiskProbe => {
+    const free = (): number => (full.has(name) ? 100 : 9_000)
+    return (onStats) => {
+      const stats = { bsize: 2 ** 20, blocks: 10_000, bfree: free(), bavail: free() }
+      it.cluster.time.start(1, () => onStats(stats))
+    }
+  }
+  const cluster = new MemoryCluster({ seed: 1, diskProbe })
+  const it = new Controlled(cluster)
+  await cluster.form(['a', 'b', 'c'])
+  const [one, other] = cluster.nodes().filter((node) => node !== it.leader)
+  full.add(one?.name ?? '')
+  await cluster.time.run(12_000)
+  const target = one?.machine.id ?? 0
+  const refusal = await it.refusal(it.of(other?.name ?? '').transferLeadership({ target }))
+  t.is(refusal?.code, 'TRANSFER_REFUSED')
+  t.is(refusal?.message, `node ${target} is not fit: its disk is nearly full`)
+  const { leader } = await it.done(it.of(one?.name ?? '').transferLeadership())
+  t.is(leader, other?.machine.id)
+  await cluster.close()
 })
