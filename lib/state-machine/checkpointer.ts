@@ -10,6 +10,7 @@ import { CHECKPOINT_LINGER_MS } from '../limits.ts'
 import type { Index } from '../raft/entry.ts'
 import type { CheckpointReport } from './sqlite-connection.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
+import { workerFlags } from './worker-flags.ts'
 
 export interface CheckpointerOptions {
   /** of the database */
@@ -65,6 +66,7 @@ export class Checkpointer {
     const worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), {
       name: 'aspen-checkpoint',
       workerData: this.#options.path,
+      execArgv: workerFlags(process.execArgv),
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 }
     })
     worker.unref()

@@ -6,6 +6,7 @@ import type { OnBoundary } from '../boundary.ts'
 import { isThreadMessage } from './snapshot-task.ts'
 import type { SnapshotTask, TaskAnswer, ThreadData } from './snapshot-task.ts'
 import { storageErrorOf } from './sqlite-errors.ts'
+import { workerFlags } from './worker-flags.ts'
 
 export class SnapshotThread {
   readonly #cancelled = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
@@ -21,6 +22,7 @@ export class SnapshotThread {
     const worker = new Worker(new URL('./snapshot-worker.js', import.meta.url), {
       name: `aspen-snapshot-${task.kind}`,
       workerData,
+      execArgv: workerFlags(process.execArgv),
       resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
     })
     // it does not keep the process alive: what it has not finished is deleted at the next start
