@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.ts'
 import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
 import { givenIn, placeOf, rankOf } from './config-layers.ts'
-import type { Layer } from './config-layers.ts'
+import type { Layer, Origin } from './config-layers.ts'
 import { DEFAULT_TIMING } from './config-schema.ts'
 import type { ConfigKey } from './config-schema.ts'
 
@@ -66,7 +66,7 @@ function contradiction(known: Layer, found: Contradiction): ConfigError {
   const told = ([key, value]: readonly [ConfigKey, number]): string => {
     const origin = known[key]?.origin
     const profile = givenIn(known, 'timing') ?? DEFAULT_TIMING
-    return `${key} (${value}, ${origin === undefined ? `of timing = ${profile}` : originText(key, origin)})`
+    return `${key} (${value}, ${origin === undefined ? `of timing = ${profile}` : originText(origin)})`
   }
   return new ConfigError({
     code: 'CONFIG_INVALID',
@@ -76,8 +76,9 @@ function contradiction(known: Layer, found: Contradiction): ConfigError {
   })
 }
 
-function originText(key: ConfigKey, origin: Parameters<typeof placeOf>[1]): string {
-  return origin.layer === 'recorded' ? 'recorded' : placeOf(key, origin).replace(`${key} in `, '')
+function originText({ layer, where }: Origin): string {
+  if (layer === 'recorded') return 'recorded'
+  return layer === 'environment' ? `the environment variable ${where}` : where
 }
 
 function timingWarnings(given: Layer, known: Layer): readonly string[] {

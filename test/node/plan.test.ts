@@ -4,6 +4,7 @@ import test from 'brittle'
 import { AspenError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/node/log.ts'
 import type { Membership } from '../../lib/node/membership.ts'
+import type { NodeSettings } from '../../lib/node/node-settings.ts'
 import type { Intent, NodeOptions } from '../../lib/node/options.ts'
 import { planOf } from '../../lib/node/plan.ts'
 import { encodeTicket } from '../../tickets/tickets.ts'
@@ -158,6 +159,36 @@ test('storage settings given are added to the recorded ones, and beat those of t
     keepEntries: 7,
     maxBytes: 5
   })
+})
+
+test('other settings likewise; those of a program are checked like those of a file', (t) => {
+  const directory = { path: '/data', hasKey: true, hasLog: false }
+  const settingsOf = (given: NodeSettings, membership: Membership | null) =>
+    planOf(optionsOf(INTENTS.start, { settings: given }), membership, directory).settings
+  t.alike(settingsOf({}, MEMBER), { gossip: false })
+  t.alike(settingsOf({ host: '10.0.0.1' }, MEMBER), { gossip: false, host: '10.0.0.1' })
+  t.alike(settingsOf({ gossip: true }, MEMBER), { gossip: true })
+  const refusalOf = (given: NodeSettings): string => {
+    try {
+      settingsOf(given, MEMBER)
+      return 'accepted'
+    } catch (error) {
+      return error instanceof AspenError ? error.message : String(error)
+    }
+  }
+  t.is(
+    refusalOf({ heartbeat_interval_ms: 3_000 }),
+    'heartbeat_interval_ms (3000, the options of the node) must be less than election_timeout_min_ms (3000, of timing = wan)'
+  )
+  t.is(
+    refusalOf({ http_addr: '0.0.0.0:80' }),
+    'http_addr is 0.0.0.0:80, which other machines reach, and http_public is not set'
+  )
+  t.is(
+    refusalOf({ raft_mailbox_capacity: 0 }),
+    "raft_mailbox_capacity takes a whole number from 1 to 1024, not '0'"
+  )
+  t.is(refusalOf({ http_addr: '0.0.0.0:80', http_public: true }), 'accepted')
 })
 
 test('what is no ticket is said before anything else', (t) => {

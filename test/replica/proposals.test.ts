@@ -36,6 +36,13 @@ test('the queue takes MAX_PENDING_PROPOSALS and not one more, appended ones incl
   t.ok(proposals.maybeAdd(proposalInto(outcomes)), 'what is settled gives its place back')
 })
 
+test('a queue that is set lower takes no more than that', (t) => {
+  const proposals = new Proposals(2)
+  t.ok(proposals.maybeAdd(proposalInto([])))
+  t.ok(proposals.maybeAdd(proposalInto([])))
+  t.absent(proposals.maybeAdd(proposalInto([])))
+})
+
 test('the queue is bounded in bytes as well', (t) => {
   const proposals = new Proposals()
   const half = MAX_PENDING_PROPOSAL_BYTES / 2
