@@ -31,7 +31,7 @@ export async function addMember(invocation: Invocation): Promise<number> {
     human: (style) => [
       `${style.symbol('ok')} node ${id} belongs to the cluster, and has caught up`,
       votersLine(state, style),
-      `  'aspen members promote${targetOf(invocation).selector} ${id}' makes it a voter`
+      `  'aspen members promote ${id}${targetOf(invocation).selector}' makes it a voter`
     ],
     json: () => ({ id, ...state }),
     quiet: () => String(id)

@@ -74,6 +74,21 @@ test('a node removes itself, and hears that it is done', LIMIT, async (t) => {
   await lab.put('alder', 'still', 'here')
 })
 
+test('a node that waits is added by its key on a follower, and promoted', LIMIT, async (t) => {
+  const { key: peer } = recordOf((await lab.json('alder', ['status']))['node'])
+  const flags = ['--uninitialized', '--name', 'elm', `--peers=${String(peer)}`]
+  const { key } = recordOf((await lab.json('elm', ['start', ...flags]))['node'])
+  const text = await lab.run('birch', ['members', 'add', String(key)])
+  t.ok(text.includes('node 5 belongs to the cluster, and has caught up'), text)
+  t.ok(
+    text.includes('2 voters, 1 learner; tolerates 0 failures: with one more it would be 1'),
+    text
+  )
+  const promoted = await lab.run('elm', ['members', 'promote', 'elm', '--force'])
+  t.ok(promoted.includes('3 voters; tolerates 1 failure'), promoted)
+  await lab.put('elm', 'from', 'elm')
+})
+
 test('everything ends', LIMIT, async (t) => {
   await lab.close()
   t.alike(lab.processes(), [])
