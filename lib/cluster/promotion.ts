@@ -42,7 +42,12 @@ export interface PromotionView {
 
 export type PromotionPlan =
   | { readonly kind: 'refused'; readonly error: ErrorDetail }
-  | { readonly kind: 'planned'; readonly change: ConfigurationChange }
+  /** `voters`: those after it, ascending */
+  | {
+      readonly kind: 'planned'
+      readonly change: ConfigurationChange
+      readonly voters: readonly NodeId[]
+    }
 
 export function planPromotion(order: PromotionOrder, view: PromotionView): PromotionPlan {
   const { sight } = view
@@ -54,7 +59,8 @@ export function planPromotion(order: PromotionOrder, view: PromotionView): Promo
     if (error !== null) return { kind: 'refused', error }
   }
   const demote = order.replaceNode === null ? [] : [order.replaceNode]
-  return { kind: 'planned', change: { add: [], promote: [order.learnerId], demote, remove: [] } }
+  const change = { add: [], promote: [order.learnerId], demote, remove: [] }
+  return { kind: 'planned', change, voters: votersAfter(order, sight.status.configuration) }
 }
 
 interface Check {

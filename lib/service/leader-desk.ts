@@ -137,8 +137,7 @@ export class LeaderDesk {
       votersChangedMs: stateMachine.applied().votersChangedMs,
       sight: this.#sight()
     })
-    if (plan.kind === 'refused') return failed(plan.error)
-    return await this.#changer.carryThrough(plan.change, deadline)
+    return await this.#carryPlan(plan, deadline)
   }
 
   async #remove(

@@ -155,11 +155,13 @@ test('what fails at several checks is refused by the first of them', (t) => {
 test('the replaced voter becomes a learner in the same change', (t) => {
   t.alike(planOf({ order: { replaceNode: 3 }, seen: { 3: SILENT } }), {
     kind: 'planned',
-    change: { add: [], promote: [4], demote: [3], remove: [] }
+    change: { add: [], promote: [4], demote: [3], remove: [] },
+    voters: [1, 2, 4]
   })
   t.alike(planOf({}), {
     kind: 'planned',
-    change: { add: [], promote: [4], demote: [], remove: [] }
+    change: { add: [], promote: [4], demote: [], remove: [] },
+    voters: [1, 2, 3, 4]
   })
 })
 
