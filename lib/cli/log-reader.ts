@@ -3,16 +3,20 @@
 
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
-import { logFileOf, olderLogFileOf } from './log-file.ts'
+import { logFileOf, olderLogFilesOf } from './log-file.ts'
 
 const POLL_MS = 200
 const READ_BYTES = 64 * 1024
 
 /** The last lines of the log, oldest first, also from before it was last emptied. */
 export function lastLogLines(dataDir: string, count: number): string[] {
-  const lines = linesOf(logFileOf(dataDir))
-  const all = lines.length >= count ? lines : [...linesOf(olderLogFileOf(dataDir)), ...lines]
-  return count === 0 ? [] : all.slice(-count)
+  if (count === 0) return []
+  let lines: string[] = []
+  for (const path of [logFileOf(dataDir), ...olderLogFilesOf(dataDir)]) {
+    lines = [...linesOf(path), ...lines]
+    if (lines.length >= count) break
+  }
+  return lines.slice(-count)
 }
 
 export function hasLog(dataDir: string): boolean {

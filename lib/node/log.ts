@@ -7,10 +7,10 @@ import type { Logger } from 'pino'
 import { redactTickets } from '../../tickets/tickets.ts'
 import { systemClock } from '../clock.ts'
 import { AspenError } from '../errors.ts'
-import { MAX_NODE_LOG_BACKLOG_BYTES } from '../limits.ts'
 import type { LogLevel } from './log-level.ts'
 import type { Paint } from './log-line.ts'
 import { renderLogLine } from './log-line.ts'
+import { stderrWriter } from './stderr-writer.ts'
 
 export interface LoggerOptions {
   readonly level: LogLevel
@@ -21,8 +21,6 @@ export interface LoggerOptions {
   /** where lines go instead of stderr, each with its line end */
   readonly write?: (line: string) => void
 }
-
-const STDERR = 2
 
 /** Lines are written at once: the last one before a crash is there. */
 export function createLogger(options: LoggerOptions): Logger {
@@ -48,15 +46,6 @@ export function createLogger(options: LoggerOptions): Logger {
     stream
   )
   return logger
-}
-
-/** A disk that is full, or a reader that is gone, must not keep a node from its work or from its end. */
-function stderrWriter(): (line: string) => void {
-  const stderr = pino.destination({ fd: STDERR, sync: true, maxLength: MAX_NODE_LOG_BACKLOG_BYTES })
-  stderr.on('error', () => {}) // the line is kept, and written before the next one that can be
-  return (line) => {
-    stderr.write(line)
-  }
 }
 
 /** Operating errors explain themselves; only others come with the stack. */

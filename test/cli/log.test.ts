@@ -12,7 +12,7 @@ import {
   writeSync
 } from 'node:fs'
 import test from 'brittle'
-import { logFileOf, maybeRotate, olderLogFileOf, openLogFile } from '../../lib/cli/log-file.ts'
+import { logFileOf, maybeRotate, olderLogFilesOf, openLogFile } from '../../lib/cli/log-file.ts'
 import { lastLogLines, LogFollower } from '../../lib/cli/log-reader.ts'
 import { MAX_NODE_LOG_BYTES } from '../../lib/limits.ts'
 import { runCli } from './run-cli.ts'
@@ -38,7 +38,7 @@ test('the log file is private and appended to', async (t) => {
   t.alike(lastLogLines(dataDir, 0), [])
 })
 
-test('a full log is kept once and begun again, under the descriptors that write to it', async (t) => {
+test('a full log is kept and begun again, under the descriptors that write to it', async (t) => {
   const dataDir = await t.tmp()
   const descriptor = openLogFile(dataDir)
   t.teardown(() => closeSync(descriptor))
@@ -48,9 +48,29 @@ test('a full log is kept once and begun again, under the descriptors that write 
   t.ok(maybeRotate(dataDir, descriptor))
   writeSync(descriptor, 'after\n')
   t.is(readFileSync(logFileOf(dataDir), 'utf8'), 'after\n')
-  t.is(statSync(olderLogFileOf(dataDir)).size, MAX_NODE_LOG_BYTES)
-  t.is(statSync(olderLogFileOf(dataDir)).mode & 0o777, 0o600)
+  const [newest = ''] = olderLogFilesOf(dataDir)
+  t.is(statSync(newest).size, MAX_NODE_LOG_BYTES)
+  t.is(statSync(newest).mode & 0o777, 0o600)
   t.is(lastLogLines(dataDir, 2).length, 2, 'read across both')
+})
+
+test('the log is five files at most, and is read across all of them', async (t) => {
+  const dataDir = await t.tmp()
+  const descriptor = openLogFile(dataDir)
+  t.teardown(() => closeSync(descriptor))
+  for (let round = 1; round <= 6; round++) {
+    writeSync(descriptor, `round ${round}\n`.padEnd(MAX_NODE_LOG_BYTES - 1, 'x'))
+    writeSync(descriptor, '\n')
+    t.ok(maybeRotate(dataDir, descriptor))
+  }
+  writeSync(descriptor, 'now\n')
+  const rounds = lastLogLines(dataDir, 100).filter((line) => !line.startsWith('x'))
+  t.alike(rounds, ['round 3', 'round 4', 'round 5', 'round 6', 'now'])
+  t.alike(
+    olderLogFilesOf(dataDir).map((path) => existsSync(path)),
+    [true, true, true, true]
+  )
+  t.absent(existsSync(`${logFileOf(dataDir)}.5`))
 })
 
 test('a follower sees each new line once, also when the file is emptied or replaced', async (t) => {
