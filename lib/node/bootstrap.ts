@@ -84,7 +84,7 @@ async function openNode(given: NodeOptions, ending: Ending): Promise<BootstrapHa
   const found = openDirectory(given, ending)
   const config = { ...given, intent: intentFor(given.intent, found.membership) }
   const base = await openBase(config, found)
-  const { opened, node, running } =
+  const { opened, node, running, settled } =
     base.plan.kind === 'wait'
       ? await openLobby(config, base, base.plan.peers)
       : await openMember(config, base)
@@ -96,6 +96,7 @@ async function openNode(given: NodeOptions, ending: Ending): Promise<BootstrapHa
     node,
     shutdown: () =>
       ending.end(async () => {
+        await settled()
         const assembly = running()?.assembly
         assembly?.service.drain()
         await assembly?.handOver()
@@ -108,13 +109,16 @@ interface OpenedNode {
   readonly node: NodeApi
   /** null while it belongs to no cluster */
   readonly running: () => Running | null
+  /** resolves when it is not on its way into a cluster */
+  readonly settled: () => Promise<void>
 }
 
 async function openMember(config: NodeOptions, base: Base): Promise<OpenedNode> {
   const membership = await membershipOf(config, base)
   const running = await run(config, { ...base, membership })
   const opened = await settle(config, running)
-  return { opened, node: running.assembly.service, running: () => running }
+  const settled = (): Promise<void> => Promise.resolve()
+  return { opened, node: running.assembly.service, running: () => running, settled }
 }
 
 /** The API is open all the time: it answers for a node without a cluster, and then for the member. */
@@ -157,7 +161,7 @@ async function openLobby(
   const served = { front, api }
   waiting.start()
   const opened = { ticket: null, wasMember: false, httpPortTaken: null }
-  return { opened, node: front, running: () => running }
+  return { opened, node: front, running: () => running, settled: () => waiting.settle() }
 }
 
 /** An API that was open before the node belonged to a cluster. */

@@ -81,7 +81,7 @@ export interface AddingParts {
  */
 export async function addInitialMembers(parts: AddingParts): Promise<ClusterState> {
   const { cluster, others, clock, deadlineMs } = parts
-  if (others.length === 0) return await cluster.currentState()
+  if (others.length === 0) return await foundedAlone(cluster)
   const leftMs = (): number => Math.max(1, deadlineMs - clock.nowMs())
   const additions: Addition[] = []
   for (const spec of others) additions.push(await begin(parts, spec, leftMs()))
@@ -97,6 +97,16 @@ export async function addInitialMembers(parts: AddingParts): Promise<ClusterStat
     return await cluster.changeMembership({ members }, { timeoutMs: leftMs() })
   } catch (error) {
     throw notVoters(asAspenError(error))
+  }
+}
+
+async function foundedAlone(cluster: ClusterController): Promise<ClusterState> {
+  try {
+    return await cluster.currentState()
+  } catch (error) {
+    const cause = asAspenError(error)
+    const message = `the cluster is founded, and does not say how it is: ${cause.message}`
+    throw incomplete(message, cause, 'GET /cluster/state tells')
   }
 }
 

@@ -35,6 +35,7 @@ export class WaitingNode {
   readonly #search: WelcomeSearch
   /** the way into a cluster, once it has begun */
   #entering: Promise<unknown> | null = null
+  #isClosing = false
 
   constructor(parts: WaitingNodeParts) {
     this.#parts = parts
@@ -56,12 +57,23 @@ export class WaitingNode {
     const { premises, logger, enter, peers } = this.#parts
     const fields = { event: 'lobby.waiting', peers: peers.length }
     logger.info(fields, 'the node waits until it is to belong to a cluster')
-    premises.ending.add(() => this.#search.stop())
+    premises.ending.add(() => this.#close())
     this.#search.start((told) => {
       if (this.#entering !== null) return
       logger.info({ event: 'lobby.admitted', id: told.welcome.id }, 'a peer lets this node in')
       this.#enter(() => enter(told)).catch(nothing) // what fails ends the node
     })
+  }
+
+  /** Begins nothing any more, and lets end what has begun: it is short, and half-way is no moment to close things. */
+  async settle(): Promise<void> {
+    this.#close()
+    await this.#entering?.then(nothing, nothing)
+  }
+
+  #close(): void {
+    this.#isClosing = true
+    this.#search.stop()
   }
 
   async #init(request: InitRequest, options: RequestOptions = {}): Promise<ClusterState> {
@@ -70,6 +82,7 @@ export class WaitingNode {
     const { directory, keyPair } = premises
     const others = othersOf(request.initialMembers, hexOf(keyPair.publicKey))
     if (this.#entering !== null) throw inProgress()
+    if (this.#isClosing) throw closing()
     // of an admission that was interrupted: this node belongs to that cluster
     if (directory.hasLog) throw logOfAnother(directory.path)
     this.#search.stop()
@@ -97,6 +110,13 @@ export class WaitingNode {
 }
 
 function nothing(): void {}
+
+function closing(): ControlPlaneError {
+  return new ControlPlaneError({
+    code: 'UNAVAILABLE',
+    message: 'not carried out: this node is closing'
+  })
+}
 
 function inProgress(): ControlPlaneError {
   return new ControlPlaneError({

@@ -308,3 +308,27 @@ test('a founding that was interrupted is gone on with by the same start', LIMIT,
   t.is(again.opened.ticket, null)
   t.is(textOf((await again.kv.read({ key: 'k' })).value), 'v')
 })
+
+test('closed while it is being founded, it is a member at the next start', LIMIT, async (t) => {
+  const site = await siteOf(t)
+  for (const delayMs of [0, 6, 20]) {
+    const builder = waiting(site, `a${delayMs}`)
+    const node = await builder.start()
+    const initialMembers = [{ key: node.nodeInfo().key }]
+    const founding = codeOf(node.cluster.init({ initialMembers }))
+    await new Promise((resolve) => {
+      setTimeout(resolve, delayMs)
+    })
+    await node.close()
+    t.is(await node.closed, 0)
+    t.ok(['no error', 'FAILED'].includes(await founding), await founding)
+    const again = await builder.start()
+    t.is(again.nodeInfo().id, 1, `${delayMs} ms`)
+    await again.close()
+  }
+  const node = await waiting(site, 'b').start()
+  const initialMembers = [{ key: node.nodeInfo().key }]
+  await node.close()
+  t.is(await codeOf(node.cluster.init({ initialMembers })), 'UNAVAILABLE')
+  t.absent(existsSync(join(site.root, 'b', 'node.json')))
+})
