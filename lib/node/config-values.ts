@@ -156,7 +156,8 @@ export const PORT: ValueKind<number> = integerKind({ min: 1, max: 65_535 })
 
 export const PATH: ValueKind<string> = textKind(
   'a path',
-  (text) => text !== '' && !text.includes('\0')
+  // what was no UTF-8 has become U+FFFD by now, and would be another path
+  (text) => text !== '' && !/[\0\ufffd]/.test(text)
 )
 
 export const NAME: ValueKind<string> = textKind(

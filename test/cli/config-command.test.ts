@@ -188,3 +188,27 @@ test('a file that is named says for every command where the node is', async (t) 
   t.ok((await stderrOf(['status', '--config', join(dir, 'none')])).includes('it does not exist'))
   t.ok((await stderrOf(['status', '--config', ''])).includes("--config takes a path, not ''"))
 })
+
+test('HTTP-12: a flag that is none, lacks its value or has two is one line and exit code 2', async (t) => {
+  const cases: readonly (readonly [argv: readonly string[], line: string])[] = [
+    [['--prot', '1'], '✗ there is no flag --prot: did you mean --port?'],
+    [['--ports', '1'], '✗ there is no flag --ports: did you mean --port?'],
+    [['--port'], '✗ --port needs a value'],
+    [['--port', ''], "✗ --port takes a whole number from 1 to 65535, not ''"],
+    [['--port', '1', '--port', '1'], '✗ --port is given twice'],
+    [['--gossip=yes'], '✗ --gossip takes no value'],
+    [['--data-dir', '/data/\ufffd'], "✗ --data-dir takes a path, not '/data/\ufffd'"],
+    [
+      ['--storage', 'max-keys'],
+      "✗ --storage max-keys takes a whole number from 1 to 100000000, not ''"
+    ]
+  ]
+  for (const command of [['create'], ['start'], ['config', 'show']]) {
+    for (const [argv, line] of cases) {
+      const { code, stdout, stderr } = await runCli([...command, ...argv])
+      t.alike([code, stdout], [2, ''], [...command, ...argv].join(' '))
+      t.is(stderr.split('\n')[0], line)
+      t.absent(/\n +at /.test(stderr), 'no stack')
+    }
+  }
+})

@@ -249,6 +249,7 @@ test('a name that is typed names the folder; in lower layers it does where nothi
   }
   t.is(await placeOf({}), '/xdg/aspen/default')
   t.is(await placeOf({ ASPEN_NAME: 'oak' }), '/xdg/aspen/oak')
+  t.is(await placeOf({ ASPEN_DATA_DIR: 'data' }), join(process.cwd(), 'data'))
   t.is(await placeOf({ ASPEN_NAME: 'oak', ASPEN_DATA_DIR: '/d' }), '/d')
   t.is(await placeOf({ ASPEN_DATA_DIR: '/d' }, { name: 'elm' }), '/xdg/aspen/elm')
   t.is(await placeOf({}, { name: 'elm', dataDir: '/e' }), '/e')
@@ -277,6 +278,7 @@ test('a variable that is none, or has no value of its kind, is refused by name',
     ['ASPEN_PORT', 'x', "takes a whole number from 1 to 65535, not 'x'"],
     ['ASPEN_PORT', '0', "takes a whole number from 1 to 65535, not '0'"],
     ['ASPEN_PORT', '4001.5', "takes a whole number from 1 to 65535, not '4001.5'"],
+    ['ASPEN_DATA_DIR', '/data/\ufffd', "takes a path, not '/data/\ufffd'"],
     ['ASPEN_GOSSIP', 'yes', "takes true or false, not 'yes'"],
     ['ASPEN_TIMING', 'moon', "takes one of: default, lan, wan, not 'moon'"],
     ['ASPEN_HOST', 'here', "takes an IPv4 address such as 192.168.1.20, not 'here'"],
