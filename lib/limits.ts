@@ -294,12 +294,14 @@ export const MAX_HTTP_BODY_BYTES = 1.5 * MIB
 export const MAX_HTTP_BATCH_BODY_BYTES = 12 * MIB
 /** Bytes of all bodies being read or worked on, of all connections; beyond: OVERLOADED. */
 export const MAX_HTTP_PENDING_BODY_BYTES = 64 * MIB
-/** Connections of one listener; the next is closed at once. */
+/** Connections of one listener, the next is closed at once; requests on one, whose last answer says that it closes. */
 export const MAX_HTTP_CONNECTIONS = 256
+export const MAX_HTTP_REQUESTS_PER_CONNECTION = 1_000
 /** Requests being worked on, of all listeners; beyond: OVERLOADED. */
 export const MAX_HTTP_IN_FLIGHT = 1_024
-/** Bytes of a request's line and headers; beyond: INVALID_REQUEST and the connection is closed. */
+/** Bytes of a request's line and headers, beyond: the connection is closed; and header lines. Beyond: INVALID_REQUEST. */
 export const MAX_HTTP_HEADER_BYTES = 16 * KIB
+export const MAX_HTTP_HEADERS = 64
 /** How long headers, and a whole request, may take to arrive; then the connection is closed. */
 export const HTTP_HEADERS_TIMEOUT_MS = 10_000
 export const HTTP_REQUEST_TIMEOUT_MS = 30_000

@@ -20,7 +20,7 @@ import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import { present } from '../assert.ts'
 import { AspenError } from '../errors.ts'
-import { MAX_HTTP_BODY_BYTES, MAX_HTTP_HEADER_BYTES } from '../limits.ts'
+import { MAX_HTTP_BODY_BYTES, MAX_HTTP_HEADER_BYTES, MAX_HTTP_HEADERS } from '../limits.ts'
 import type { HttpLog } from './error-body.ts'
 import { errorAnswer, refusal } from './error-body.ts'
 import type { Guard } from './guard.ts'
@@ -66,16 +66,19 @@ export interface AppParts {
   readonly limits: HttpLimits
   readonly log: HttpLog
   readonly isDraining: () => boolean
+  /** whom this node hears, or itself */
+  readonly leader: () => Promise<number | null>
 }
 
 /** A fastify instance without routes, not listening. */
 export function createApp(parts: AppParts): App {
-  const { limits, log } = parts
+  const { limits } = parts
   const app = fastify({
     logger: false,
     bodyLimit: MAX_HTTP_BODY_BYTES,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxRequestsPerSocket: limits.maxRequestsPerConnection,
     http: {
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
@@ -86,7 +89,7 @@ export function createApp(parts: AppParts): App {
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     rewriteUrl: ({ method = '', url = '' }) => rewrittenUrl(method, url),
-    frameworkErrors: (error, request, reply) => sendError({ error, request, reply }, log),
+    frameworkErrors: (error, request, reply) => void sendError({ error, request, reply }, parts),
     clientErrorHandler: onClientError
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.maxConnections = limits.maxConnections
@@ -111,7 +114,7 @@ export function createApp(parts: AppParts): App {
   app.setNotFoundHandler(async () => {
     throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
   })
-  app.setErrorHandler((error, request, reply) => sendError({ error, request, reply }, log))
+  app.setErrorHandler((error, request, reply) => sendError({ error, request, reply }, parts))
   return app
 }
 
@@ -157,6 +160,9 @@ async function admit({ request, reply }: Exchange, parts: AppParts): Promise<voi
   const { guard } = parts
   const { headers } = request
   refuseIf(guard?.checkHost(request.raw))
+  if (request.raw.rawHeaders.length > 2 * MAX_HTTP_HEADERS) {
+    throw refusal('INVALID_REQUEST', `a request has at most ${MAX_HTTP_HEADERS} headers`)
+  }
   if (request.method === 'OPTIONS') {
     throw refusal('METHOD_NOT_ALLOWED', 'nothing is told to web pages of other origins')
   }
@@ -220,8 +226,12 @@ async function parseBody(request: FastifyRequest): Promise<unknown> {
   return request.document.value
 }
 
-function sendError({ error, request, reply }: Exchange & { error: unknown }, log: HttpLog): void {
-  const answer = errorAnswer(fromFastify(error))
+/** Who leads is told with each refusal, where it is known: somebody may want to go there. */
+async function sendError(
+  { error, request, reply }: Exchange & { error: unknown },
+  { log, leader }: AppParts
+): Promise<void> {
+  const answer = errorAnswer(fromFastify(error), await leader().catch(() => null))
   if (!(error instanceof AspenError) && answer.status >= 500) {
     log.error(
       { err: error, method: request.method, route: request.routeOptions.url },
@@ -231,7 +241,7 @@ function sendError({ error, request, reply }: Exchange & { error: unknown }, log
   reply.code(answer.status)
   if (answer.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (answer.status === 401) reply.header('www-authenticate', 'Bearer')
-  reply.send(answer.body)
+  await reply.send(answer.body)
 }
 
 /** Refusals of fastify itself, all of them of malformed requests, as ours. */

@@ -15,8 +15,8 @@ export interface ErrorAnswer {
 }
 
 /** An AspenError by the table of codes; anything else is a defect of ours: 500, and nothing of it. */
-export function errorAnswer(error: unknown): ErrorAnswer {
-  if (!(error instanceof AspenError)) return INTERNAL
+export function errorAnswer(error: unknown, knownLeader: number | null = null): ErrorAnswer {
+  if (!(error instanceof AspenError)) return internal(knownLeader)
   const { code, message, hint, fields } = error.detail
   const row = CODES[code]
   const { leader = null, revision = null, ...rest } = fields ?? {}
@@ -26,7 +26,7 @@ export function errorAnswer(error: unknown): ErrorAnswer {
     hint: hint ?? null,
     retryable: row.isRetryable,
     applied: row.outcome === 'refused' ? (false as const) : null,
-    leader: integerOf(leader),
+    leader: integerOf(leader) ?? knownLeader,
     revision: integerOf(revision),
     fields: rest
   }
@@ -38,20 +38,18 @@ export function refusal(code: ErrorCode, message: string, hint?: string): AspenE
   return new AspenError(hint === undefined ? { code, message } : { code, message, hint })
 }
 
-const INTERNAL: ErrorAnswer = {
-  status: 500,
-  body: {
-    error: {
-      code: 'FAILED',
-      message: 'the node failed to answer; its log says why',
-      hint: null,
-      retryable: false,
-      applied: null,
-      leader: null,
-      revision: null,
-      fields: {}
-    }
+function internal(leader: number | null): ErrorAnswer {
+  const error = {
+    code: 'FAILED',
+    message: 'the node failed to answer; its log says why',
+    hint: null,
+    retryable: false,
+    applied: null,
+    leader,
+    revision: null,
+    fields: {}
   }
+  return { status: 500, body: { error } }
 }
 
 function integerOf(value: string | number | boolean | null): number | null {

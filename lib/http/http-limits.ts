@@ -7,7 +7,8 @@ import {
   HTTP_REQUEST_TIMEOUT_MS,
   MAX_HTTP_CONNECTIONS,
   MAX_HTTP_IN_FLIGHT,
-  MAX_HTTP_PENDING_BODY_BYTES
+  MAX_HTTP_PENDING_BODY_BYTES,
+  MAX_HTTP_REQUESTS_PER_CONNECTION
 } from '../limits.ts'
 
 export interface HttpLimits {
@@ -16,6 +17,7 @@ export interface HttpLimits {
   readonly keepAliveTimeoutMs: number
   readonly drainMs: number
   readonly maxConnections: number
+  readonly maxRequestsPerConnection: number
   readonly maxInFlight: number
   readonly maxPendingBodyBytes: number
 }
@@ -26,6 +28,7 @@ export const HTTP_LIMITS: HttpLimits = {
   keepAliveTimeoutMs: HTTP_KEEP_ALIVE_TIMEOUT_MS,
   drainMs: HTTP_DRAIN_MS,
   maxConnections: MAX_HTTP_CONNECTIONS,
+  maxRequestsPerConnection: MAX_HTTP_REQUESTS_PER_CONNECTION,
   maxInFlight: MAX_HTTP_IN_FLIGHT,
   maxPendingBodyBytes: MAX_HTTP_PENDING_BODY_BYTES
 }

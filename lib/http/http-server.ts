@@ -75,7 +75,8 @@ export class HttpServer {
     const draining = { isOn: false, delayMs: limits.drainMs, timers }
     const isDraining = (): boolean => draining.isOn
     const inFlight = new InFlight(limits, timers)
-    const shared = { inFlight, limits, log: options.log, isDraining }
+    const leader = (): Promise<number | null> => options.api.cluster.getLeader()
+    const shared = { inFlight, limits, log: options.log, isDraining, leader }
     let port = 0
     const guard = tcpGuard(token, () => ownHosts(tcp.host, port))
     const { app: onSocket } = await buildApp(options, { ...shared, guard: null })

@@ -68,7 +68,7 @@ test('a missing key is 404 with the revision at which it was missing', async (t)
       hint: null,
       retryable: false,
       applied: false,
-      leader: null,
+      leader: 1,
       revision: 10,
       fields: { key: 'nope' }
     }

@@ -17,7 +17,8 @@ const opened = await (async () => {
     inFlight: new InFlight(HTTP_LIMITS, systemTimers),
     limits: HTTP_LIMITS,
     log: { error: () => {} },
-    isDraining: () => false
+    isDraining: () => false,
+    leader: async () => null
   }
   return buildApp({ api: node, admin: node.admin }, parts)
 })()
