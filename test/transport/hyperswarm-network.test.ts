@@ -302,3 +302,14 @@ function withDead(peers: ReturnType<typeof peersOf>): ReturnType<typeof peersOf>
   const dead = [1, 2, 3].map((port) => ({ host: LOOPBACK, port }))
   return peers.map((peer) => ({ ...peer, addresses: [...dead, ...peer.addresses] }))
 }
+
+check('a network binds on the address that it is told, and tells no other', async (t) => {
+  if (process.platform !== 'linux') return t.comment('skip: only Linux has all of 127.0.0.0/8')
+  const network = networkOf('a', { bootstrap: [], host: '127.0.0.2' })
+  t.teardown(() => network.close())
+  await network.open()
+  t.alike(network.addresses(), [{ host: '127.0.0.2', port: network.port }])
+  const elsewhere = networkOf('b', { bootstrap: [], host: '203.0.113.7' })
+  t.teardown(() => elsewhere.close())
+  await t.exception(elsewhere.open(), /host is 203\.0\.113\.7, which is no address of this machine/)
+})
