@@ -50,7 +50,7 @@ function ipcReporter(logger: NodeOptions['logger'], isDetached: boolean): NodeRe
     ready: (ready) => void send({ kind: 'ready', ready }).then(isDetached ? letGo : undefined), // likewise
     closing: () => {},
     failed: (error: AspenError) => {
-      logger.fatal({ err: error }, 'the node could not be opened')
+      logger.fatal({ event: 'node.not_opened', err: error }, 'the node could not be opened')
       return send({ kind: 'failed', body: errorAnswer(error).body })
     }
   }

@@ -77,7 +77,7 @@ async function openAndStay(options: RunOptions, signals: StopSignals): Promise<n
   reporter.ready(readyOf(node, launch))
   const end = await Promise.race([node.closed, signals.first])
   if (typeof end === 'number') return end
-  logger.info({ signal: end }, 'closing')
+  logger.info({ event: 'node.closing', signal: end }, 'closing')
   reporter.closing()
   await node.close()
   // a disk that fails while the node closes is its exit code

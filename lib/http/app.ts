@@ -233,10 +233,9 @@ async function sendError(
 ): Promise<void> {
   const answer = errorAnswer(fromFastify(error), await leader().catch(() => null))
   if (!(error instanceof AspenError) && answer.status >= 500) {
-    log.error(
-      { err: error, method: request.method, route: request.routeOptions.url },
-      'a request failed'
-    )
+    const { method, routeOptions } = request
+    const fields = { event: 'http.failed', err: error, method, route: routeOptions.url }
+    log.error(fields, 'a request failed')
   }
   reply.code(answer.status)
   if (answer.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)

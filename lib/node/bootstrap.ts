@@ -15,6 +15,7 @@
 
 import { assert } from '../assert.ts'
 import { systemClock, systemTimers } from '../clock.ts'
+import { hexOf } from '../encoding.ts'
 import { AspenError, TransportError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
@@ -28,6 +29,7 @@ import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
 import { admit, awaitCaughtUp } from './joining.ts'
 import { isRepairable, repairLog } from './log-repairing.ts'
 import { notInitialized } from './lobby.ts'
+import { identify } from './log.ts'
 import type { Membership } from './membership.ts'
 import { newMembership, readMembership, writeMembership } from './membership.ts'
 import { NodeFront } from './node-front.ts'
@@ -275,6 +277,7 @@ async function run(
   const udpPort = premises.network.port
   const addressed = { name, bootstrap, timing, storage, settings, udpPort }
   const membership = { ...premises.membership, ...addressed }
+  identify(logger, { node: membership.id, cluster: hexOf(membership.clusterId).slice(0, 8) })
   // from here on the directory is a member's: the log is there, so the marker may be
   writeMembership(directory, membership)
   const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
@@ -321,7 +324,7 @@ function maybeGiveUp(options: NodeOptions, premises: Premises, error: unknown): 
   try {
     writeMembership(directory, { ...membership, state })
   } catch (failure) {
-    const fields = { err: failure, event: 'node.givenUp', state }
+    const fields = { err: failure, event: 'node.given_up', state }
     options.logger.error(fields, 'this could not be written down')
   }
 }

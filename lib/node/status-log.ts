@@ -57,7 +57,7 @@ export class StatusLog {
 
   tellSecondLeader({ term, leader, claimant }: SecondLeader): void {
     this.#events.warn(
-      { event: 'raft.twoLeaders', term, leader, claimant },
+      { event: 'raft.two_leaders', term, leader, claimant },
       `nodes ${leader} and ${claimant} both say that they lead term ${term}; one of them is broken or lies`
     )
   }

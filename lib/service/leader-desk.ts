@@ -185,7 +185,7 @@ export class LeaderDesk {
     const fields = { event: 'cluster.voters', voters }
     const tolerated = voters.length - majorityOf(voters.length)
     for (const removed of change.remove) {
-      events.info({ event: 'cluster.removed', node: removed }, 'removed a member for good')
+      events.info({ event: 'cluster.removed', member: removed }, 'removed a member for good')
     }
     if (voters.length > MANY_VOTERS) {
       events.warn(fields, `each write now waits for a majority of ${voters.length} voters`)

@@ -32,5 +32,5 @@ test('a second leader of a term is a warning that names both', (t) => {
   const log = new StatusLog({ info: () => t.fail('no information'), warn })
   log.tellSecondLeader({ term: 7, leader: 1, claimant: 3 })
   const message = 'nodes 1 and 3 both say that they lead term 7; one of them is broken or lies'
-  t.alike(lines, [{ event: 'raft.twoLeaders', term: 7, leader: 1, claimant: 3, message }])
+  t.alike(lines, [{ event: 'raft.two_leaders', term: 7, leader: 1, claimant: 3, message }])
 })
