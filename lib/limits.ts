@@ -332,12 +332,6 @@ export const HTTP_PORT_TRIES = 100
 
 /** How long a node waits for the lock of its directory: a command that looks whether it is held, holds it. */
 export const LOCK_WAIT_MS = 500
-/** Bytes of a background node's log; then it becomes `aspen.log.1`, that `.2` and so on, and it is begun again. */
-export const MAX_NODE_LOG_BYTES = 10 * MIB
-/** Files of a background node's log, with the one that is written to; the oldest goes. */
-export const MAX_NODE_LOG_FILES = 5
-/** Bytes of log lines that cannot be written, on a full disk; beyond it, lines are dropped. */
-export const MAX_NODE_LOG_BACKLOG_BYTES = MIB
 
 // --- relations ---
 

@@ -5,7 +5,7 @@
 
 import { copyFileSync, existsSync, fstatSync, ftruncateSync, openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { MAX_NODE_LOG_BYTES, MAX_NODE_LOG_FILES } from '../limits.ts'
+import { MAX_NODE_LOG_BYTES, MAX_NODE_LOG_FILES } from '../log-limits.ts'
 
 const CHECK_EVERY_MS = 10_000
 

@@ -292,9 +292,25 @@ async function run(
   writeMembership(directory, recorded)
   served?.front.become(assembly.service)
   await assembly.start()
+  startScrubber(options, { ending, log: stores.log, assembly, fail })
+  const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
+  logger.info(fields, 'the node runs')
+  return { ...premises, membership: recorded, assembly, admin, api }
+}
+
+/** Reads the log again and again, as long as the node runs. */
+function startScrubber(
+  { logger }: Pick<NodeOptions, 'logger'>,
+  parts: Pick<Premises, 'ending'> &
+    Pick<Stores, 'log'> & {
+      readonly assembly: Assembly
+      readonly fail: (error: AspenError) => void
+    }
+): void {
+  const { ending, log, assembly, fail } = parts
   const scrubber = new Scrubber({
     timers: systemTimers,
-    log: stores.log,
+    log,
     isAlone: () => assembly.isAlone,
     onAlone: (error) => {
       assembly.alarms.onCorrupt()
@@ -306,9 +322,6 @@ async function run(
   })
   scrubber.start()
   ending.add(() => scrubber.close())
-  const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
-  logger.info(fields, 'the node runs')
-  return { ...premises, membership: recorded, assembly, admin, api }
 }
 
 /** Ends after which no later start may use this directory, and what is written down there. */

@@ -11,7 +11,7 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { Timers } from '../clock.ts'
 import { systemTimers } from '../clock.ts'
-import { MAX_NODE_LOG_BACKLOG_BYTES } from '../limits.ts'
+import { MAX_NODE_LOG_BACKLOG_BYTES } from '../log-limits.ts'
 
 const STDERR = 2
 const RETRY_MS = 100

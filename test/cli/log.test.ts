@@ -14,7 +14,7 @@ import {
 import test from 'brittle'
 import { logFileOf, maybeRotate, olderLogFilesOf, openLogFile } from '../../lib/cli/log-file.ts'
 import { lastLogLines, LogFollower } from '../../lib/cli/log-reader.ts'
-import { MAX_NODE_LOG_BYTES } from '../../lib/limits.ts'
+import { MAX_NODE_LOG_BYTES } from '../../lib/log-limits.ts'
 import { runCli } from './run-cli.ts'
 
 const RECORD = JSON.stringify({
