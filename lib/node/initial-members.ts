@@ -23,7 +23,7 @@ export function othersOf(members: readonly NodeSpec[], ownKey: string): readonly
   if (members.length > MAX_VOTERS) {
     throw invalid(`a cluster has at most ${MAX_VOTERS} voters, not ${members.length}`)
   }
-  for (const spec of members) checkSpec(spec)
+  for (const spec of members) checkKey(spec)
   const keys = members.map(({ key }) => key.toLowerCase())
   if (new Set(keys).size < keys.length) throw invalid('initial_members has a key twice')
   const own = members.find(({ key }) => key.toLowerCase() === ownKey)
@@ -33,7 +33,10 @@ export function othersOf(members: readonly NodeSpec[], ownKey: string): readonly
   if ((own.id ?? FOUNDER_ID) !== FOUNDER_ID) {
     throw invalid(`the node that founds a cluster is node ${FOUNDER_ID} of it, not ${own.id}`)
   }
-  return inOrder(members.filter((spec) => spec !== own))
+  // where this node is it knows itself, and it has its name already
+  const others = members.filter((spec) => spec !== own)
+  for (const spec of others) checkPlace(spec)
+  return inOrder(others)
 }
 
 /** Those without an id take what the others leave. */
@@ -50,12 +53,15 @@ function inOrder(others: readonly NodeSpec[]): readonly NodeSpec[] {
   return placed.toSorted((a, b) => a.id - b.id).map(({ spec }) => spec)
 }
 
-function checkSpec({ key, addresses = [], name }: NodeSpec): void {
+function checkKey({ key }: NodeSpec): void {
   const publicKey = bytesFromHex(key.toLowerCase(), PUBLIC_KEY_BYTES)
   // as its admission would find out, after the founding
   if (publicKey === null || sealedTo(publicKey, new Uint8Array(0), systemRandom) === null) {
     throw invalid(`'${key}' is no key of a node: 64 hex digits that a key pair belongs to`)
   }
+}
+
+function checkPlace({ addresses = [], name }: NodeSpec): void {
   if (addresses.length > MAX_MEMBER_ADDRESSES) {
     throw invalid(`a node has at most ${MAX_MEMBER_ADDRESSES} addresses here`)
   }

@@ -80,7 +80,10 @@ export interface SnapshotPlace {
 export interface ClusterController {
   /**
    * Founds a cluster on a node that was started without one.
-   * @throws ControlPlaneError ALREADY_INITIALIZED where there is one, INVALID_REQUEST
+   * The founder is node 1 and a cluster of one at first; the others, which run with it as their peer, are added,
+   * and made voters in one change.
+   * @throws ControlPlaneError ALREADY_INITIALIZED where there is one, INVALID_REQUEST; TIMEOUT and FAILED with what is
+   * missing: the cluster is there all the same, and `addLearner` goes on with it
    */
   init(request: InitRequest, options?: RequestOptions): Promise<ClusterState>
   /**

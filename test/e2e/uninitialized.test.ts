@@ -106,6 +106,28 @@ test('a node that was killed while it waited waits on, with the same key', LIMIT
   t.is((await lab.status('elm')).node.key, elm.key)
 })
 
+test(
+  'in memory it waits again, as a new node; the seed’s request founds a cluster',
+  LIMIT,
+  async (t) => {
+    const args = [...START, '--storage-backend', 'inmemory', '--name', 'fir']
+    const keyOf = (document: JsonObject): unknown => recordOf(document['node'])['key']
+    const first = await lab.json('fir', args)
+    const member = { id: 1, addr: 'localhost:21001', raft_addr: 'localhost:26001' }
+    const state = await post(socketOf(lab, 'fir'), '/init', { initial_members: [member] })
+    t.alike(state['members'], [1])
+    await lab.put('fir', 'k', 'v')
+    t.is((await lab.status('fir')).storage.backend, 'inmemory')
+    await lab.run('fir', ['stop'])
+    const second = await lab.json('fir', args)
+    t.is(second['initialized'], false)
+    t.not(keyOf(second), keyOf(first))
+    const onDisk = await lab.aspen('fir', ['create'])
+    t.is(onDisk.code, 1, 'it runs')
+    await lab.run('fir', ['stop'])
+  }
+)
+
 test('the lab is gone', LIMIT, async (t) => {
   await lab.close()
   t.pass()
