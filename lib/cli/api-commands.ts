@@ -38,8 +38,8 @@ export function api(invocation: Invocation): Promise<number> {
   const words = wordsFor(method, path)
   const bearer = `-H "Authorization: Bearer $(cat ${shellWord(tokenFile)})"`
   const place = `--unix-socket ${shellWord(runtime.socket)}`
-  const overSocket = ['curl', ...words, place, shellWord(`http://localhost${path}`)].join(' ')
-  const overTcp = ['curl', ...words, bearer, shellWord(`${runtime.http}${path}`)].join(' ')
+  const overSocket = ['curl -sS', ...words, place, shellWord(`http://localhost${path}`)].join(' ')
+  const overTcp = ['curl -sS', ...words, bearer, shellWord(`${runtime.http}${path}`)].join(' ')
   output.result({
     human: (style) => [
       style.dim('# over the Unix socket: whoever may open it may ask'),

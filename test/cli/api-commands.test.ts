@@ -103,7 +103,7 @@ test('both lines run as they are printed', { skip: !hasCurl }, async (t) => {
   for (const [argv, expected] of cases) {
     const lines = JSON.parse((await run('api', ...argv, '--json')).stdout)
     for (const line of [lines.socket.curl, lines.tcp.curl]) {
-      const text = await shell(`${line} -sS`)
+      const text = await shell(line)
       t.ok(expected.test(text), `${line} → ${text.slice(0, 80)}`)
     }
   }
