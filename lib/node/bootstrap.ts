@@ -14,33 +14,29 @@
 // Only 3 (of a join) and 9 wait for anything but this machine.
 
 import { assert } from '../assert.ts'
-import { systemClock, systemTimers } from '../clock.ts'
-import { hexOf } from '../encoding.ts'
-import { AspenError, TransportError } from '../errors.ts'
+import { systemTimers } from '../clock.ts'
+import type { AspenError } from '../errors.ts'
+import { TransportError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
 import type { NodeAdmin, NodeApi } from '../service/node-api.ts'
-import { VERSION } from '../version.ts'
 import { administrationOf } from './administration.ts'
-import type { Assembly } from './assembly.ts'
 import { DataDirectory } from './data-directory.ts'
 import { EphemeralDirectory } from './ephemeral-directory.ts'
 import { Ending } from './ending.ts'
-import { awaitFounded, CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
-import { admit, awaitCaughtUp } from './joining.ts'
-import { isRepairable, repairLog } from './log-repairing.ts'
+import { CLUSTER_ID_BYTES, FOUNDER_ID } from './founding.ts'
+import { admit } from './joining.ts'
 import { notInitialized } from './lobby.ts'
-import { identify } from './log.ts'
 import type { Membership } from './membership.ts'
 import { newMembership, readMembership, writeMembership } from './membership.ts'
 import { NodeFront } from './node-front.ts'
 import type { NodeOptions, Opened } from './options.ts'
-import type { OpenedApi, Premises, Running, StoreReporting, Stores } from './opening.ts'
-import { openApi, openAssembly, openLog, openNetwork, openStores } from './opening.ts'
+import type { Premises, Running } from './opening.ts'
+import { openApi, openNetwork } from './opening.ts'
 import type { Peer } from './peers.ts'
 import type { Plan } from './plan.ts'
 import { intentFor, planOf } from './plan.ts'
 import { openMetrics } from './process-metrics.ts'
-import { Scrubber } from './scrubber.ts'
+import { run, settle, SYSTEM } from './running.ts'
 import { checkInMemoryIntent, isEphemeral, warnOfForgetting } from './storage-backend.ts'
 import { WaitingNode } from './waiting-node.ts'
 
@@ -166,12 +162,6 @@ async function openLobby(
   return { opened, node: front, running: () => running, settled: () => waiting.settle() }
 }
 
-/** An API that was open before the node belonged to a cluster. */
-interface Served {
-  readonly front: NodeFront
-  readonly api: OpenedApi
-}
-
 function tooLong(limitMs: number): AspenError {
   return new TransportError({
     code: 'UNAVAILABLE',
@@ -244,153 +234,4 @@ function beginCluster(directory: DataDirectory, plan: Plan): Membership {
   const membership = newMembership(plan, identity)
   writeMembership(directory, membership)
   return membership
-}
-
-const SYSTEM = { clock: systemClock, timers: systemTimers, random: systemRandom }
-
-/** Steps 4 to 8. */
-async function run(
-  options: NodeOptions,
-  found: Premises,
-  served: Served | null = null
-): Promise<Running> {
-  const { logger } = options
-  const { ending, directory, plan } = found
-  let opened: Assembly | null = null
-  const fail = (error: AspenError): void => {
-    const { hint = null } = error.detail
-    logger.fatal({ err: error, event: 'node.failed', hint }, 'the node ends')
-    opened?.fail()
-    maybeGiveUp(options, found, error)
-    ending.fail(error)
-  }
-  const { metrics } = found
-  const reporting = { onFailed: fail, onBoundary: options.onBoundary, events: logger, metrics }
-  const { premises, stores } = await openWhole(options, found, reporting).catch(
-    (error: unknown) => {
-      // the members that were asked for what is damaged may say that it is of no use any more
-      maybeGiveUp(options, found, error)
-      throw error
-    }
-  )
-  const { name, bootstrap, timing, storage, settings } = plan
-  const udpPort = premises.network.port
-  const addressed = { name, bootstrap, timing, storage, settings, udpPort }
-  const membership = { ...premises.membership, ...addressed }
-  identify(logger, { node: membership.id, cluster: hexOf(membership.clusterId).slice(0, 8) })
-  // from here on the directory is a member's: the log is there, so the marker may be
-  writeMembership(directory, membership)
-  const assembly = openAssembly(options, { ...premises, membership }, { ...stores, fail })
-  opened = assembly
-  const { httpPort, settings: addressing } = membership
-  const place = { directory, ending, metrics, recorded: httpPort, settings: addressing }
-  const admin = administrationOf(options.logger, stores.database)
-  const asked = { api: assembly.service, admin }
-  const api = served?.api ?? (await openApi(options, place, asked))
-  assembly.onApi({ socket: api.socket, http: api.url })
-  const recorded = { ...membership, httpPort: api.recordedPort }
-  writeMembership(directory, recorded)
-  served?.front.become(assembly.service)
-  await assembly.start()
-  startScrubber(options, { ending, log: stores.log, assembly, fail })
-  const fields = { event: 'node.started', id: membership.id, http: api.url, timing }
-  logger.info(fields, 'the node runs')
-  return { ...premises, membership: recorded, assembly, admin, api }
-}
-
-/** Reads the log again and again, as long as the node runs. */
-function startScrubber(
-  { logger }: Pick<NodeOptions, 'logger'>,
-  parts: Pick<Premises, 'ending'> &
-    Pick<Stores, 'log'> & {
-      readonly assembly: Assembly
-      readonly fail: (error: AspenError) => void
-    }
-): void {
-  const { ending, log, assembly, fail } = parts
-  const scrubber = new Scrubber({
-    timers: systemTimers,
-    log,
-    isAlone: () => assembly.isAlone,
-    onAlone: (error) => {
-      assembly.alarms.onCorrupt()
-      const fields = { err: error, event: 'storage.damaged' }
-      logger.error(fields, 'damage that no other member can repair')
-    },
-    handOver: () => assembly.handOver(),
-    onFailed: fail
-  })
-  scrubber.start()
-  ending.add(() => scrubber.close())
-}
-
-/** Ends after which no later start may use this directory, and what is written down there. */
-const FOR_EVER: ReadonlyMap<unknown, Membership['state']> = new Map([
-  ['STATE_DIVERGED', 'diverged'],
-  ['MEMBER_REMOVED', 'removed']
-])
-
-function maybeGiveUp(options: NodeOptions, premises: Premises, error: unknown): void {
-  const state = error instanceof AspenError ? FOR_EVER.get(error.code) : undefined
-  if (state === undefined) return
-  const { directory, membership } = premises
-  try {
-    writeMembership(directory, { ...membership, state })
-  } catch (failure) {
-    const fields = { err: failure, event: 'node.given_up', state }
-    options.logger.error(fields, 'this could not be written down')
-  }
-}
-
-/** Log and state; what is damaged is put together again first, over a network of its own. */
-async function openWhole(
-  options: NodeOptions,
-  premises: Premises,
-  reporting: StoreReporting
-): Promise<{ readonly premises: Premises; readonly stores: Stores }> {
-  try {
-    return { premises, stores: await openLogAndStores(premises, reporting) }
-  } catch (error) {
-    if (!isRepairable(error)) throw error
-    const repaired = repairLog(options, premises, error)
-    // where the node has to end meanwhile, the log is closed before the directory is given up
-    premises.ending.add(() => repaired.catch(() => {}))
-    await repaired
-  }
-  const { plan, keyPair, ending } = premises
-  const network = await openNetwork(options, plan, keyPair)
-  ending.add(() => network.close())
-  const again = { ...premises, network }
-  return { premises: again, stores: await openLogAndStores(again, reporting) }
-}
-
-async function openLogAndStores(premises: Premises, reporting: StoreReporting): Promise<Stores> {
-  const log = await openLog(premises, reporting)
-  try {
-    return await openStores(premises, log, reporting)
-  } catch (error) {
-    await log.store.close()
-    throw error
-  }
-}
-
-/** Step 9: what the intent still waits for, now that the node runs and answers. */
-async function settle(options: NodeOptions, running: Running): Promise<Opened> {
-  const { intent, onProgress } = options
-  const { assembly, keyPair, membership, directory, plan, api } = running
-  const { takenPort: httpPortTaken } = api
-  if (membership.state === 'creating') {
-    const { name } = membership
-    await awaitFounded({ assembly, keyPair, name, version: VERSION, ...SYSTEM })
-    const ticket = intent.kind === 'wait' ? null : await assembly.service.createTicket()
-    // until its ticket was made, the same command goes on with the cluster
-    writeMembership(directory, { ...membership, state: 'member' })
-    return { ticket, wasMember: false, httpPortTaken }
-  }
-  const wasMember = intent.kind === 'join' && plan.kind === 'run'
-  if (intent.kind === 'join' && !wasMember) {
-    const { timeoutMs } = intent
-    await awaitCaughtUp(assembly, { timeoutMs, onProgress, ...SYSTEM })
-  }
-  return { ticket: null, wasMember, httpPortTaken }
 }
