@@ -12,6 +12,20 @@ import { Lab } from './lab.ts'
 
 const LIMIT = { timeout: 180_000 }
 const ROUTES = [
+  { path: '/kv/k', method: 'PUT' },
+  { path: '/kv/k', method: 'DELETE' },
+  { path: '/kv/k' },
+  { path: '/kv?prefix=' },
+  { path: '/leader' },
+  { path: '/node-info' },
+  { path: '/raft-metrics' },
+  { path: '/cluster/state' },
+  { path: '/cluster/init', body: { initial_members: [] } },
+  { path: '/cluster/change-membership', body: { members: [1] } },
+  { path: '/cluster/remove-member', body: { id: 2, force: true } },
+  { path: '/cluster-ticket', body: {} },
+  { path: '/admin/trigger-snapshot', body: {} },
+  { path: '/admin/checkpoint', body: {} },
   { path: '/status' },
   { path: '/members' },
   { path: '/tickets' },
@@ -22,7 +36,7 @@ const ROUTES = [
   { path: '/kv/write', body: { command: { Set: { key: 'k', value: 'changed' } } } },
   { path: '/kv/delete', body: { key: 'k' } }
 ] as const
-const OPEN_ROUTES = ['/livez', '/readyz', '/health', '/metrics']
+const OPEN_ROUTES = ['/livez', '/readyz', '/health', '/metrics', '/openapi.json']
 
 const lab = await Lab.open()
 await lab.cluster(['alder', 'birch'])
@@ -120,7 +134,8 @@ test(
   async (t) => {
     const cases = [
       { ask: { path: '/nowhere' }, status: 404, code: 'ROUTE_NOT_FOUND' },
-      { ask: { path: '/kv/../../etc/passwd' }, status: 404, code: 'ROUTE_NOT_FOUND' },
+      { ask: { path: '/kv/../../etc/passwd' }, status: 404, code: 'NOT_FOUND' },
+      { ask: { path: '/tickets/../../etc/passwd' }, status: 404, code: 'ROUTE_NOT_FOUND' },
       { ask: { path: '/status%00' }, status: 404, code: 'ROUTE_NOT_FOUND' },
       { ask: { path: '/kv/read' }, status: 405, code: 'METHOD_NOT_ALLOWED' },
       {
