@@ -45,7 +45,8 @@ export function createLogger(options: LoggerOptions): Logger {
       errorKey: 'err',
       timestamp: () => `,"ts":"${new Date(systemClock.wallMs()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }), log: withComponent },
-      mixin: () => identity.fields,
+      // a new object each time: pino writes into it
+      mixin: () => ({ ...identity.fields }),
       hooks: {
         logMethod(values, method, level) {
           const [fields] = values

@@ -141,3 +141,31 @@ test('the metrics are text, for anybody who reaches the port', async (t) => {
   const foreign = await send({ ...page, headers: { origin: 'http://evil.example' } })
   t.is(foreign.status, 403, 'but no page of another origin')
 })
+
+test('requests are told by the template of their route, so that there are few', async (t) => {
+  const told: string[] = []
+  const routes = new Set<string>()
+  const opened = await openServer(t, {
+    observer: {
+      onRoute: (route, method) => routes.add(`${method} ${route}`),
+      onAnswered: ({ route, method, status, durationMs }) => {
+        told.push(`${method} ${route} ${status}`)
+        t.ok(durationMs >= 0)
+      }
+    }
+  })
+  t.ok(routes.has('GET /readyz/:check'))
+  await get(opened, '/readyz/leader_known')
+  await get(opened, '/readyz/not_draining?verbose')
+  await get(opened, '/no/such/route')
+  await send({ socketPath: opened.server.socketPath, method: 'DELETE', path: '/health' })
+  await send({ host: '127.0.0.1', port: opened.port, path: '/status' })
+  t.alike(told, [
+    'GET /readyz/:check 200',
+    'GET /readyz/:check 200',
+    'GET none 404',
+    'DELETE /health 405',
+    'GET /status 401'
+  ])
+  t.is(opened.server.inFlightCount, 0)
+})

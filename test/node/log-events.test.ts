@@ -67,8 +67,9 @@ test('a line says of which component, node and cluster it is', (t) => {
   })
   logger.info({ event: 'node.started' }, 'before')
   identify(logger, { node: 3, cluster: 'c0ffee00' })
+  logger.info({ event: 'link.up', peer: 2 }, 'between')
   logger.info({ event: 'raft.status', term: 2 }, 'after')
-  const [before = '', after = ''] = lines
+  const [before = '', , after = ''] = lines
   const { ts: _before, ...first } = JSON.parse(before)
   const { ts: _after, ...second } = JSON.parse(after)
   t.alike(first, { level: 'info', component: 'node', event: 'node.started', msg: 'before' })
