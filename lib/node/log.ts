@@ -48,9 +48,9 @@ export function createLogger(options: LoggerOptions): Logger {
       // a new object each time: pino writes into it
       mixin: () => ({ ...identity.fields }),
       hooks: {
-        logMethod(values, method, level) {
+        logMethod(values, method, severity) {
           const [fields] = values
-          const leftOut = level >= FATAL ? 0 : admitted(limit, eventOf(fields))
+          const leftOut = severity >= FATAL ? 0 : admitted(limit, eventOf(fields))
           if (leftOut === null) return
           const isRecord = typeof fields === 'object' && fields !== null
           if (leftOut > 0 && isRecord) values[0] = { ...fields, left_out: leftOut }
