@@ -28,7 +28,11 @@ const INTENTS = {
   create: { kind: 'create' },
   join: { kind: 'join', ticket: ticketOf(), timeoutMs: 1_000 },
   joinOther: { kind: 'join', ticket: ticketOf(CLUSTER.map(() => 2)), timeoutMs: 1_000 },
-  start: { kind: 'start' }
+  start: { kind: 'start' },
+  wait: { kind: 'wait', peers: [] },
+  waitFor: { kind: 'wait', peers: [{ publicKey: new Uint8Array(32).fill(2), addresses: [] }] },
+  open: { kind: 'open', ticket: null, timeoutMs: 1_000 },
+  openWith: { kind: 'open', ticket: ticketOf(), timeoutMs: 1_000 }
 } as const satisfies Record<string, Intent>
 
 const MEMBER: Membership = {
@@ -99,6 +103,33 @@ test('the whole table of intents and directories', (t) => {
     'keyLost'
   ] as const) {
     const row = [create, join, joinOther, start].map((intent) =>
+      outcomeOf(optionsOf(intent), directory)
+    )
+    t.alike(row, expected[directory], directory)
+  }
+})
+
+test('the same for a node that may wait for a cluster, and where the folder says what to do', (t) => {
+  const unusable = 'DATA_DIR_UNUSABLE'
+  const expected = {
+    empty: ['wait', 'wait', 'create', 'join'],
+    keyOnly: ['wait', 'wait', 'create', 'join'],
+    // what was begun there is gone on with by whoever still knows it
+    joining: ['DATA_DIR_TAKEN', 'wait', 'DATA_DIR_TAKEN', 'join'],
+    creating: ['run', 'run', 'run', 'DATA_DIR_TAKEN'],
+    member: ['run', 'run', 'run', 'run'],
+    keyLost: [unusable, unusable, unusable, unusable]
+  }
+  const { wait, waitFor, open, openWith } = INTENTS
+  for (const directory of [
+    'empty',
+    'keyOnly',
+    'joining',
+    'creating',
+    'member',
+    'keyLost'
+  ] as const) {
+    const row = [wait, waitFor, open, openWith].map((intent) =>
       outcomeOf(optionsOf(intent), directory)
     )
     t.alike(row, expected[directory], directory)
