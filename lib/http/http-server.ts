@@ -21,7 +21,7 @@ import { observeApp } from './http-observer.ts'
 import type { HttpObserver } from './http-observer.ts'
 import { InFlight } from './in-flight.ts'
 import { addKeyValueRoutes } from './kv-routes.ts'
-import { addOpenApiRoute, collectDescriptions } from './openapi.ts'
+import { addOpenApiRoute, collectDescriptions, finishDescriptions } from './openapi.ts'
 import { addRestRoutes } from './rest-routes.ts'
 import type { TcpOptions } from './listen.ts'
 import { listenOnPort, listenOnSocket } from './listen.ts'
@@ -153,6 +153,7 @@ export async function buildApp(
   const own = new Map(routes)
   refuseOtherMethods(app, own)
   await app.ready()
+  finishDescriptions(app)
   return { app, routes: own }
 }
 
