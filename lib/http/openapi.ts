@@ -102,9 +102,9 @@ async function textOf(description: Collected): Promise<Buffer> {
     names.set(canonical(schemas[name]), name)
   }
   const items: Record<string, unknown> = {}
-  for (const [path, collected] of Object.entries(paths)) {
+  for (const [path, described] of Object.entries(paths)) {
     await slice.next()
-    const item = asOpenApi(collected)
+    const item = asOpenApi(described)
     items[path] = item
     for (const operation of Object.values(isRecord(item) ? item : {})) {
       if (isRecord(operation)) describe(path, operation, names)
