@@ -77,7 +77,7 @@ const NODE_COMMANDS: readonly CommandSpec[] = [
     summary: 'start the node of this machine in the background',
     description:
       'With --uninitialized an empty folder becomes a node without a cluster: POST /cluster/init founds one on it, or\n' +
-      'a peer lets it in after POST /cluster/add-learner with its key. One that belongs to a cluster by now just starts.',
+      "a peer lets it in after 'aspen members add' with its key. One that belongs to a cluster by now just starts.",
     flags: [
       { spec: '--uninitialized', about: 'wait for a cluster where the folder belongs to none' },
       PEERS_FLAG,

@@ -4,8 +4,10 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Client } from '../client/client.ts'
+import type { ErrorDetail } from '../errors.ts'
 import { AspenError, ConfigError } from '../errors.ts'
-import { defaultDataDir, nodesHere, readRuntime, socketPathOf } from '../node/places.ts'
+import { defaultDataDir, nodesHere, readRuntime, readState, socketPathOf } from '../node/places.ts'
+import { halfMade, whyUnfitToStart } from '../node/unfit-states.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { shortPath, targetOf } from './invocation.ts'
 import type { Environment } from './style.ts'
@@ -56,12 +58,19 @@ export function notRunning(target: Target, env: Environment, cause?: unknown): C
     return new ConfigError({ code: 'NODE_NOT_RUNNING', ...detail }, { cause })
   }
   const detail = existsSync(join(dataDir, 'node.json'))
-    ? {
-        message: `the node in ${shortPath(dataDir)} is not running`,
-        hint: `'aspen start${selector}' starts it`
-      }
+    ? stoppedDetail(target)
     : noNodeDetail(target, env)
-  return new ConfigError({ code: 'NODE_NOT_RUNNING', ...detail }, { cause })
+  return new ConfigError({ ...detail, code: 'NODE_NOT_RUNNING' }, { cause })
+}
+
+/** A node that may never start again, or not yet, is not told to. */
+function stoppedDetail({ dataDir, selector }: Target): Omit<ErrorDetail, 'code'> {
+  const place = shortPath(dataDir)
+  const state = readState(dataDir)
+  const unfit = state === 'creating' ? halfMade(place) : whyUnfitToStart(state ?? '', place)
+  if (unfit !== null) return unfit
+  const message = `the node in ${place} is not running`
+  return { message, hint: `'aspen start${selector}' starts it` }
 }
 
 function isAlive(pid: number): boolean {

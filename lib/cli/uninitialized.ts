@@ -46,9 +46,11 @@ function linesOf({ info, api }: Waiting, { selector }: Target, style: Style): re
     '',
     '  It waits until it is to belong to a cluster:',
     '',
+    '  - a cluster lets it in if it has one of the members as a peer; on any member:',
+    `      ${style.bold(`aspen members add ${info.key}`)}`,
+    '    (over HTTP: POST /cluster/add-learner)',
     '  - POST /cluster/init on it founds one. Nodes that are to be founding members run with',
     `      ${style.bold(`aspen start --uninitialized --peers ${peer}`)}`,
-    '  - a cluster that it has as a peer lets it in after POST /cluster/add-learner with its key',
     `  - 'aspen stop${selector}', and 'aspen create' or 'aspen join' in its place`
   ]
 }

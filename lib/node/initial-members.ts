@@ -149,7 +149,7 @@ function notAdded(missing: readonly NodeSpec[], cause: AspenError): ControlPlane
   return incomplete(
     `the cluster is founded, and not all of its members are there: ${keys} (${cause.message})`,
     cause,
-    'start what is missing with this node as its peer; POST /cluster/add-learner goes on with each, then /cluster/change-membership makes voters'
+    "start what is missing with this node as its peer; 'aspen members add' with its key goes on with each, 'aspen members promote' makes voters"
   )
 }
 

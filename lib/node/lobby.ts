@@ -104,6 +104,6 @@ export function notInitialized(): ControlPlaneError {
   return new ControlPlaneError({
     code: 'NOT_INITIALIZED',
     message: NO_CLUSTER,
-    hint: 'POST /cluster/init founds one here; a cluster that it has as a peer lets it in with POST /cluster/add-learner'
+    hint: "'aspen members add' with its key on a member that it has as a peer lets it in; POST /cluster/init founds a cluster here"
   })
 }

@@ -68,6 +68,13 @@ export function readRuntime(dataDir: string): Runtime | null {
   return { pid, socket, http, isRepairing }
 }
 
+/** What node.json says of how far the node is (membership.ts); null where it says nothing. */
+export function readState(dataDir: string): string | null {
+  const value = readJson(join(dataDir, 'node.json'))
+  if (typeof value !== 'object' || value === null || !('state' in value)) return null
+  return typeof value.state === 'string' ? value.state : null
+}
+
 /** A Unix socket's path has at most about 100 bytes everywhere; a longer one moves to the runtime directory. */
 export function socketPathOf(dataDir: string, env: Environment = process.env): string {
   const path = join(dataDir, 'aspen.sock')

@@ -18,6 +18,7 @@ import type { NodeSettings } from './node-settings.ts'
 import type { Intent, NodeOptions } from './options.ts'
 import type { Peer } from './peers.ts'
 import type { StorageSettings } from './storage-settings.ts'
+import { halfMade, whyUnfitToStart } from './unfit-states.ts'
 
 export type Plan = {
   readonly name: string
@@ -81,13 +82,12 @@ export function planOf(
     const known = bootstrap ?? bootstrapOf(ticket)
     return { kind: 'join', name, bootstrap: known, timing, storage, settings, ticket }
   }
-  if (membership.state === 'fenced') throw fenced(dataDir)
-  if (membership.state === 'diverged') throw diverged(dataDir)
-  if (membership.state === 'removed') throw removed(dataDir)
-  if (membership.state === 'restoring') throw halfRestored(dataDir)
+  const unfit = whyUnfitToStart(membership.state, dataDir)
+  if (unfit !== null) throw new ConfigError(unfit)
   if (!directory.hasKey) throw keyLost(dataDir)
   if (intent.kind === 'create' && membership.state === 'member') throw taken(dataDir)
-  if (intent.kind === 'start' && membership.state === 'creating') throw halfMade(dataDir)
+  if (intent.kind === 'start' && membership.state === 'creating')
+    throw new ConfigError(halfMade(dataDir))
   if (intent.kind === 'join') refuseOtherCluster(joinTicketOf(intent.ticket), membership, dataDir)
   const bootstrap = options.bootstrap ?? membership.bootstrap
   return { kind: 'run', name, bootstrap, timing, storage, settings, membership }
@@ -153,45 +153,5 @@ function keyLost(dataDir: string): ConfigError {
     code: 'DATA_DIR_UNUSABLE',
     message: `${dataDir} belongs to a node whose key (node.key) is lost`,
     hint: `restore it from where you kept it; else ${REJOIN_HINT}`
-  })
-}
-
-function halfMade(dataDir: string): ConfigError {
-  return new ConfigError({
-    code: 'NO_CLUSTER_HERE',
-    message: `the cluster in ${dataDir} is not finished`,
-    hint: "'aspen create' goes on with it"
-  })
-}
-
-function fenced(dataDir: string): ConfigError {
-  return new ConfigError({
-    code: 'FENCED',
-    message: `the node in ${dataDir} was given up by 'aspen recover': a new cluster has taken its place`,
-    hint: "it never starts again; if that was interrupted, 'aspen recover --accept-loss' goes on with it"
-  })
-}
-
-function diverged(dataDir: string): ConfigError {
-  return new ConfigError({
-    code: 'STATE_DIVERGED',
-    message: `the state in ${dataDir} was found to be another one than its cluster has`,
-    hint: REJOIN_HINT
-  })
-}
-
-function removed(dataDir: string): ConfigError {
-  return new ConfigError({
-    code: 'MEMBER_REMOVED',
-    message: `the node in ${dataDir} was removed from its cluster, which is final`,
-    hint: REJOIN_HINT
-  })
-}
-
-function halfRestored(dataDir: string): ConfigError {
-  return new ConfigError({
-    code: 'NO_CLUSTER_HERE',
-    message: `a backup was being restored in ${dataDir}, and that is not finished`,
-    hint: "'aspen restore' with the backup begins again"
   })
 }

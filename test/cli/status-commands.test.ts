@@ -47,6 +47,26 @@ test('where no node is, the nodes that are there are named', async (t) => {
   }
 })
 
+test('a node that may never start again, or not yet, is not told to', async (t) => {
+  const dataDir = await t.tmp()
+  const said = async (state: string) => {
+    await writeFile(join(dataDir, 'node.json'), JSON.stringify({ state }))
+    const ended = await runCli(['status', '--data-dir', dataDir])
+    t.is(ended.code, 8, state)
+    return ended.stderr.replace(dataDir, '…')
+  }
+  const rejoin = 'keep this folder away, and join again as a new node from an empty folder'
+  t.is(
+    await said('removed'),
+    `✗ the node in … was removed from its cluster, which is final: ${rejoin}\n`
+  )
+  t.ok((await said('fenced')).includes('it never starts again'))
+  t.ok((await said('diverged')).endsWith(`: ${rejoin}\n`))
+  t.ok((await said('restoring')).includes("'aspen restore' with the backup begins again"))
+  t.ok((await said('creating')).includes("is not finished: 'aspen create' goes on with it"))
+  t.ok((await said('member')).includes(`is not running: 'aspen start --data-dir ${dataDir}'`))
+})
+
 test('status exits 5 without quorum, and 10 when degraded under --strict', async (t) => {
   const { run, opened } = await openNode(t)
   const { node } = opened
