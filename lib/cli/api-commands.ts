@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, EXIT } from '../errors.ts'
-import { readRuntime } from '../node/places.ts'
+import { readRuntime } from '../config/places.ts'
 import { notRunning } from './connect.ts'
 import type { Invocation } from './invocation.ts'
 import { shellWord, shortPath, targetOf } from './invocation.ts'

@@ -6,10 +6,10 @@ import { arg, bail, command, description, flag, summary } from 'paparam'
 import type { Bail, Command } from 'paparam'
 import { present } from '../assert.ts'
 import { asAspenError, ConfigError, EXIT } from '../errors.ts'
-import { closest } from '../node/closest.ts'
-import type { ConfigFile } from '../node/config-file.ts'
-import { namedPath } from '../node/config-place.ts'
-import { retiredError } from '../node/config-refusals.ts'
+import { closest } from '../config/closest.ts'
+import type { ConfigFile } from '../config/toml-file.ts'
+import { namedPath } from '../config/place.ts'
+import { retiredError } from '../config/refusals.ts'
 import { markOperands, unmark } from './argv.ts'
 import type { CommandSpec } from './command-specs.ts'
 import { COMMANDS, flagsOf } from './command-specs.ts'
@@ -89,7 +89,7 @@ function isTyped({ indices }: Command, word: string): boolean {
 async function namedFile(flags: Flags, { env }: Host): Promise<ConfigFile | null> {
   const path = namedPath(flags.text('config'), env)
   if (path === null) return null
-  const { readConfigFile } = await import('../node/config-file.ts')
+  const { readConfigFile } = await import('../config/toml-file.ts')
   return readConfigFile(path)
 }
 

@@ -2,12 +2,12 @@
 // right. None of them starts or asks a node.
 
 import { EXIT } from '../errors.ts'
-import { readConfig } from '../node/config.ts'
-import type { Config } from '../node/config.ts'
-import { effectiveSettings } from '../node/config-effective.ts'
-import type { EffectiveSetting } from '../node/config-effective.ts'
-import type { Origin } from '../node/config-layers.ts'
-import { configTemplate } from '../node/config-template.ts'
+import { readConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { effectiveSettings } from '../config/effective.ts'
+import type { EffectiveSetting } from '../config/effective.ts'
+import type { Origin } from '../config/layers.ts'
+import { configTemplate } from '../config/template.ts'
 import { flagLayer } from './config-flags.ts'
 import type { Invocation } from './invocation.ts'
 import { shortPath } from './invocation.ts'
@@ -80,8 +80,8 @@ async function configOf({ flags, host, named = null, output }: Invocation): Prom
 /** An operand names the file as `--config` would. */
 async function withFile(invocation: Invocation, path: string | null): Promise<Invocation> {
   if (path === null) return invocation
-  const { namedPath } = await import('../node/config-place.ts')
-  const { readConfigFile } = await import('../node/config-file.ts')
+  const { namedPath } = await import('../config/place.ts')
+  const { readConfigFile } = await import('../config/toml-file.ts')
   const place = namedPath(path, invocation.host.env)
   return place === null ? invocation : { ...invocation, named: readConfigFile(place) }
 }

@@ -2,15 +2,15 @@
 // highest layer of the configuration.
 
 import { ConfigError } from '../errors.ts'
-import { fieldsOf, readText } from '../node/config-layers.ts'
-import type { Layer, LayerDraft, Origin } from '../node/config-layers.ts'
-import { CONFIG_KEYS, SETTINGS, STORAGE_KEYS } from '../node/config-schema.ts'
-import type { ConfigKey, Setting } from '../node/config-schema.ts'
+import { fieldsOf, readText } from '../config/layers.ts'
+import type { Layer, LayerDraft, Origin } from '../config/layers.ts'
+import { CONFIG_KEYS, SETTINGS, STORAGE_KEYS } from '../config/schema.ts'
+import type { ConfigKey, Setting } from '../config/schema.ts'
 import {
   STORAGE_SETTING_NAMES,
   STORAGE_SETTINGS,
   storageSettingOf
-} from '../node/storage-settings.ts'
+} from '../config/storage-settings.ts'
 import type { Flags, FlagSpec } from './flags.ts'
 
 /** Characters of a default in the help; longer ones are in the documentation. */

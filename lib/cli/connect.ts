@@ -6,7 +6,13 @@ import { basename, join } from 'node:path'
 import { Client } from '../client/client.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { AspenError, ConfigError } from '../errors.ts'
-import { defaultDataDir, nodesHere, readRuntime, readState, socketPathOf } from '../node/places.ts'
+import {
+  defaultDataDir,
+  nodesHere,
+  readRuntime,
+  readState,
+  socketPathOf
+} from '../config/places.ts'
 import { halfMade, whyUnfitToStart } from '../node/unfit-states.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { shortPath, targetOf } from './invocation.ts'

@@ -3,7 +3,7 @@
 
 import { ConfigError } from '../errors.ts'
 import { unmark } from './argv.ts'
-import { parseDuration } from '../node/config-units.ts'
+import { parseDuration } from '../config/units.ts'
 import { formatDuration } from './text.ts'
 
 /** A flag as paparam takes it. */

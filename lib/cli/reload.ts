@@ -2,13 +2,13 @@
 // needs a start is said in the log, and a file that is wrong changes nothing.
 
 import { asAspenError } from '../errors.ts'
-import { readConfig } from '../node/config.ts'
-import { givenIn } from '../node/config-layers.ts'
-import type { Layer } from '../node/config-layers.ts'
-import { CONFIG_KEYS, DEFAULT_LOG_LEVEL, SETTINGS } from '../node/config-schema.ts'
-import type { ConfigKey, Setting } from '../node/config-schema.ts'
+import { readConfig } from '../config/config.ts'
+import { givenIn } from '../config/layers.ts'
+import type { Layer } from '../config/layers.ts'
+import { CONFIG_KEYS, DEFAULT_LOG_LEVEL, SETTINGS } from '../config/schema.ts'
+import type { ConfigKey, Setting } from '../config/schema.ts'
 
-import { setLogLevel } from '../node/log-level.ts'
+import { setLogLevel } from '../config/log-level.ts'
 import type { NodeOptions } from '../node/options.ts'
 import type { Launch } from './launch.ts'
 import type { Environment } from './style.ts'
@@ -70,7 +70,7 @@ export class Reloader {
 
 async function namedFile(path: string | null) {
   if (path === null) return null
-  const { readConfigFile } = await import('../node/config-file.ts')
+  const { readConfigFile } = await import('../config/toml-file.ts')
   return readConfigFile(path)
 }
 

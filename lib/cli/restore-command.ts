@@ -8,7 +8,7 @@ import { asAspenError, AspenError, ConfigError, diskCodeOf, systemReason } from 
 import { DataDirectory } from '../node/data-directory.ts'
 import type { Progress } from '../node/options.ts'
 import { restore, verifiedBackup } from '../node/restoring.ts'
-import { DEFAULT_STORAGE_BACKEND } from '../node/storage-backend.ts'
+import { DEFAULT_STORAGE_BACKEND } from '../config/storage-backends.ts'
 import type { BackupHeader } from '../state-machine/backup-encoding.ts'
 import { backupDocument, backupLines } from './backup-lines.ts'
 import type { Invocation } from './invocation.ts'

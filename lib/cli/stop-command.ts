@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AspenError, EXIT } from '../errors.ts'
 import { isLocked } from '../node/data-directory.ts'
-import { readRuntime } from '../node/places.ts'
+import { readRuntime } from '../config/places.ts'
 import type { Invocation, Target } from './invocation.ts'
 import { shortPath, TIMEOUT_RANGE, targetOf } from './invocation.ts'
 import { ProgressDisplay } from './progress.ts'

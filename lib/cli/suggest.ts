@@ -1,7 +1,7 @@
 // What somebody may have meant who typed a word that is no command or no flag: a slip of the fingers,
 // or the word that another store has for it. Pure.
 
-import { closest } from '../node/closest.ts'
+import { closest } from '../config/closest.ts'
 import { COMMANDS } from './command-specs.ts'
 
 /** What other stores and service managers call these commands. */

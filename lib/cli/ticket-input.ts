@@ -3,7 +3,7 @@
 
 import { open } from 'node:fs/promises'
 import { ConfigError, systemReason } from '../errors.ts'
-import type { Given } from '../node/config-layers.ts'
+import type { Given } from '../config/layers.ts'
 import { readInput } from './input.ts'
 import type { Invocation } from './invocation.ts'
 

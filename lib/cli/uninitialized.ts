@@ -2,7 +2,7 @@
 // into a cluster.
 
 import { AspenError } from '../errors.ts'
-import { readRuntime } from '../node/places.ts'
+import { readRuntime } from '../config/places.ts'
 import { withNode } from './connect.ts'
 import type { Waiting } from './daemon-messages.ts'
 import type { Invocation, Target } from './invocation.ts'

@@ -5,7 +5,7 @@ import { ControlPlaneError } from '../errors.ts'
 import type { CheckpointAnswer } from '../service/cluster-documents.ts'
 import type { NodeAdmin } from '../service/node-api.ts'
 import type { SqliteStateMachine } from '../state-machine/sqlite-state-machine.ts'
-import { setLogLevel } from './log-level.ts'
+import { setLogLevel } from '../config/log-level.ts'
 
 /** `stateMachine`: null where nothing is in SQLite. */
 export function administrationOf(

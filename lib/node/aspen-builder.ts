@@ -1,5 +1,5 @@
 // A node inside a program, said piece by piece, over the same table of settings that the command line, the
-// environment and files have (config-schema.ts): what is not said is as recorded in the folder, or has the
+// environment and files have (config/schema.ts): what is not said is as recorded in the folder, or has the
 // default of the table. Nothing is looked at before `start`, which refuses what is wrong with its name.
 //
 //     const node = await new AspenBuilder('./data/node-1').withTicket(ticket).start()
@@ -9,23 +9,23 @@
 import type { Logger } from 'pino'
 import { ConfigError } from '../errors.ts'
 import type { Timing, TimingProfile } from '../raft/timing.ts'
-import { checkConfig, httpOf } from './config-checks.ts'
-import { givenIn, merged, readText } from './config-layers.ts'
-import type { Layer, LayerDraft } from './config-layers.ts'
-import { recordedLayer } from './config-recorded.ts'
-import { isConfigKey, STORAGE_KEYS } from './config-schema.ts'
-import type { ConfigKey, ConfigValues } from './config-schema.ts'
+import { checkConfig, httpOf } from '../config/checks.ts'
+import { givenIn, merged, readText } from '../config/layers.ts'
+import type { Layer, LayerDraft } from '../config/layers.ts'
+import { recordedLayer } from '../config/recorded.ts'
+import { isConfigKey, STORAGE_KEYS } from '../config/schema.ts'
+import type { ConfigKey, ConfigValues } from '../config/schema.ts'
 import { joinTicketOf } from './join-ticket.ts'
 import { createLogger } from './log.ts'
 import { AspenNode } from './node.ts'
-import { nodeSettingsOf, storageOf } from './node-settings.ts'
+import { nodeSettingsOf, storageOf } from '../config/node-settings.ts'
 import { DEFAULT_JOIN_TIMEOUT_MS } from './options.ts'
 import type { Intent, NodeOptions } from './options.ts'
 import { peersOf } from './peers.ts'
-import { resolveBootstrap } from './resolve-bootstrap.ts'
-import { DEFAULT_STORAGE_BACKEND } from './storage-backend.ts'
-import type { StorageBackend } from './storage-backend.ts'
-import { STORAGE_SETTING_NAMES, STORAGE_SETTINGS } from './storage-settings.ts'
+import { resolveBootstrap } from '../config/resolve-bootstrap.ts'
+import { DEFAULT_STORAGE_BACKEND } from '../config/storage-backends.ts'
+import type { StorageBackend } from '../config/storage-backends.ts'
+import { STORAGE_SETTING_NAMES, STORAGE_SETTINGS } from '../config/storage-settings.ts'
 
 /** Where the HTTP API listens on TCP, besides the Unix socket in the folder; false for no API at all. */
 export type HttpSetting =

@@ -40,7 +40,7 @@ import { LOCK_WAIT_MS } from '../limits.ts'
 import type { Random } from '../random.ts'
 import { randomBytes } from '../random.ts'
 import { acquireLock } from '../state-machine/sqlite-lock.ts'
-import { readJson } from './places.ts'
+import { readJson } from '../config/places.ts'
 
 /** Whether a process holds the directory's lock. */
 export function isLocked(dataDir: string): boolean {

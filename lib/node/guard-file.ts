@@ -8,7 +8,7 @@ import { Value } from '@sinclair/typebox/value'
 import type { Memory } from '../cluster/amnesia-guard.ts'
 import type { Memories, MemoryStore } from '../cluster/guard-keeper.ts'
 import { MAX_PEERS } from '../limits.ts'
-import { readJson } from './places.ts'
+import { readJson } from '../config/places.ts'
 
 const Whole = Type.Integer({ minimum: 0 })
 const Hex = Type.String({ pattern: '^[0-9a-f]{32}$' })

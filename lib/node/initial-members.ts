@@ -15,7 +15,7 @@ import { systemRandom } from '../random.ts'
 import type { ClusterController, NodeSpec } from '../service/cluster-controller.ts'
 import type { ClusterState } from '../service/documents.ts'
 import { FOUNDER_ID } from './founding.ts'
-import { nameProblem } from './places.ts'
+import { nameProblem } from '../config/places.ts'
 
 /** The others, in the order of the ids that they get; nothing has happened. @throws ControlPlaneError INVALID_REQUEST */
 export function othersOf(members: readonly NodeSpec[], ownKey: string): readonly NodeSpec[] {

@@ -26,7 +26,7 @@ import type { PreparedSnapshot, TrustState } from '../state-machine/state-machin
 import type { Premises } from './opening.ts'
 import { openStateMachine } from './opening.ts'
 import type { NodeOptions } from './options.ts'
-import { socketPathOf } from './places.ts'
+import { socketPathOf } from '../config/places.ts'
 import { RepairLinks } from './repair-links.ts'
 import { RepairSnapshots } from './repair-snapshots.ts'
 

@@ -17,10 +17,10 @@ import type { Configuration } from '../raft/configuration.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { Welcome } from '../transport/transport.ts'
 import type { DataDirectory } from './data-directory.ts'
-import { DEFAULT_TIMING } from './config-schema.ts'
-import type { NodeSettings } from './node-settings.ts'
-import { storageFromJson, storageToJson } from './storage-settings.ts'
-import type { StorageSettings } from './storage-settings.ts'
+import { DEFAULT_TIMING } from '../config/schema.ts'
+import type { NodeSettings } from '../config/node-settings.ts'
+import { storageFromJson, storageToJson } from '../config/storage-settings.ts'
+import type { StorageSettings } from '../config/storage-settings.ts'
 
 const Hex = Type.String({ pattern: '^([0-9a-f]{2})+$' })
 const MemberJson = Type.Object({
@@ -54,9 +54,9 @@ const MembershipJson = Type.Object({
   timing: Type.Optional(
     Type.Union([Type.Literal('default'), Type.Literal('lan'), Type.Literal('wan')])
   ),
-  /** likewise; by the names of storage-settings.ts, those that were given */
+  /** likewise; by the names of config/storage-settings.ts, those that were given */
   storage: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0 }))),
-  /** likewise; by the names of a configuration (node-settings.ts) */
+  /** likewise; by the names of a configuration (config/node-settings.ts) */
   settings: Type.Optional(
     Type.Partial(
       Type.Object({

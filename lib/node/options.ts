@@ -5,10 +5,10 @@ import type { Address } from '../address.ts'
 import type { OnBoundary } from '../boundary.ts'
 import type { TimingProfile } from '../raft/timing.ts'
 import type { NewTicket } from '../service/documents.ts'
-import type { NodeSettings } from './node-settings.ts'
+import type { NodeSettings } from '../config/node-settings.ts'
 import type { Peer } from './peers.ts'
-import type { StorageBackend } from './storage-backend.ts'
-import type { StorageSettings } from './storage-settings.ts'
+import type { StorageBackend } from '../config/storage-backends.ts'
+import type { StorageSettings } from '../config/storage-settings.ts'
 
 /** Why the node is opened; each is refused where it does not fit what the data directory holds. */
 export type Intent =

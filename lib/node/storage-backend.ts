@@ -6,17 +6,10 @@
 // new node at each start, made by `create` or let in by a ticket, and there is nothing that could be started
 // again; to its cluster the one that ended is a member that is lost for good.
 
+import { DEFAULT_STORAGE_BACKEND } from '../config/storage-backends.ts'
 import { ConfigError } from '../errors.ts'
-import type { Status } from '../service/documents.ts'
 import type { EventLog } from './assembly-parts.ts'
 import type { Intent, NodeOptions } from './options.ts'
-
-/** `sqlite` is the log and the state on the disk; both words are the seed's. */
-export type StorageBackend = Status['storage']['backend']
-
-export const DEFAULT_STORAGE_BACKEND: StorageBackend = 'sqlite'
-
-export const STORAGE_BACKENDS: readonly StorageBackend[] = ['sqlite', 'inmemory']
 
 /** Whether nothing of a node outlives its process. */
 export function isEphemeral({ storageBackend }: Pick<NodeOptions, 'storageBackend'>): boolean {

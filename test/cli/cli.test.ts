@@ -4,7 +4,7 @@ import test from 'brittle'
 import { markOperands, unmark } from '../../lib/cli/argv.ts'
 import { COMMANDS, flagsOf } from '../../lib/cli/command-specs.ts'
 import { VERSION } from '../../lib/version.ts'
-import { STORAGE_SETTINGS } from '../../lib/node/storage-settings.ts'
+import { STORAGE_SETTINGS } from '../../lib/config/storage-settings.ts'
 import { runCli } from './run-cli.ts'
 
 const RUNNABLE = COMMANDS.filter((spec) => spec.run !== undefined)

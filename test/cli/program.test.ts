@@ -11,7 +11,7 @@ import test from 'brittle'
 import type { Assert } from 'brittle'
 import { Client } from '../../lib/client/client.ts'
 import { bytesOf } from '../../lib/encoding.ts'
-import { readRuntime, socketPathOf } from '../../lib/node/places.ts'
+import { readRuntime, socketPathOf } from '../../lib/config/places.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/aspen.js', import.meta.url))
 const LIMIT = { timeout: 60_000 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
 import { Reloader } from '../../lib/cli/reload.ts'
-import { readConfig } from '../../lib/node/config.ts'
+import { readConfig } from '../../lib/config/config.ts'
 import { createLogger } from '../../lib/node/log.ts'
 
 async function open(t: Assert, typed = {}) {

@@ -1,7 +1,7 @@
 // Storage settings with which a short test sees many snapshots, cut logs and forgotten history.
 
-import type { StorageSettings } from '../../lib/node/storage-settings.ts'
-import { storageToJson } from '../../lib/node/storage-settings.ts'
+import type { StorageSettings } from '../../lib/config/storage-settings.ts'
+import { storageToJson } from '../../lib/config/storage-settings.ts'
 
 export const SMALL_STORAGE: Partial<StorageSettings> = {
   snapshotEntries: 20,

@@ -11,7 +11,7 @@ import { hexOf, textOf } from '../../lib/encoding.ts'
 import { AspenError } from '../../lib/errors.ts'
 import { AspenBuilder } from '../../lib/node/aspen-builder.ts'
 import type { AspenNode } from '../../lib/node/node.ts'
-import { readRuntime } from '../../lib/node/places.ts'
+import { readRuntime } from '../../lib/config/places.ts'
 import { BootstrapNode } from '../../lib/transport/dht.ts'
 
 const LIMIT = { timeout: 60_000 }

@@ -15,6 +15,7 @@ export const RANKS: readonly (readonly string[])[] = [
   ['lib/cluster'],
   ['lib/service'],
   ['lib/http', 'lib/client'],
+  ['lib/config'],
   ['lib/node'],
   ['lib/testing', 'lib/cli'],
   ['bin']
@@ -46,7 +47,7 @@ export const HOMES: ReadonlyMap<string, string> = new Map([
   ['prom-client', 'lib/service'],
   ['protomux', 'lib/transport'],
   ['sodium-universal', 'lib/crypto.ts'],
-  ['toml-eslint-parser', 'lib/node']
+  ['toml-eslint-parser', 'lib/config']
 ])
 
 /** Packages that every file may name. */

@@ -22,12 +22,12 @@ import {
   PEERS,
   PORT,
   sizeKind
-} from './config-values.ts'
-import type { ValueKind } from './config-values.ts'
+} from './values.ts'
+import type { ValueKind } from './values.ts'
 import { LOG_LEVELS } from './log-level.ts'
 import type { LogLevel } from './log-level.ts'
-import { DEFAULT_STORAGE_BACKEND, STORAGE_BACKENDS } from './storage-backend.ts'
-import type { StorageBackend } from './storage-backend.ts'
+import { DEFAULT_STORAGE_BACKEND, STORAGE_BACKENDS } from './storage-backends.ts'
+import type { StorageBackend } from './storage-backends.ts'
 import { DEFAULT_STORAGE, STORAGE_SETTINGS } from './storage-settings.ts'
 import type { StorageSettingName } from './storage-settings.ts'
 

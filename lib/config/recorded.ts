@@ -2,11 +2,11 @@
 // takes. The node itself reads the file strictly (membership.ts); what cannot be read here is left to it.
 
 import { join } from 'node:path'
-import { httpAddressOf } from './config-checks.ts'
-import { put } from './config-layers.ts'
-import type { Layer, LayerDraft, Origin } from './config-layers.ts'
-import { isConfigKey, SETTINGS, STORAGE_KEYS } from './config-schema.ts'
-import type { ConfigKey, Setting } from './config-schema.ts'
+import { httpAddressOf } from './checks.ts'
+import { put } from './layers.ts'
+import type { Layer, LayerDraft, Origin } from './layers.ts'
+import { isConfigKey, SETTINGS, STORAGE_KEYS } from './schema.ts'
+import type { ConfigKey, Setting } from './schema.ts'
 import { readJson } from './places.ts'
 import { STORAGE_SETTING_NAMES, STORAGE_SETTINGS } from './storage-settings.ts'
 

@@ -2,7 +2,7 @@
 
 import test from 'brittle'
 import fc from 'fast-check'
-import { durationText, parseDuration, parseSize, sizeText } from '../../lib/node/config-units.ts'
+import { durationText, parseDuration, parseSize, sizeText } from '../../lib/config/units.ts'
 
 test('a duration is a number with a unit; a plain number is seconds', (t) => {
   t.is(parseDuration('300ms'), 300)

@@ -4,12 +4,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
-import { checkConfig } from './config-checks.ts'
-import type { ConfigFile } from './config-file.ts'
-import { environmentLayer, givenIn, merged } from './config-layers.ts'
-import type { Layer } from './config-layers.ts'
-import { CONFIG_FILE, dataDirOf } from './config-place.ts'
-import { recordedLayer } from './config-recorded.ts'
+import { checkConfig } from './checks.ts'
+import type { ConfigFile } from './toml-file.ts'
+import { environmentLayer, givenIn, merged } from './layers.ts'
+import type { Layer } from './layers.ts'
+import { CONFIG_FILE, dataDirOf } from './place.ts'
+import { recordedLayer } from './recorded.ts'
 import type { Environment } from './places.ts'
 
 /** Where a configuration comes from. */
@@ -50,7 +50,7 @@ async function fileIn(dataDir: string): Promise<ConfigFile | null> {
   const path = join(dataDir, CONFIG_FILE)
   if (!existsSync(path)) return null
   // loaded only where there is a file
-  const { readConfigFile } = await import('./config-file.ts')
+  const { readConfigFile } = await import('./toml-file.ts')
   const file = readConfigFile(path)
   const said = givenIn(file.layer, 'data_dir')
   if (said === null || said === dataDir) return file

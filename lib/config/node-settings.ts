@@ -2,11 +2,11 @@
 // they have in a configuration; node.json keeps them in one object. What was never given is not there.
 
 import type { Timing, TimingProfile } from '../raft/timing.ts'
-import { checkConfig, timingOf } from './config-checks.ts'
-import { givenIn, readText } from './config-layers.ts'
-import type { Layer, LayerDraft, Origin } from './config-layers.ts'
-import { STORAGE_KEYS } from './config-schema.ts'
-import type { ConfigKey, ConfigValues } from './config-schema.ts'
+import { checkConfig, timingOf } from './checks.ts'
+import { givenIn, readText } from './layers.ts'
+import type { Layer, LayerDraft, Origin } from './layers.ts'
+import { STORAGE_KEYS } from './schema.ts'
+import type { ConfigKey, ConfigValues } from './schema.ts'
 import { STORAGE_SETTING_NAMES } from './storage-settings.ts'
 import type { StorageSettings } from './storage-settings.ts'
 
@@ -23,7 +23,7 @@ export const NODE_SETTING_KEYS = [
 
 export type NodeSettingKey = (typeof NODE_SETTING_KEYS)[number]
 
-/** e.g. `{ heartbeat_interval_ms: 50 }`; config-schema.ts says what each of them is. */
+/** e.g. `{ heartbeat_interval_ms: 50 }`; schema.ts says what each of them is. */
 export type NodeSettings = { readonly [K in NodeSettingKey]?: ConfigValues[K] }
 
 /** Those of them that the layer has. */

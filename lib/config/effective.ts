@@ -2,11 +2,11 @@
 // what it does.
 
 import type { Config } from './config.ts'
-import { httpOf, timingOf } from './config-checks.ts'
-import { givenIn, rankOf } from './config-layers.ts'
-import type { Given, Layer, Origin } from './config-layers.ts'
-import { CONFIG_KEYS, DEFAULT_TIMING, SETTINGS } from './config-schema.ts'
-import type { ConfigKey, Setting } from './config-schema.ts'
+import { httpOf, timingOf } from './checks.ts'
+import { givenIn, rankOf } from './layers.ts'
+import type { Given, Layer, Origin } from './layers.ts'
+import { CONFIG_KEYS, DEFAULT_TIMING, SETTINGS } from './schema.ts'
+import type { ConfigKey, Setting } from './schema.ts'
 
 export interface EffectiveSetting {
   readonly key: ConfigKey

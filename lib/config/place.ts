@@ -3,8 +3,8 @@
 
 import { resolve } from 'node:path'
 import { ConfigError } from '../errors.ts'
-import { CONFIG_VARIABLE, merged } from './config-layers.ts'
-import type { Layer } from './config-layers.ts'
+import { CONFIG_VARIABLE, merged } from './layers.ts'
+import type { Layer } from './layers.ts'
 import { defaultDataDir } from './places.ts'
 import type { Environment } from './places.ts'
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
-import { defaultDataDir, nameProblem, readRuntime, socketPathOf } from '../../lib/node/places.ts'
+import { defaultDataDir, nameProblem, readRuntime, socketPathOf } from '../../lib/config/places.ts'
 
 test('the default place is a folder by name under the user’s data directory', (t) => {
   t.is(defaultDataDir(null, { XDG_DATA_HOME: '/xdg' }), '/xdg/aspen/default')

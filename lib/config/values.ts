@@ -3,7 +3,7 @@
 // command loads the flags that are made of this.
 
 import { isIpv4, isPort, parseAddress } from '../address.ts'
-import { durationText, parseDuration, parseSize, sizeText } from './config-units.ts'
+import { durationText, parseDuration, parseSize, sizeText } from './units.ts'
 import { nameProblem } from './places.ts'
 
 /** A value of TOML, as far as a configuration tells them apart. */

@@ -3,9 +3,9 @@
 
 import { ConfigError } from '../errors.ts'
 import { closest } from './closest.ts'
-import { refuseRetiredValue, retiredError } from './config-refusals.ts'
-import { CONFIG_KEYS, environmentName, SETTINGS } from './config-schema.ts'
-import type { ConfigKey, ConfigValues, Setting } from './config-schema.ts'
+import { refuseRetiredValue, retiredError } from './refusals.ts'
+import { CONFIG_KEYS, environmentName, SETTINGS } from './schema.ts'
+import type { ConfigKey, ConfigValues, Setting } from './schema.ts'
 import type { Environment } from './places.ts'
 
 /** From the lowest to the highest. */

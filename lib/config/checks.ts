@@ -4,10 +4,10 @@
 import { ConfigError } from '../errors.ts'
 import { TIMING } from '../raft/timing.ts'
 import type { Timing } from '../raft/timing.ts'
-import { givenIn, placeOf, rankOf } from './config-layers.ts'
-import type { Layer, Origin } from './config-layers.ts'
-import { DEFAULT_TIMING } from './config-schema.ts'
-import type { ConfigKey } from './config-schema.ts'
+import { givenIn, placeOf, rankOf } from './layers.ts'
+import type { Layer, Origin } from './layers.ts'
+import { DEFAULT_TIMING } from './schema.ts'
+import type { ConfigKey } from './schema.ts'
 
 /** A sane cluster elects a leader within these; the seed warns outside of them. */
 const SHORTEST_ELECTION_MS = 1_000

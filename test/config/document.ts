@@ -1,15 +1,10 @@
-// lib/node/CONFIGURATION.md, from the table of settings. Written anew by
-// `node --enable-source-maps dist/test/node/config-document.js > lib/node/CONFIGURATION.md`.
+// lib/config/CONFIGURATION.md, from the table of settings. Written anew by
+// `node --enable-source-maps dist/test/config/document.js > lib/config/CONFIGURATION.md`.
 
 import { pathToFileURL } from 'node:url'
-import {
-  CONFIG_KEYS,
-  environmentName,
-  SETTINGS,
-  STORAGE_KEYS
-} from '../../lib/node/config-schema.ts'
-import type { ConfigKey, Setting } from '../../lib/node/config-schema.ts'
-import { STORAGE_SETTING_NAMES, STORAGE_SETTINGS } from '../../lib/node/storage-settings.ts'
+import { CONFIG_KEYS, environmentName, SETTINGS, STORAGE_KEYS } from '../../lib/config/schema.ts'
+import type { ConfigKey, Setting } from '../../lib/config/schema.ts'
+import { STORAGE_SETTING_NAMES, STORAGE_SETTINGS } from '../../lib/config/storage-settings.ts'
 
 const HEAD = `# Settings of a node
 

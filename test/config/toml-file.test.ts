@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import test from 'brittle'
 import { AspenError } from '../../lib/errors.ts'
 import { MAX_CONFIG_FILE_BYTES } from '../../lib/config-limits.ts'
-import { readConfigFile } from '../../lib/node/config-file.ts'
-import { givenIn } from '../../lib/node/config-layers.ts'
-import { CONFIG_KEYS } from '../../lib/node/config-schema.ts'
-import { configTemplate } from '../../lib/node/config-template.ts'
-import { configDocument } from './config-document.ts'
+import { readConfigFile } from '../../lib/config/toml-file.ts'
+import { givenIn } from '../../lib/config/layers.ts'
+import { CONFIG_KEYS } from '../../lib/config/schema.ts'
+import { configTemplate } from '../../lib/config/template.ts'
+import { configDocument } from './document.ts'
 
 /** What the file is refused with; FILE stands for its path. */
 function refusal(path: string): string {
@@ -159,5 +159,5 @@ test('the template is a file that is right, as it is and with every line taken i
 })
 
 test('CONFIGURATION.md says what the table says', (t) => {
-  t.is(readFileSync('lib/node/CONFIGURATION.md', 'utf8'), configDocument())
+  t.is(readFileSync('lib/config/CONFIGURATION.md', 'utf8'), configDocument())
 })

@@ -1,7 +1,7 @@
 // A configuration file to begin with: every setting with what it is, all of them commented out.
 
-import { CONFIG_KEYS, environmentName, SETTINGS } from './config-schema.ts'
-import type { ConfigKey, Setting } from './config-schema.ts'
+import { CONFIG_KEYS, environmentName, SETTINGS } from './schema.ts'
+import type { ConfigKey, Setting } from './schema.ts'
 
 /** Of settings that have no default, a value that shows the form. */
 const EXAMPLES: { readonly [K in ConfigKey]?: string } = {
