@@ -198,8 +198,10 @@ export const MAX_PROMOTION_LAG = 100
 export const MEMBERSHIP_COOLDOWN_MS = 5 * 60_000
 /** Voters beyond which the leader warns: each write waits for a majority of them. */
 export const MANY_VOTERS = 9
-/** Operations on the cluster that one node carries out as the leader; beyond: OVERLOADED. */
-export const MAX_PENDING_OPERATIONS = 64
+/** Operations on the cluster that one node carries out as the leader, of all members; beyond: OVERLOADED. */
+export const MAX_PENDING_OPERATIONS = 128
+/** Of these, for one other member, so that none keeps the others out; beyond: OVERLOADED. */
+export const MAX_MEMBER_OPERATIONS = 32
 /** How long a learner must have been caught up and linked before the growth rule takes it. */
 export const PROMOTION_STABILITY_MS = 2_000
 /** Removed keys remembered, which are never let in again; beyond: the one removed first is forgotten, and is any stranger's then. */
@@ -387,6 +389,7 @@ assert(
 assert(MAX_MANIFEST_PAGE * 32 + KIB <= MAX_RPC_MESSAGE_SIZE, 'hashes of chunks fit a message')
 assert(MAX_SOURCE_CHUNKS < MAX_INFLIGHT_SNAPSHOT_REQUESTS, 'a fetch leaves room for others')
 assert(MAX_MEMBERS > MAX_VOTERS, 'learners fit beside all voters')
+assert(MAX_PENDING_OPERATIONS > MAX_VOTERS, 'a founder waits for all initial members at once')
 assert(MAX_FRAGMENT_BYTES < MAX_RPC_MESSAGE_SIZE, 'fragments are smaller than messages')
 assert(MAX_FRAGMENT_BYTES <= MAX_TURN_BULK_BYTES, 'a fragment fits a turn')
 assert(MAX_BULK_QUEUE_BYTES <= MAX_BULK_WINDOW_BYTES, 'the queue is part of the window')

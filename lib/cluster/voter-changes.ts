@@ -115,7 +115,7 @@ function lastVoter(id: NodeId): ErrorDetail {
   }
 }
 
-function tooManyVoters(): ErrorDetail {
+export function tooManyVoters(): ErrorDetail {
   const message = `Maximum voters (${MAX_VOTERS}) would be exceeded`
   return { code: 'MAX_VOTERS_EXCEEDED', message, fields: { max: MAX_VOTERS } }
 }

@@ -394,6 +394,6 @@ export class Assembly {
   }
 
   #isLinked(id: NodeId): boolean {
-    return this.#transport.links().some((link) => link.id === id)
+    return this.#transport.isLinked(id)
   }
 }

@@ -39,7 +39,7 @@ export function makeDesk(made: ClusterServicesParts, isOpen: () => boolean): Lea
     heartbeatMs: timing.heartbeatMs,
     replica,
     stateMachine,
-    links: () => transport.links(),
+    isLinked: (other) => transport.isLinked(other),
     isOpen,
     handOver,
     whyUnfit: (other) => fitness.whyUnfit(other),

@@ -5,7 +5,9 @@ import { formatAddress, parseAddress } from '../address.ts'
 import type { AdmittedByKey, NodeToAdmit } from '../cluster/admission-by-key.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
+import { tooManyVoters } from '../cluster/voter-changes.ts'
 import { ControlPlaneError } from '../errors.ts'
+import { MAX_MEMBERS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import { isNodeId } from '../node-id.ts'
 import type { Configuration, Member } from '../raft/configuration.ts'
@@ -97,6 +99,8 @@ export class ClusterControl implements ClusterController {
     options: RequestOptions = {}
   ): Promise<ClusterState> {
     for (const id of members) checkId(id)
+    // so many belong to no cluster, and would not fit the request to its leader
+    if (members.length > MAX_MEMBERS) throw new ControlPlaneError(tooManyVoters())
     return await this.#changed({ kind: 'changeVoters', members }, this.#deadlineOf(options))
   }
 

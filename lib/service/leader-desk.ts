@@ -10,7 +10,9 @@ import type { Sight } from '../cluster/sight.ts'
 import { isCaughtUp, isInSight, lagOf } from '../cluster/sight.ts'
 import type { ChangePlan } from '../cluster/voter-changes.ts'
 import { memberNotFound, planRemoval, planVoters } from '../cluster/voter-changes.ts'
-import { MANY_VOTERS, MAX_PENDING_OPERATIONS } from '../limits.ts'
+import type { ErrorDetail } from '../errors.ts'
+import { REJOIN_HINT } from '../errors.ts'
+import { MANY_VOTERS, MAX_MEMBER_OPERATIONS, MAX_PENDING_OPERATIONS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import { memberOf, votersOf } from '../raft/configuration.ts'
 import { majorityOf } from '../raft/quorum.ts'
@@ -30,7 +32,7 @@ import type { ClusterOperation, OperationEnd } from './operations.ts'
 export interface LeaderDeskParts extends ConfigurationChangerParts {
   readonly id: NodeId
   readonly heartbeatMs: number
-  readonly links: Transport['links']
+  readonly isLinked: Transport['isLinked']
   /** hands leadership over to one of these, if this node leads; resolves when it is tried */
   readonly handOver: (mayTake: (id: NodeId) => boolean) => Promise<void>
   /** what makes a voter unfit to lead, as far as this leader knows; null for nothing */
@@ -54,7 +56,8 @@ type OperationOf<Kind extends ClusterOperation['kind']> = Extract<ClusterOperati
 export class LeaderDesk {
   readonly #parts: LeaderDeskParts
   readonly #changer: ConfigurationChanger
-  #count = 0
+  /** operations in progress, by who asked */
+  readonly #counts = new Map<NodeId, number>()
   /** an operation of the kind that goes one at a time */
   #isChanging = false
 
@@ -69,17 +72,38 @@ export class LeaderDesk {
     timeoutMs: number,
     from: NodeId
   ): Promise<OperationEnd> {
-    if (this.#count >= MAX_PENDING_OPERATIONS) return failed(overloadedError('the leader').detail)
-    this.#count++
+    if (!this.#maybeEnter(from)) return failed(overloadedError('the leader').detail)
     try {
       // of the asker's time something is kept for the answer, which says more than a deadline
       const forMs = Math.max(timeoutMs / 2, timeoutMs - ANSWER_MARGIN_MS)
       const deadline = { atMs: this.#parts.clock.nowMs() + forMs, timeoutMs }
       if (!(await this.#begins(deadline))) return { kind: 'again' }
+      // whoever asked may have been removed by what was applied meanwhile
+      if (!this.#isNode(from)) return failed(removedError(from))
       return await this.#carryOut(operation, deadline, from)
     } finally {
-      this.#count--
+      this.#leave(from)
     }
+  }
+
+  /** Whether there is room for one more of this member. */
+  #maybeEnter(from: NodeId): boolean {
+    const count = this.#counts.get(from) ?? 0
+    const all = [...this.#counts.values()].reduce((sum, each) => sum + each, 0)
+    const isOwn = from === this.#parts.id
+    if (all >= MAX_PENDING_OPERATIONS || (!isOwn && count >= MAX_MEMBER_OPERATIONS)) return false
+    this.#counts.set(from, count + 1)
+    return true
+  }
+
+  #leave(from: NodeId): void {
+    const left = (this.#counts.get(from) ?? 1) - 1
+    if (left === 0) this.#counts.delete(from)
+    else this.#counts.set(from, left)
+  }
+
+  #isNode(id: NodeId): boolean {
+    return this.#parts.stateMachine.trust().nodes.some((node) => node.id === id)
   }
 
   async #carryOut(
@@ -166,7 +190,9 @@ export class LeaderDesk {
     }
     const candidates = this.#candidates()
     await handOver((other) => candidates.includes(other))
+    const isOver = await this.#isTransferOver(deadline)
     if (!this.#leads()) return { kind: 'again' }
+    if (!isOver) return failed(operationTimeout(deadline.timeoutMs, HANDING_OVER).detail)
     return failed(transferRefused(`node ${id} leads, and no other voter can take over`))
   }
 
@@ -203,16 +229,26 @@ export class LeaderDesk {
       return failed(transferRefused('no other voter is in sight and fit to lead'))
     }
     await handOver((other) => candidates.includes(other))
-    const isKnown = (): boolean => replica.status.leader !== null || !this.#parts.isOpen()
-    await until(this.#parts, isKnown, { deadlineMs: deadline.atMs, everyMs: LOOK_MS })
+    const isOver = await this.#isTransferOver(deadline)
     const { leader } = replica.status
-    if (leader === null) {
-      const state = 'leadership was handed over, and no leader is known yet'
+    if (leader === null || !isOver) {
+      const state = isOver ? 'leadership was handed over, and no leader is known yet' : HANDING_OVER
       return failed(operationTimeout(deadline.timeoutMs, state).detail)
     }
     if (leader !== id) return { kind: 'done', result: { kind: 'transferred', leader } }
     const who = target === null ? 'nobody has' : `node ${target} has not`
     return failed(transferRefused(`${who} taken over in time; node ${id} leads`))
+  }
+
+  /** Whether a leader is known and nobody is being asked to take over any more; waits for that. */
+  async #isTransferOver({ atMs }: Deadline): Promise<boolean> {
+    const { replica, isOpen } = this.#parts
+    const isOver = (): boolean => {
+      const { leader, transferTarget } = replica.status
+      return (leader !== null && transferTarget === null) || !isOpen()
+    }
+    await until(this.#parts, isOver, { deadlineMs: atMs, everyMs: LOOK_MS })
+    return replica.status.transferTarget === null
   }
 
   #whyNotTo(target: NodeId): OperationEnd | null {
@@ -263,12 +299,19 @@ export class LeaderDesk {
     { id }: OperationOf<'awaitLearner'>,
     { atMs, timeoutMs }: Deadline
   ): Promise<OperationEnd> {
-    const isOver = (): boolean => !this.#leads() || this.#whatIsMissingOf(id) === null
-    await until(this.#parts, isOver, { deadlineMs: atMs, everyMs: LOOK_MS })
+    const isOver = (): boolean =>
+      !this.#leads() || !this.#isNode(id) || this.#whatIsMissingOf(id) === null
+    await until(this.#parts, isOver, { deadlineMs: atMs, everyMs: LEARNER_LOOK_MS })
     if (!this.#leads()) return { kind: 'again' }
+    if (!this.#isNode(id)) return failed(this.#whyNoNode(id))
     const missing = this.#whatIsMissingOf(id)
     if (missing !== null) return failed(operationTimeout(timeoutMs, missing).detail)
     return { kind: 'done', result: { kind: 'changed', ...this.#changer.changed() } }
+  }
+
+  #whyNoNode(id: NodeId): ErrorDetail {
+    const isRemoved = this.#parts.stateMachine.trust().removed.some((node) => node.id === id)
+    return isRemoved ? removedError(id) : memberNotFound(id)
   }
 
   /** What keeps a node from being a caught-up member, in words; null for nothing. */
@@ -290,19 +333,25 @@ export class LeaderDesk {
   }
 
   #sight(): Sight {
-    const { id, replica, links, clock, heartbeatMs } = this.#parts
-    const linked = new Set(links().map((link) => link.id))
-    return {
-      id,
-      status: replica.status,
-      isLinked: (other) => linked.has(other),
-      nowMs: clock.nowMs(),
-      heartbeatMs
-    }
+    const { id, replica, isLinked, clock, heartbeatMs } = this.#parts
+    return { id, status: replica.status, isLinked, nowMs: clock.nowMs(), heartbeatMs }
   }
 }
 
 const ANSWER_MARGIN_MS = 200
+/** Many may wait at once, and a learner takes its time. */
+const LEARNER_LOOK_MS = 50
+const HANDING_OVER = 'leadership is being handed over'
+
+/** Nobody asks anything for a node that is gone, and nobody waits for it. */
+function removedError(id: NodeId): ErrorDetail {
+  return {
+    code: 'MEMBER_REMOVED',
+    message: `node ${id} was removed from the cluster`,
+    hint: REJOIN_HINT,
+    fields: { id }
+  }
+}
 
 function snapshotAt(index: number): OperationEnd {
   return { kind: 'done', result: { kind: 'snapshotAt', index } }

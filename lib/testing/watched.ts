@@ -247,6 +247,10 @@ export class WatchedTransport implements Transport {
     return [...this.#links.links(), ...this.#world.relay.links(this.#process)]
   }
 
+  isLinked(id: NodeId): boolean {
+    return this.#links.isLinked(id) || this.links().some((link) => link.id === id)
+  }
+
   addresses(): readonly Address[] {
     return this.#links.addresses()
   }

@@ -136,6 +136,10 @@ export class Links implements Transport {
     return [...this.#links.values()].map((link) => link.status())
   }
 
+  isLinked(id: NodeId): boolean {
+    return this.#links.has(id)
+  }
+
   addresses(): readonly Address[] {
     return this.#options.network.addresses()
   }
@@ -331,12 +335,9 @@ export class Links implements Transport {
       )
       return
     }
-    const parts = {
-      clusterId: trust.clusterId,
-      publicKey: keyPair.publicKey,
-      timers,
-      onJoin: handlers.onJoin.bind(handlers)
-    }
+    const onJoin = handlers.onJoin.bind(handlers)
+    const { clusterId } = trust
+    const parts = { clusterId, publicKey: keyPair.publicKey, timers, onJoin }
     this.#converse((free) => receiveJoiner(connection, { proofKey, place: free }, parts), place)
   }
 

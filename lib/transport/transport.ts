@@ -34,6 +34,8 @@ export interface Transport {
   requestSnapshot(to: NodeId, payload: Uint8Array, onAnswer: (answer: RequestAnswer) => void): void
   /** Live links. */
   links(): readonly LinkStatus[]
+  /** Whether one of them goes to this member; as cheap with a thousand links as with one. */
+  isLinked(id: NodeId): boolean
   /** Where others can try to reach this node: bound port with each local IPv4 address, and what the DHT saw. */
   addresses(): readonly Address[]
   /** Whether a query on the DHT has been answered, and whether the topics are announced. */

@@ -134,6 +134,26 @@ test('a node is added by its key on any node, before it runs, and stays a learne
   await it.cluster.close()
 })
 
+test('who waits for a node that is removed meanwhile hears that at once', async (t) => {
+  const it = await formed(['a', 'b'])
+  const machine = it.cluster.addMachine('c')
+  const key = hexOf(machine.keyPair.publicKey)
+  const startMs = it.cluster.time.nowMs()
+  const added = it.refusal(it.of('b').addLearner({ learner: { key } }))
+  await it.cluster.time.run(500)
+  const id =
+    it.cluster
+      .node('a')
+      .stateMachine.trust()
+      .nodes.find((node) => hexOf(node.publicKey) === key)?.id ?? 0
+  await it.done(it.of('a').removeMember({ id }))
+  const refusal = await it.done(added)
+  t.is(refusal?.code, 'MEMBER_REMOVED')
+  t.alike(refusal?.fields, { id })
+  t.ok(it.cluster.time.nowMs() - startMs < 2_000, 'not at its deadline')
+  await it.cluster.close()
+})
+
 test('what is said of a node to add is checked before anything happens', async (t) => {
   const it = await formed(['a'])
   const key = 'ab'.repeat(32)

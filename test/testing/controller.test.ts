@@ -4,7 +4,8 @@
 import test from 'brittle'
 import type { DiskProbe } from '../../lib/cluster/disk-watch.ts'
 import { hexOf } from '../../lib/encoding.ts'
-import { MAX_PENDING_OPERATIONS, MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
+import { MAX_MEMBER_OPERATIONS, MAX_MEMBERS, MAX_PENDING_OPERATIONS } from '../../lib/limits.ts'
+import { MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
 import { MemoryCluster } from '../../lib/testing/memory-cluster.ts'
 import { Controlled, formed, LONG_MS } from './controlled-cluster.ts'
 
@@ -178,16 +179,43 @@ test('an operation waits for a leader while there is none, and after its time no
   await it.cluster.close()
 })
 
-test('more operations than a leader carries out at once are refused', async (t) => {
-  const it = await formed(['a', 'b'])
-  const machine = it.cluster.addMachine('c')
+test('more operations than a leader carries out at once are refused; no member takes all of its places', async (t) => {
+  const it = await formed(['a', 'b', 'c'])
+  const machine = it.cluster.addMachine('d')
   const key = hexOf(machine.keyPair.publicKey)
-  const asked = Array.from({ length: MAX_PENDING_OPERATIONS + 1 }, () =>
-    it.code(it.of('b').addLearner({ learner: { key } }))
-  )
-  const codes = await it.done(Promise.all(asked))
-  t.is(codes.filter((code) => code === 'OVERLOADED').length, 1)
-  t.is(codes.filter((code) => code === 'TIMEOUT').length, MAX_PENDING_OPERATIONS)
+  const add = (name: string, count: number): Promise<string | null>[] =>
+    Array.from({ length: count }, () => it.code(it.of(name).addLearner({ learner: { key } })))
+  const [one = '', other = ''] = ['a', 'b', 'c'].filter((name) => name !== it.leader.name)
+  const room = MAX_PENDING_OPERATIONS - MAX_MEMBER_OPERATIONS
+  const asked = [add(one, MAX_MEMBER_OPERATIONS + 1), add(it.leader.name, room - 1)]
+  await it.cluster.time.run(1_000)
+  t.alike((await it.done(it.of(other).changeMembership({ members: [1, 2, 3] }))).members, [1, 2, 3])
+  const late = [...add(it.leader.name, 1), ...add(other, 1)]
+  const codes = await it.done(Promise.all([...asked, late].map((each) => Promise.all(each))))
+  const counts = codes.map((each) => each.filter((code) => code === 'OVERLOADED').length)
+  t.alike(counts, [1, 0, 1])
+  t.is(codes.flat().filter((code) => code === 'TIMEOUT').length, MAX_PENDING_OPERATIONS)
+  await it.cluster.close()
+})
+
+test('a set of voters that is longer than any cluster is refused where it is asked', async (t) => {
+  const it = await formed(['a', 'b'])
+  const members = Array.from({ length: MAX_MEMBERS + 1 }, (_, at) => at + 1)
+  for (const name of ['a', 'b']) {
+    t.is(await it.code(it.of(name).changeMembership({ members })), 'MAX_VOTERS_EXCEEDED')
+  }
+  await it.cluster.close()
+})
+
+test('a transfer is not called refused while the voter may still take over', async (t) => {
+  const it = await formed(['a', 'b', 'c'])
+  const { leader, follower } = it
+  for (const { name } of it.cluster.nodes())
+    if (name !== follower.name) it.cluster.cut(follower.name, name)
+  const target = follower.machine.id
+  const refusal = await it.refusal(it.of(leader.name).transferLeadership({ target }))
+  t.is(refusal?.code, 'TRANSFER_REFUSED')
+  t.is(leader.assembly.replica.status.transferTarget, null)
   await it.cluster.close()
 })
 
