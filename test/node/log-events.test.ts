@@ -7,7 +7,7 @@ import { VirtualTime } from '../../lib/testing/virtual-time.ts'
 import { LogLimit, MAX_LINES_PER_EVENT } from '../../lib/node/log-limit.ts'
 import { createLogger, identify } from '../../lib/node/log.ts'
 
-const FOLDERS = ['lib/node', 'lib/cli', 'lib/http', 'lib/service']
+const FOLDERS = ['lib/config', 'lib/node', 'lib/cli', 'lib/http', 'lib/service']
 /** What `SnapshotEvent` may say (state-machine.ts). */
 const SNAPSHOT_EVENTS = ['refused', 'failed', 'damaged']
 

@@ -241,18 +241,21 @@ test('a leader that is stopped under load leaves no write in doubt', async (t) =
   }
 })
 
+const LIVE = { event_loop: true, apply_loop: true, log_writable: true, storage: true }
+
 test('a node whose disk fails falls silent at once, says so, and the others go on', async (t) => {
   const cluster = await threeVoters(5)
   const leader = leaderOf(cluster)
   const [one] = othersOf(cluster, leader)
   const writes = [begin(one, 'before'), begin(leader, 'own')]
   await cluster.time.run(2)
-  t.alike(leader.assembly.service.livez().checks, { event_loop: true, storage: true })
+  t.alike(leader.assembly.service.livez(), { ok: true, checks: LIVE, reasons: {} })
   leader.log.fail(new StorageError({ code: 'IO_ERROR', message: 'planted' }))
   t.is(leader.failure?.code, 'IO_ERROR')
   t.alike(leader.assembly.service.livez(), {
     ok: false,
-    checks: { event_loop: true, storage: false }
+    checks: { ...LIVE, storage: false },
+    reasons: { storage: 'the disk has failed' }
   })
   t.is(leader.assembly.service.health().status, 'unhealthy')
   await cluster.time.run(1)
