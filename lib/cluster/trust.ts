@@ -99,7 +99,8 @@ export class ClusterTrust implements Trust {
     const hex = hexOf(publicKey)
     // first: what this node was told when it joined may still name it as a member
     const removed = index.removed.get(hex)
-    if (removed !== undefined) return { kind: 'refused', error: removedError(removed) }
+    if (removed !== undefined)
+      return { kind: 'refused', error: removedError(removed, this.clusterId) }
     const id = index.members.get(hex)
     if (id !== undefined) return { kind: 'member', id }
     const invite = index.invites.get(hex)
@@ -212,12 +213,13 @@ const CLOSED: Record<'usedUp' | 'revoked' | 'expired', { code: ErrorCode; messag
   expired: { code: 'TICKET_EXPIRED', message: 'this ticket has expired' }
 }
 
-function removedError({ id }: RemovedNode): ErrorDetail {
+/** With the cluster: whoever is told may be a member of another one. */
+function removedError({ id }: RemovedNode, clusterId: Uint8Array): ErrorDetail {
   return {
     code: 'MEMBER_REMOVED',
     message: `node ${id} was removed from the cluster`,
     hint: REJOIN_HINT,
-    fields: { id }
+    fields: { id, cluster: hexOf(clusterId) }
   }
 }
 

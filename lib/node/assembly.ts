@@ -266,7 +266,7 @@ export class Assembly {
         onWelcome: ({ epoch }) => this.#statusLog.tellWelcome(epoch),
         onRefused: (_by, error) => {
           this.#statusLog.tellRefused(error)
-          const end = endOfRefused(error)
+          const end = endOfRefused(error, this.#parts.clusterId)
           if (end !== null) this.#parts.onFailed(end)
         }
       }

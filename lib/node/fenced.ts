@@ -1,14 +1,23 @@
 // The end of a node that another member does not let in, for good: it must not vote anywhere, so that
 // the refusal of one member is enough. A node that has applied its own removal needs no member to say it.
+//
+// A removal is of a cluster: two nodes that were founded on each other have each other's key in two clusters,
+// and what one of these removes is no less a member, perhaps the only voter, of the other.
 
+import { hexOf } from '../encoding.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { REJOIN_HINT, StorageError } from '../errors.ts'
 import type { RemovedNode } from '../state-machine/state-machine.ts'
 
-/** How the node ends that was told this by a member; null when it may go on and try again. */
-export function endOfRefused({ code, message }: ErrorDetail): StorageError | null {
-  if (code === 'MEMBER_REMOVED')
+/** How a node of this cluster ends that was told this by a member; null when it may go on and try again. */
+export function endOfRefused(
+  { code, message, fields }: ErrorDetail,
+  clusterId: Uint8Array
+): StorageError | null {
+  if (code === 'MEMBER_REMOVED') {
+    if (fields?.['cluster'] !== hexOf(clusterId)) return null
     return removed('this node was removed from its cluster: a member refuses it')
+  }
   if (code !== 'DATA_LOST' && code !== 'FENCED') return null
   return new StorageError({
     code,

@@ -142,7 +142,7 @@ export class RepairLinks {
         },
         onRefused: (_by, error) => {
           events.warn({ event: 'link.refused', code: error.code }, error.message)
-          const end = endOfRefused(error)
+          const end = endOfRefused(error, premises.membership.clusterId)
           if (end !== null) onFailed(end)
         }
       }

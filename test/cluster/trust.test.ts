@@ -2,6 +2,7 @@
 
 import test from 'brittle'
 import { ClusterTrust } from '../../lib/cluster/trust.ts'
+import { hexOf } from '../../lib/encoding.ts'
 import type { TrustParts } from '../../lib/cluster/trust.ts'
 import { keyPairFromSeed } from '../../lib/crypto.ts'
 import type { Configuration } from '../../lib/raft/configuration.ts'
@@ -128,6 +129,9 @@ test('a removed key is refused with the reason, whoever else names it', (t) => {
   t.ok(trust.welcomeFor(keyOf(5)) !== null)
   world.trustState = { ...trustOf([nodeOf(1), nodeOf(2)]), removed }
   t.is(briefOf(trust, keyOf(5)), 'refused MEMBER_REMOVED')
+  const standing = trust.standing(keyOf(5))
+  const fields = standing.kind === 'refused' ? standing.error.fields : null
+  t.alike(fields, { id: 5, cluster: hexOf(trust.clusterId) }, 'of which cluster, is said')
   t.is(trust.welcomeFor(keyOf(5)), null)
   world.isInTouch = false
   t.is(briefOf(trust, keyOf(5)), 'refused MEMBER_REMOVED', 'also while this node hears nobody')
