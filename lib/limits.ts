@@ -296,18 +296,19 @@ export const MAX_HTTP_BODY_BYTES = 1.5 * MIB
 export const MAX_HTTP_BATCH_BODY_BYTES = 12 * MIB
 /** Bytes of all bodies being read or worked on, of all connections; beyond: OVERLOADED. */
 export const MAX_HTTP_PENDING_BODY_BYTES = 64 * MIB
-/** Connections of one listener, the next is closed at once; requests on one, whose last answer says that it closes. */
+/** Connections of one listener, the next is closed at once; requests on one, whose last answer says that it closes; those not answered yet, one more closes it. */
 export const MAX_HTTP_CONNECTIONS = 256
 export const MAX_HTTP_REQUESTS_PER_CONNECTION = 1_000
+export const MAX_HTTP_PIPELINED = 8
 /** Requests being worked on, of all listeners; beyond: OVERLOADED. */
 export const MAX_HTTP_IN_FLIGHT = 1_024
 /** Bytes of a request's line and headers, beyond: the connection is closed; and header lines. Beyond: INVALID_REQUEST. */
 export const MAX_HTTP_HEADER_BYTES = 16 * KIB
 export const MAX_HTTP_HEADERS = 64
-/** How long headers, and a whole request, may take to arrive; then the connection is closed. */
+/** How long headers, and a whole request, may take to arrive, an answer may lie untaken, and a connection is kept without a request; then it is closed. */
 export const HTTP_HEADERS_TIMEOUT_MS = 10_000
 export const HTTP_REQUEST_TIMEOUT_MS = 30_000
-/** How long a connection is kept without a request. */
+export const HTTP_ANSWER_STALL_MS = 30_000
 export const HTTP_KEEP_ALIVE_TIMEOUT_MS = 60_000
 /** How long requests in progress may take to end once the API closes. */
 export const HTTP_DRAIN_MS = 1_500

@@ -19,15 +19,23 @@ import type { TSchema } from '@sinclair/typebox'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import { present } from '../assert.ts'
+import type { ErrorCode } from '../errors.ts'
 import { AspenError } from '../errors.ts'
-import { MAX_HTTP_BODY_BYTES, MAX_HTTP_HEADER_BYTES, MAX_HTTP_HEADERS } from '../limits.ts'
+import {
+  MAX_HTTP_BODY_BYTES,
+  MAX_HTTP_HEADER_BYTES,
+  MAX_HTTP_HEADERS,
+  MAX_HTTP_PIPELINED
+} from '../limits.ts'
 import type { HttpLog } from './error-body.ts'
 import { errorAnswer, refusal } from './error-body.ts'
+import type { Exchange, Exchanges } from './exchanges.ts'
 import type { Guard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
 import type { InFlight, Place } from './in-flight.ts'
 import type { JsonDocument } from './json-reader.ts'
 import { readJson } from './json-reader.ts'
+import { checkQuery } from './query.ts'
 import { readBody } from './read-body.ts'
 import { rewrittenUrl } from './rest-path.ts'
 import { Slice } from './slice.ts'
@@ -42,6 +50,8 @@ export type App = FastifyInstance<
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** null before any hook has seen it */
+    exchange: Exchange | null
     /** null before it is admitted, and for routes that answer from memory */
     place: Place | null
     /** the body as it was sent */
@@ -63,6 +73,8 @@ export interface AppParts {
   /** null on the Unix socket */
   readonly guard: Guard | null
   readonly inFlight: InFlight
+  /** of all listeners */
+  readonly exchanges: Exchanges
   readonly limits: HttpLimits
   readonly log: HttpLog
   readonly isDraining: () => boolean
@@ -72,7 +84,7 @@ export interface AppParts {
 
 /** A fastify instance without routes, not listening. */
 export function createApp(parts: AppParts): App {
-  const { limits } = parts
+  const { limits, exchanges } = parts
   const app = fastify({
     logger: false,
     bodyLimit: MAX_HTTP_BODY_BYTES,
@@ -89,10 +101,13 @@ export function createApp(parts: AppParts): App {
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     rewriteUrl: ({ method = '', url = '' }) => rewrittenUrl(method, url),
-    frameworkErrors: (error, request, reply) => void sendError({ error, request, reply }, parts),
-    clientErrorHandler: onClientError
+    frameworkErrors: (error, request, reply) =>
+      void sendMalformed({ error, request, reply }, parts),
+    clientErrorHandler: (error, socket) => onClientError(error, { socket, exchanges })
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.maxConnections = limits.maxConnections
+  app.server.setTimeout(limits.stallMs, (socket) => onStalled(socket, exchanges))
+  app.decorateRequest('exchange', null)
   app.decorateRequest('place', null).decorateRequest('document', null)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart = 'request' }) => {
     const validator = validatorOf(schema)
@@ -102,6 +117,7 @@ export function createApp(parts: AppParts): App {
   app.setSerializerCompiler(() => JSON.stringify)
   app.addHook('onRequest', async (request, reply) => admit({ request, reply }, parts))
   app.addHook('preValidation', async (request) => {
+    checkQuery(request.originalUrl)
     if (request.routeOptions.config.mayLackBody === true) request.body ??= {}
   })
   app.addHook('onSend', async (_request, reply) => {
@@ -150,14 +166,35 @@ export function placeOf(request: FastifyRequest): Place {
   return present(request.place, 'the place of a request')
 }
 
-interface Exchange {
+/** For what a handler has to give back when its answer has left or cannot leave. */
+export function exchangeOf(request: FastifyRequest): Exchange {
+  return present(request.exchange, 'the exchange of a request')
+}
+
+interface Asked {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
 }
 
 /** Everything that is decided before a body is read, in this order. @throws AspenError */
-async function admit({ request, reply }: Exchange, parts: AppParts): Promise<void> {
-  const { guard } = parts
+async function admit({ request, reply }: Asked, parts: AppParts): Promise<void> {
+  const { exchange, count } = parts.exchanges.begin(request.raw, reply.raw)
+  request.exchange = exchange
+  if (count > MAX_HTTP_PIPELINED) {
+    request.raw.socket.destroy()
+    throw refusal('OVERLOADED', `a connection takes ${MAX_HTTP_PIPELINED} requests at a time`)
+  }
+  authorize(request, parts)
+  if (request.is404) throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
+  const { isFromMemory, isOtherMethod } = request.routeOptions.config
+  if (isOtherMethod === true) return
+  checkBody(request)
+  if (isFromMemory === true) return
+  request.place = parts.inFlight.enter(exchange)
+}
+
+/** @throws AspenError */
+function authorize(request: FastifyRequest, { guard, isDraining }: AppParts): void {
   const { headers } = request
   refuseIf(guard?.checkHost(request.raw))
   if (request.raw.rawHeaders.length > 2 * MAX_HTTP_HEADERS) {
@@ -167,16 +204,10 @@ async function admit({ request, reply }: Exchange, parts: AppParts): Promise<voi
     throw refusal('METHOD_NOT_ALLOWED', 'nothing is told to web pages of other origins')
   }
   refuseIf(guard?.checkOrigin(headers))
-  if (parts.isDraining()) {
+  if (isDraining()) {
     throw refusal('UNAVAILABLE', 'the node is shutting down', 'ask another node')
   }
   refuseIf(guard?.checkToken(headers, request.routeOptions.url ?? ''))
-  if (request.is404) throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
-  const { isFromMemory, isOtherMethod } = request.routeOptions.config
-  if (isOtherMethod === true) return
-  checkBody(request)
-  if (isFromMemory === true) return
-  request.place = parts.inFlight.enter(reply.raw)
 }
 
 function refuseIf(error: AspenError | null | undefined): void {
@@ -228,10 +259,12 @@ async function parseBody(request: FastifyRequest): Promise<unknown> {
 
 /** Who leads is told with each refusal, where it is known: somebody may want to go there. */
 async function sendError(
-  { error, request, reply }: Exchange & { error: unknown },
+  { error, request, reply }: Asked & { error: unknown },
   { log, leader }: AppParts
 ): Promise<void> {
-  const answer = errorAnswer(fromFastify(error), await leader().catch(() => null))
+  const isStranger = error instanceof AspenError && OF_STRANGERS.has(error.code)
+  const known = isStranger ? null : await leader().catch(() => null)
+  const answer = errorAnswer(fromFastify(error), known)
   if (!(error instanceof AspenError) && answer.status >= 500) {
     const { method, routeOptions } = request
     const fields = { event: 'http.failed', err: error, method, route: routeOptions.url }
@@ -241,6 +274,19 @@ async function sendError(
   if (answer.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (answer.status === 401) reply.header('www-authenticate', 'Bearer')
   await reply.send(answer.body)
+}
+
+/** Who may not ask learns nothing of the cluster. */
+const OF_STRANGERS: ReadonlySet<ErrorCode> = new Set(['MISDIRECTED', 'FORBIDDEN', 'UNAUTHORIZED'])
+
+/** A path that cannot be read belongs to no route, so no hook has seen the request. */
+async function sendMalformed(asked: Asked & { error: unknown }, parts: AppParts): Promise<void> {
+  try {
+    authorize(asked.request, parts)
+    await sendError(asked, parts)
+  } catch (error) {
+    await sendError({ ...asked, error }, parts)
+  }
 }
 
 /** Refusals of fastify itself, all of them of malformed requests, as ours. */
@@ -272,9 +318,17 @@ function schemaError(errors: Iterable<ValueError>, part: string): Error {
   return new Error(`${part}${worst?.path ?? ''}: ${worst?.message ?? 'not valid'}`)
 }
 
-/** What is no HTTP request at all, or did not arrive in time: fastify never sees it. */
-function onClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+interface Stranded {
+  readonly socket: Socket
+  readonly exchanges: Exchanges
+}
+
+/**
+ * What is no HTTP request at all, or did not arrive in time: fastify never sees it. Behind a request that is at
+ * work nothing is said, since it would be read as the answer to that.
+ */
+function onClientError(error: Error & { code?: string }, { socket, exchanges }: Stranded): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || exchanges.isAtWork(socket)) {
     socket.destroy()
     return
   }
@@ -285,6 +339,11 @@ function onClientError(error: Error & { code?: string }, socket: Socket): void {
     `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
   )
+}
+
+/** Nothing has moved on the connection for `stallMs`: nobody is there, or nobody takes what is ready. */
+function onStalled(socket: Socket, exchanges: Exchanges): void {
+  if (!exchanges.isOpen(socket) || socket.writableLength > 0) socket.destroy()
 }
 
 const CLIENT_ERRORS: ReadonlyMap<string, string> = new Map([

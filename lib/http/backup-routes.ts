@@ -8,7 +8,7 @@ import { BACKUP_MAKING_MS, BACKUP_STALL_MS, DEFAULT_REQUEST_TIMEOUT_MS } from '.
 import { ErrorBody, Survey } from '../service/documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
-import { placeOf } from './app.ts'
+import { exchangeOf, placeOf } from './app.ts'
 import { NoQuery, ReadQuery, timeoutFrom } from './query.ts'
 
 export const BACKUP_TYPE = 'application/vnd.aspen.backup'
@@ -46,8 +46,7 @@ export function addBackupRoutes(app: App, api: Pick<NodeApi, 'backup' | 'survey'
         api.backup({ timeoutMs, consistency })
       )
       const closed = (): void => void backup.close() // nothing is written to it, so nothing is lost
-      if (reply.raw.destroyed) closed()
-      else reply.raw.once('close', closed)
+      exchangeOf(request).onEnd(closed)
       cutOffWhenStalled(reply.raw)
       reply.type(BACKUP_TYPE).header('content-length', backup.byteCount)
       // its socket keeps other times than those of requests

@@ -46,8 +46,7 @@ export function tcpGuard(token: string, hosts: () => readonly string[]): Guard {
       return refusal('MISDIRECTED', 'the Host header names another place than this node')
     },
     checkOrigin({ origin, 'sec-fetch-site': site }) {
-      const isOwn = hosts().some((host) => origin === `http://${host}`)
-      if (origin !== undefined && !isOwn) {
+      if (origin !== undefined && !hosts().some((host) => origin === `http://${host}`)) {
         return refusal('FORBIDDEN', 'requests of other web pages are refused')
       }
       if (site === undefined || site === 'none' || site === 'same-origin') return null
@@ -71,8 +70,13 @@ const MIN_TOKEN_LENGTH = 32
 /** What a listener at that address may be called in a Host header: loopback, and the address itself; of 0.0.0.0 all that the machine has. */
 export function ownHosts(address: string, port: number): readonly string[] {
   const others = address === ALL_ADDRESSES ? machineAddresses() : [address]
-  return ['127.0.0.1', 'localhost', '[::1]', ...others].map((host) => `${host}:${port}`)
+  const names = ['127.0.0.1', 'localhost', '[::1]', ...others]
+  const places = names.map((host) => `${host}:${port}`)
+  return port === USUAL_PORT ? [...names, ...places] : places
 }
+
+/** Of HTTP: clients leave it out. */
+const USUAL_PORT = 80
 
 export const ALL_ADDRESSES = '0.0.0.0'
 

@@ -14,6 +14,7 @@ import { createApp, refuseOtherMethods } from './app.ts'
 import { addBackupRoutes } from './backup-routes.ts'
 import { addClusterRoutes } from './cluster-routes.ts'
 import type { HttpLog } from './error-body.ts'
+import { Exchanges } from './exchanges.ts'
 import { ALL_ADDRESSES, ownHosts, tcpGuard } from './guard.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { HTTP_LIMITS } from './http-limits.ts'
@@ -76,7 +77,8 @@ export class HttpServer {
     const isDraining = (): boolean => draining.isOn
     const inFlight = new InFlight(limits, timers)
     const leader = (): Promise<number | null> => options.api.cluster.getLeader()
-    const shared = { inFlight, limits, log: options.log, isDraining, leader }
+    const exchanges = new Exchanges()
+    const shared = { inFlight, exchanges, limits, log: options.log, isDraining, leader }
     let port = 0
     const guard = tcpGuard(token, () => ownHosts(tcp.host, port))
     const { app: onSocket } = await buildApp(options, { ...shared, guard: null })

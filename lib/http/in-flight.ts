@@ -2,9 +2,9 @@
 // request counts until its answer has left *and* what it asked of the node has ended: a client that
 // goes away does not free the place that its write still takes.
 
-import type { ServerResponse } from 'node:http'
 import type { Timer, Timers } from '../clock.ts'
 import { AspenError } from '../errors.ts'
+import type { Exchange } from './exchanges.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { refusal } from './error-body.ts'
 
@@ -23,8 +23,8 @@ export class InFlight {
     return this.#count
   }
 
-  /** A place for a request, until its response is closed and its operation has ended. @throws AspenError OVERLOADED */
-  enter(response: ServerResponse): Place {
+  /** A place for a request, until its exchange and its operation have ended. @throws AspenError OVERLOADED */
+  enter(exchange: Pick<Exchange, 'onEnd'>): Place {
     if (this.#count >= this.#limits.maxInFlight) {
       throw refusal(
         'OVERLOADED',
@@ -40,7 +40,7 @@ export class InFlight {
       this.#count--
       this.#bodyBytes -= bodyBytes
     }
-    response.once('close', release)
+    exchange.onEnd(release)
     return {
       addBody: (byteCount) => {
         if (this.#bodyBytes + byteCount > this.#limits.maxPendingBodyBytes) {
@@ -49,10 +49,12 @@ export class InFlight {
         this.#bodyBytes += byteCount
         bodyBytes += byteCount
       },
-      run: (timeoutMs, operation) => {
+      run: async (timeoutMs, operation) => {
+        // its place is given away, and nobody reads the answer
+        if (holders === 0) throw refusal('UNAVAILABLE', 'whoever asked has gone')
         holders++
         const running = Promise.resolve().then(operation).finally(release)
-        return this.#withDeadline(running, timeoutMs + this.#limits.requestTimeoutMs)
+        return await this.#withDeadline(running, timeoutMs + this.#limits.requestTimeoutMs)
       }
     }
   }
@@ -74,6 +76,6 @@ export class InFlight {
 export interface Place {
   /** Counts bytes of its body. @throws AspenError OVERLOADED */
   addBody(byteCount: number): void
-  /** Runs what it asks of the node, which keeps `timeoutMs` by itself. @throws AspenError TIMEOUT */
+  /** Runs what it asks of the node, which keeps `timeoutMs` by itself. @throws AspenError TIMEOUT, UNAVAILABLE (nobody waits for it any more; it is not begun) */
   run<T>(timeoutMs: number, operation: () => Promise<T>): Promise<T>
 }

@@ -18,6 +18,21 @@ export const ReadQuery = Type.Object(
   strict
 )
 
+/**
+ * Refuses a query whose encoding says no text: its parser would take `%ff` for those three characters.
+ * @throws AspenError INVALID_REQUEST
+ */
+export function checkQuery(url: string): void {
+  const [, query = ''] = /\?([^#]*)/.exec(url) ?? []
+  if (!query.includes('%')) return
+  try {
+    decodeURIComponent(query)
+  } catch {
+    const hint = 'bytes that are no text go into prefix_b64 and after_b64'
+    throw refusal('INVALID_REQUEST', 'the query is not UTF-8, percent-encoded', hint)
+  }
+}
+
 /** @throws AspenError INVALID_REQUEST */
 export function timeoutFrom(text: string | undefined): number {
   return wholeFrom('timeout_ms', text, MAX_REQUEST_TIMEOUT_MS) ?? DEFAULT_REQUEST_TIMEOUT_MS

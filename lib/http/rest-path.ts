@@ -7,10 +7,10 @@ import { refusal } from './error-body.ts'
 /** The path by which the router knows the routes of one key. */
 export const KEY_ROUTE = '/kv/{key}'
 
-const KEY_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'])
+const KEY_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const OPERATIONS: ReadonlySet<string> = new Set(['read', 'write', 'delete', 'scan'])
 /** What stands before the key, the key, and the query; the first may name a host, which the guard looks at. */
-const KEY_URL = /^((?:https?:\/\/[^/?#]*)?\/kv\/)([^?#]*)(.*)$/is
+const KEY_URL = /^((?:[Hh][Tt]{2}[Pp][Ss]?:\/\/[^/?#]*)?\/kv\/)([^?#]*)(.*)$/s
 
 /**
  * The paths of the operations are no keys, whatever the method: who puts to `/kv/write` means something else than

@@ -130,6 +130,9 @@ function addDelete(app: App, kv: KeyValueApi): void {
     handler: async (request, reply): Promise<documents.DeleteAnswer> => {
       const key = keyFromPath(request.params.key)
       const timeoutMs = timeoutFrom(request.query.timeout_ms)
+      if (request.raw.headers['if-none-match'] !== undefined) {
+        throw refusal('INVALID_REQUEST', 'a delete takes If-Match only')
+      }
       const condition = conditionFrom(request.headers['if-match'], undefined)
       const change = { kind: 'delete', key, condition } as const
       const { revision, changes } = await placeOf(request).run(timeoutMs, () =>

@@ -4,6 +4,7 @@
 import test from 'brittle'
 import { systemTimers } from '../../lib/clock.ts'
 import type { App } from '../../lib/http/app.ts'
+import { Exchanges } from '../../lib/http/exchanges.ts'
 import { HTTP_LIMITS } from '../../lib/http/http-limits.ts'
 import { buildApp } from '../../lib/http/http-server.ts'
 import { InFlight } from '../../lib/http/in-flight.ts'
@@ -23,6 +24,7 @@ async function open() {
     const parts = {
       guard: null,
       inFlight: new InFlight(HTTP_LIMITS, systemTimers),
+      exchanges: new Exchanges(),
       limits: HTTP_LIMITS,
       log: { error: () => {} },
       isDraining: () => false,

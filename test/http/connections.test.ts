@@ -5,10 +5,32 @@ import test from 'brittle'
 import { Agent, request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
+import { AspenError } from '../../lib/errors.ts'
 import { HTTP_LIMITS } from '../../lib/http/http-limits.ts'
-import { MAX_HTTP_HEADERS } from '../../lib/limits.ts'
+import { MAX_HTTP_HEADERS, MAX_HTTP_PIPELINED, MAX_VALUE_SIZE } from '../../lib/limits.ts'
 import { Client } from '../../lib/client/client.ts'
+import { systemTimers } from '../../lib/clock.ts'
+import { InFlight } from '../../lib/http/in-flight.ts'
+import type { Opened } from './open-server.ts'
 import { codeOf, get, openServer, send } from './open-server.ts'
+
+/** A connection over the socket that has sent `text`; `ended` has what came back. */
+function connectionWith({ server }: Opened, text: string) {
+  const socket = connect({ path: server.socketPath })
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {})
+  const ended = new Promise<string>((resolve) => {
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString()))
+  })
+  socket.write(text)
+  return { socket, ended }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+const READ = 'GET /kv/a HTTP/1.1\r\nHost: a\r\n\r\n'
 
 test('HTTP-08: a connection takes so many requests, and the last answer says that it closes', async (t) => {
   const { server } = await openServer(t, { limits: { maxRequestsPerConnection: 3 } })
@@ -87,3 +109,75 @@ test(
     t.alike(opened.logged, [])
   }
 )
+
+test('HTTP-08, HTTP-11: requests behind one that waits give their places back when the connection breaks', async (t) => {
+  const opened = await openServer(t)
+  const letGo = opened.node.hold()
+  const { socket, ended } = connectionWith(opened, READ.repeat(MAX_HTTP_PIPELINED))
+  await until(() => opened.node.calls === MAX_HTTP_PIPELINED)
+  t.is(opened.server.inFlightCount, MAX_HTTP_PIPELINED)
+  socket.destroy()
+  await ended
+  letGo()
+  await until(() => opened.server.inFlightCount === 0)
+  t.is((await get(opened, '/kv')).status, 200)
+})
+
+test('HTTP-08: a connection that asks too much at a time is closed', async (t) => {
+  const opened = await openServer(t)
+  const letGo = opened.node.hold()
+  const { ended } = connectionWith(opened, READ.repeat(MAX_HTTP_PIPELINED + 1))
+  t.is(await ended, '')
+  letGo()
+  await until(() => opened.server.inFlightCount === 0)
+  t.is((await get(opened, '/kv')).status, 200, 'others are served')
+  t.alike(opened.logged, [])
+})
+
+test('HTTP-10: what is no HTTP behind a write at work is not told as the answer to that', async (t) => {
+  const opened = await openServer(t)
+  const letGo = opened.node.hold()
+  const put = 'PUT /kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx'
+  const { ended } = connectionWith(opened, `${put}nonsense\r\n\r\n`)
+  t.is(await ended, '', 'no refusal of what happens all the same')
+  letGo()
+  await until(() => opened.server.inFlightCount === 0)
+  t.is((await get(opened, '/kv/a')).text, 'x')
+})
+
+test('HTTP-08: whoever takes nothing of an answer is cut off, whoever waits for one is not', async (t) => {
+  const opened = await openServer(t, { limits: { stallMs: 200 } })
+  const { socketPath } = opened.server
+  const value = Buffer.alloc(MAX_VALUE_SIZE, 'x')
+  await send({ socketPath, method: 'PUT', path: '/kv/a' }, value)
+  const slow = connectionWith(opened, READ)
+  slow.socket.pause()
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  slow.socket.resume()
+  t.ok((await slow.ended).length < value.length, 'the rest was never sent')
+
+  const letGo = opened.node.hold()
+  const waiting = get(opened, '/kv/a')
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  letGo()
+  t.is((await waiting).status, 200)
+})
+
+test('what nobody waits for any more takes no place and is not begun', async (t) => {
+  const inFlight = new InFlight(HTTP_LIMITS, systemTimers)
+  let end = (): void => {}
+  const place = inFlight.enter({ onEnd: (listener) => void (end = listener) })
+  place.addBody(100)
+  end()
+  let isBegun = false
+  const run = place.run(1_000, async () => void (isBegun = true))
+  t.is(
+    await run.then(
+      () => null,
+      (error: unknown) => error instanceof AspenError && error.code
+    ),
+    'UNAVAILABLE'
+  )
+  t.absent(isBegun)
+  t.is(inFlight.count, 0)
+})

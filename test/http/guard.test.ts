@@ -3,6 +3,7 @@
 import { connect } from 'node:net'
 import test from 'brittle'
 import type { OutgoingHttpHeaders } from 'node:http'
+import { ownHosts } from '../../lib/http/guard.ts'
 import { codeOf, field, openServer, send, TOKEN } from './open-server.ts'
 import type { Opened, Reply } from './open-server.ts'
 import { routesOf } from './routes.ts'
@@ -71,6 +72,33 @@ test('HTTP-01: its own names are taken', async (t) => {
     const reply = await sendTcp(opened, ['GET', '/status'], { host: `${name}:${opened.port}` })
     t.is(reply.status, 200, name)
   }
+})
+
+test('HTTP-01: only where the port is 80 a Host may lack it', (t) => {
+  t.ok(ownHosts('127.0.0.1', 80).includes('localhost'))
+  t.ok(ownHosts('10.0.0.7', 80).includes('10.0.0.7'))
+  t.ok(ownHosts('10.0.0.7', 80).includes('10.0.0.7:80'))
+  t.absent(ownHosts('127.0.0.1', 7_070).includes('localhost'))
+})
+
+test('HTTP-01: a path that cannot be read is guarded like any other', async (t) => {
+  const opened = await openServer(t)
+  const statusWith = async (headers: OutgoingHttpHeaders): Promise<number> =>
+    (await sendTcp(opened, ['GET', '/tickets/%zz'], headers)).status
+  t.is(await statusWith({ host: 'evil.example' }), 421)
+  t.is(await statusWith({ origin: 'http://evil.example' }), 403)
+  t.is(await statusWith({ authorization: undefined }), 401)
+  t.is(await statusWith({}), 400)
+})
+
+test('who may not ask is not told who leads', async (t) => {
+  const opened = await openServer(t)
+  const leaderFor = async (headers: OutgoingHttpHeaders): Promise<unknown> =>
+    field(field((await sendTcp(opened, ['GET', '/nowhere'], headers)).json, 'error'), 'leader')
+  t.is(await leaderFor({}), 1)
+  t.is(await leaderFor({ host: 'evil.example' }), null)
+  t.is(await leaderFor({ origin: 'http://evil.example' }), null)
+  t.is(await leaderFor({ authorization: undefined }), null)
 })
 
 test('HTTP-01: one name is asked for, wherever a request may carry names', async (t) => {
