@@ -91,7 +91,11 @@ export interface ClusterController {
    * for the same key it goes on where it is. At its deadline TIMEOUT says what it waits for; the admission stays.
    */
   addLearner(request: AddLearnerRequest, options?: RequestOptions): Promise<ClusterState>
-  /** Makes these members the voters, in one change; voters that are left out become learners. */
+  /**
+   * Makes these members the voters, in one change; voters that are left out become learners, and stay it until
+   * somebody says otherwise. Where these are fewer than the cluster wants, learners that were let in to vote and
+   * never did still become voters by themselves.
+   */
   changeMembership(
     request: ChangeMembershipRequest,
     options?: RequestOptions

@@ -49,12 +49,16 @@ export class ConfigurationChanger {
     this.#parts = parts
   }
 
-  /** Whether the configuration in use is committed and whole, so that it can be changed; waits a moment for it. */
+  /**
+   * Whether the configuration in use is committed and whole, so that it can be changed, and applied, so that
+   * roles and the time of the last change are those that it left; waits a moment for it.
+   */
   async isSettled({ atMs }: Deadline): Promise<boolean> {
-    const { clock } = this.#parts
+    const { clock, stateMachine } = this.#parts
     const isSettled = (): boolean => {
       const { configuration, configurationIndex, commitIndex } = this.#parts.replica.status
-      return !isJoint(configuration) && configurationIndex <= commitIndex
+      const isApplied = stateMachine.applied().configurationIndex >= configurationIndex
+      return !isJoint(configuration) && configurationIndex <= commitIndex && isApplied
     }
     const deadlineMs = Math.min(atMs, clock.nowMs() + SETTLE_MS)
     return await until(this.#parts, isSettled, { deadlineMs, everyMs: LOOK_MS })
