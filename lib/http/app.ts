@@ -16,8 +16,6 @@ import { fastify } from 'fastify'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { TSchema } from '@sinclair/typebox'
-import type { ValueError } from '@sinclair/typebox/errors'
-import { ValueErrorType } from '@sinclair/typebox/errors'
 import { present } from '../assert.ts'
 import type { ErrorCode } from '../errors.ts'
 import { AspenError } from '../errors.ts'
@@ -38,6 +36,7 @@ import { readJson } from './json-reader.ts'
 import { checkQuery } from './query.ts'
 import { readBody } from './read-body.ts'
 import { rewrittenUrl } from './rest-path.ts'
+import { schemaRefusal } from './schema-refusal.ts'
 import { Slice } from './slice.ts'
 
 export type App = FastifyInstance<
@@ -111,8 +110,11 @@ export function createApp(parts: AppParts): App {
   app.decorateRequest('place', null).decorateRequest('document', null)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart = 'request' }) => {
     const validator = validatorOf(schema)
+    // a plain Error, since fastify writes its own code into it; `fromFastify` makes the refusal of it
     return (value) =>
-      validator.Check(value) ? { value } : { error: schemaError(validator.Errors(value), httpPart) }
+      validator.Check(value)
+        ? { value }
+        : { error: new Error(schemaRefusal(validator.Errors(value), httpPart)) }
   })
   app.setSerializerCompiler(() => JSON.stringify)
   app.addHook('onRequest', async (request, reply) => admit({ request, reply }, parts))
@@ -128,7 +130,7 @@ export function createApp(parts: AppParts): App {
     app.addContentTypeParser(type, (request: FastifyRequest) => parseBody(request))
   }
   app.setNotFoundHandler(async () => {
-    throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
+    throw noRoute()
   })
   app.setErrorHandler((error, request, reply) => sendError({ error, request, reply }, parts))
   return app
@@ -151,9 +153,10 @@ export function refuseOtherMethods(app: App, routes: ReadonlyMap<string, readonl
     const method = METHODS.filter((name) => !allowed.includes(name))
     const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       reply.header('allow', allowed.join(', '))
-      const methods = allowed.join(' and ')
-      const hint = `send ${methods} ${url}; GET never changes anything`
-      throw refusal('METHOD_NOT_ALLOWED', `the route takes ${methods} only`, hint)
+      const methods = allowed.join(' or ')
+      const why = allowed.includes('GET') ? '' : '; GET never changes anything'
+      const hint = `send ${methods} ${url}${why}`
+      throw refusal('METHOD_NOT_ALLOWED', `the route takes ${allowed.join(', ')} only`, hint)
     }
     const config = { isOtherMethod: true }
     const schema = { hide: true }
@@ -185,7 +188,7 @@ async function admit({ request, reply }: Asked, parts: AppParts): Promise<void> 
     throw refusal('OVERLOADED', `a connection takes ${MAX_HTTP_PIPELINED} requests at a time`)
   }
   authorize(request, parts)
-  if (request.is404) throw refusal('ROUTE_NOT_FOUND', 'there is no such route')
+  if (request.is404) throw noRoute()
   const { isFromMemory, isOtherMethod } = request.routeOptions.config
   if (isOtherMethod === true) return
   checkBody(request)
@@ -210,6 +213,11 @@ function authorize(request: FastifyRequest, { guard, isDraining }: AppParts): vo
   refuseIf(guard?.checkToken(headers, request.routeOptions.url ?? ''))
 }
 
+function noRoute(): AspenError {
+  const hint = 'GET /openapi.json describes all routes'
+  return refusal('ROUTE_NOT_FOUND', 'there is no such route', hint)
+}
+
 function refuseIf(error: AspenError | null | undefined): void {
   if (error !== null && error !== undefined) throw error
 }
@@ -229,7 +237,9 @@ function checkBody({ headers, routeOptions }: FastifyRequest): void {
   if (isLacking && routeOptions.config.mayLackBody === true) return
   const [type = ''] = (announced ?? '').split(';')
   if (type.trim().toLowerCase() !== 'application/json') {
-    throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
+    const hint =
+      'send the header Content-Type: application/json, and {} where there is nothing to say'
+    throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json', hint)
   }
 }
 
@@ -304,18 +314,6 @@ function fromFastify(error: unknown): unknown {
 
 function isFastifyError(error: unknown): error is FastifyError {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('FST_ERR_')
-}
-
-/** A plain Error, since fastify writes its own code into it; `fromFastify` makes the refusal of it. */
-function schemaError(errors: Iterable<ValueError>, part: string): Error {
-  let worst: ValueError | null = null
-  for (const error of errors) {
-    if (error.type === ValueErrorType.ObjectAdditionalProperties) {
-      return new Error(`${part}: unknown field ${JSON.stringify(error.path.split('/').at(-1))}`)
-    }
-    worst ??= error
-  }
-  return new Error(`${part}${worst?.path ?? ''}: ${worst?.message ?? 'not valid'}`)
 }
 
 interface Stranded {

@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from '@sinclair/typebox'
 import { present } from '../assert.ts'
+import { bytesOf } from '../encoding.ts'
 import { DEFAULT_REQUEST_TIMEOUT_MS, MAX_HTTP_BATCH_BODY_BYTES } from '../limits.ts'
 import { ErrorBody } from '../service/documents.ts'
 import { notFoundError } from '../service/key-value-store.ts'
@@ -117,7 +118,7 @@ function addDelete(app: App, kv: KeyValueApi): void {
 
 function addScan(app: App, kv: KeyValueApi): void {
   const schema = {
-    summary: 'A page of keys and values by prefix',
+    summary: 'A page of keys and values by prefix; all of them without one',
     tags: ['kv'],
     body: documents.ScanBody,
     response: { 200: documents.ScanAnswer, default: ErrorBody }
@@ -126,6 +127,7 @@ function addScan(app: App, kv: KeyValueApi): void {
     method: 'POST',
     url: '/kv/scan',
     schema,
+    config: { mayLackBody: true },
     handler: async (request, reply) => {
       const { body } = request
       const scan = scanFrom(body)
@@ -183,9 +185,10 @@ function withoutTimeout(body: documents.DeleteBody): documents.DeleteJson {
 
 function scanFrom(body: ScanBody): ScanOptions {
   const { prefix, prefix_b64, after, after_b64, limit } = body
+  const isAll = prefix === undefined && prefix_b64 === undefined
   const hasAfter = after !== undefined || after_b64 !== undefined
   return {
-    prefix: bytesFrom('prefix', prefix, prefix_b64),
+    prefix: isAll ? bytesOf('') : bytesFrom('prefix', prefix, prefix_b64),
     ...(hasAfter && { after: bytesFrom('after', after, after_b64) }),
     ...(limit !== undefined && { limit })
   }

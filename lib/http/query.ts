@@ -9,7 +9,7 @@ const strict = { additionalProperties: false } as const
 
 export const NoQuery = Type.Object({}, strict)
 
-const Whole = Type.String({ pattern: '^[0-9]{1,15}$' })
+const Whole = Type.String({ pattern: '^[0-9]{1,15}$', description: 'a whole number' })
 
 export const TimeoutQuery = Type.Object({ timeout_ms: Type.Optional(Whole) }, strict)
 

@@ -69,11 +69,12 @@ function addGet(app: App, kv: KeyValueApi): void {
       const { item } = got
       if (item === null) throw notFoundError(key, got)
       describeItem(reply, item)
+      // of a 304 too: caches take its headers over
+      reply.type('application/octet-stream').header('x-content-type-options', 'nosniff')
       if (isListed(request.headers['if-none-match'], item.modRevision)) {
         return reply.code(304).send(null)
       }
       const { buffer, byteOffset, byteLength } = item.value
-      reply.type('application/octet-stream').header('x-content-type-options', 'nosniff')
       return reply.send(Buffer.from(buffer, byteOffset, byteLength))
     }
   })

@@ -5,7 +5,10 @@ import { Type } from '@sinclair/typebox'
 import type { Static } from '@sinclair/typebox'
 
 export const Id = Type.Integer({ minimum: 1, description: 'node id in this cluster' })
-export const Key = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'public key' })
+export const Key = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description: 'a public key: 64 hex digits, in small letters'
+})
 export const Instant = Type.String({
   pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
   description: 'RFC 3339, UTC'

@@ -64,11 +64,16 @@ export type ReadAnswer = Static<typeof ReadAnswer>
 
 const SetFields = Type.Object({ ...KeyFields, ...ValueFields, ...ConditionFields }, strict)
 const DeleteFields = Type.Object({ ...KeyFields, ...ConditionFields }, strict)
-const Pair = Type.Union([
-  Type.Tuple([Type.String(), Type.String()]),
-  Type.Object({ ...KeyFields, ...ValueFields }, strict)
-])
-const KeyItem = Type.Union([Type.String(), Type.Object(KeyFields, strict)])
+const Pair = Type.Union(
+  [
+    Type.Tuple([Type.String(), Type.String()]),
+    Type.Object({ ...KeyFields, ...ValueFields }, strict)
+  ],
+  { description: '["<key>", "<value>"], or an object with key or key_b64, and value or value_b64' }
+)
+const KeyItem = Type.Union([Type.String(), Type.Object(KeyFields, strict)], {
+  description: 'a key as text, or an object with key or key_b64'
+})
 const Operation = Type.Object(
   { Set: Type.Optional(SetFields), Delete: Type.Optional(DeleteFields) },
   { ...strict, minProperties: 1, maxProperties: 1 }

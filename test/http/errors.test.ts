@@ -167,6 +167,43 @@ function bodyOf(size: number): Buffer {
   return body
 }
 
+test('what does not fit the schema of a route is told with the field, and what it takes', async (t) => {
+  const opened = await openServer(t)
+  const message = (reply: { readonly json: unknown }) =>
+    field(field(reply.json, 'error'), 'message')
+  const write = (command: unknown) => post(opened, '/kv/write', { command })
+  const asked: readonly (readonly [Promise<{ readonly json: unknown }>, string])[] = [
+    [
+      post(opened, '/kv/read', { key: 'a', consistency: 'eventual' }),
+      'consistency takes one of: "linearizable", "stale"'
+    ],
+    [post(opened, '/kv/read', { kye: 'a' }), 'unknown field "kye": the body takes key, key_b64, '],
+    [write({ Foo: {} }), 'unknown field "Foo": command takes Set, SetMulti, Delete, '],
+    [write({}), 'command takes exactly one of Set, SetMulti, Delete, '],
+    [write({ Set: { key: 'a', value: 1 } }), 'command.Set.value: expected string'],
+    [
+      write({ SetMulti: { pairs: [['a']] } }),
+      'command.SetMulti.pairs.0 takes ["<key>", "<value>"]'
+    ],
+    [post(opened, '/cluster/init', {}), 'initial_members is missing'],
+    [
+      post(opened, '/cluster/add-learner', { learner: { key: 'zz' } }),
+      'learner.key takes a public key: 64 hex digits'
+    ],
+    [post(opened, '/kv/scan', { limit: 0 }), 'limit: expected integer to be greater or equal to 1'],
+    [get(opened, '/kv?prefx=a'), 'unknown parameter "prefx": the route takes '],
+    [get(opened, '/status?a=1'), 'unknown parameter "a": the route takes none'],
+    [get(opened, '/kv/a?timeout_ms=x'), 'timeout_ms takes a whole number'],
+    [get(opened, '/kv/a?consistency=x'), 'consistency takes one of: "linearizable", "stale"'],
+    [post(opened, '/kv/read', [1]), 'the body: expected object'],
+    [post(opened, '/kv/read', { 'a/b~c': 1 }), 'unknown field "a/b~c": ']
+  ]
+  for (const [reply, says] of asked) {
+    const told = String(message(await reply))
+    t.ok(told.startsWith(says), told)
+  }
+})
+
 test('bodies are taken up to the limit of their route and refused one byte above it', async (t) => {
   const opened = await openServer(t)
   for (const [path, limit] of [

@@ -4,7 +4,7 @@ import test from 'brittle'
 import type { Assert } from 'brittle'
 import { MAX_KEY_SIZE, MAX_SCAN_LIMIT, MAX_VALUE_SIZE } from '../../lib/limits.ts'
 import { bytesOf } from '../../lib/encoding.ts'
-import { codeOf, field, get, openServer, post, postRaw } from './open-server.ts'
+import { codeOf, field, get, openServer, post, postRaw, send } from './open-server.ts'
 import type { Opened } from './open-server.ts'
 
 test('a write is answered with its command as it was sent, its revision and what it replaced', async (t) => {
@@ -143,6 +143,24 @@ test('a delete says whether the key was there when it was applied', async (t) =>
   t.alike(opened.node.lastOptions, { timeoutMs: 99 })
   const second = await post(opened, '/kv/delete', { key: 'a' })
   t.alike(second.json, { key: 'a', deleted: false, revision: 13 })
+})
+
+test('a scan without a prefix is one of all keys, and needs no body', async (t) => {
+  const opened = await openServer(t)
+  for (const key of ['b', 'a']) {
+    await post(opened, '/kv/write', { command: { Set: { key, value: '1' } } })
+  }
+  const { socketPath } = opened.server
+  for (const reply of [
+    await post(opened, '/kv/scan', {}),
+    await post(opened, '/kv/scan', { limit: 9 }),
+    await send({ socketPath, method: 'POST', path: '/kv/scan' })
+  ]) {
+    const items = field(reply.json, 'items')
+    t.alike(Array.isArray(items) && items.map((item) => field(item, 'key')), ['a', 'b'])
+  }
+  const both = await post(opened, '/kv/scan', { prefix: 'a', prefix_b64: 'YQ==' })
+  t.alike([both.status, codeOf(both)], [400, 'INVALID_REQUEST'])
 })
 
 test('a scan gives pages in byte order', async (t) => {

@@ -176,6 +176,12 @@ test('a value that is known already is not sent again', async (t) => {
   for (const tag of ['"11"', 'W/"11"', '"7", "11"', '*']) {
     const reply = await ask(opened, ['GET', '/kv/a'], { headers: { 'if-none-match': tag } })
     t.alike([reply.status, reply.text, reply.headers.etag], [304, '', '"11"'], tag)
+    t.is(
+      reply.headers['content-type'],
+      'application/octet-stream',
+      'what a cache takes over is right'
+    )
+    t.is(reply.headers['content-length'], undefined)
   }
   for (const tag of ['"12"', '11', '""']) {
     const reply = await ask(opened, ['GET', '/kv/a'], { headers: { 'if-none-match': tag } })
