@@ -309,7 +309,6 @@ const MALFORMED: ReadonlyArray<readonly [string, readonly string[]]> = [
   [
     '/kv/scan',
     [
-      '{}',
       '{"prefix":"a","prefix_b64":"YQ=="}',
       '{"prefix":"a","limit":0}',
       `{"prefix":"a","limit":${MAX_SCAN_LIMIT + 1}}`,
