@@ -1,5 +1,6 @@
 // `aspen token` and `aspen api`: what it takes to ask the node from another program, as lines to paste. The
-// token itself is in no line: the shell reads it from its file when the line runs.
+// token itself is in no line: the shell reads it from its file when the line runs, and hands it to curl where no
+// other user sees it, as they see arguments.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,10 +37,11 @@ export function api(invocation: Invocation): Promise<number> {
   if (runtime === null || runtime.http === '') throw notRunning(target, host.env)
   const tokenFile = tokenFileOf(target.dataDir)
   const words = wordsFor(method, path)
-  const bearer = `-H "Authorization: Bearer $(cat ${shellWord(tokenFile)})"`
-  const place = `--unix-socket ${shellWord(runtime.socket)}`
-  const overSocket = ['curl -sS', ...words, place, shellWord(`http://localhost${path}`)].join(' ')
-  const overTcp = ['curl -sS', ...words, bearer, shellWord(`${runtime.http}${path}`)].join(' ')
+  const bearer = `printf 'Authorization: Bearer %s' "$(cat ${shellWord(tokenFile)})"`
+  const socket = `--unix-socket ${shellWord(runtime.socket)}`
+  const overSocket = ['curl -sS', ...words, socket, shellWord(`http://localhost${path}`)].join(' ')
+  const place = shellWord(`${runtime.http}${path}`)
+  const overTcp = [bearer, '| curl -sS -H @-', ...words, place].join(' ')
   output.result({
     human: (style) => [
       style.dim('# over the Unix socket: whoever may open it may ask'),

@@ -96,6 +96,10 @@ function readStorage(layer: LayerDraft, text: string): void {
   const word = equals === -1 ? text : text.slice(0, equals)
   const name = storageSettingOf(word)
   const origin = typedAs(`--storage ${word}`)
+  if (name !== null && layer[STORAGE_KEYS[name]] !== undefined) {
+    const message = `--storage ${word} is given twice`
+    throw new ConfigError({ code: 'CONFIG_INVALID', message, fields: fieldsOf('storage', origin) })
+  }
   if (name !== null) {
     const value = equals === -1 ? '' : text.slice(equals + 1)
     readText(layer, STORAGE_KEYS[name], { text: value, origin })

@@ -1,7 +1,7 @@
 // The configuration of a node, put together: which file is read, where the node lives, what is recorded
 // there, and what counts in the end.
 
-import { existsSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import { checkConfig } from './checks.ts'
@@ -48,7 +48,7 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
 /** The file of a data directory. One that says where that is would be read too late. */
 async function fileIn(dataDir: string): Promise<ConfigFile | null> {
   const path = join(dataDir, CONFIG_FILE)
-  if (!existsSync(path)) return null
+  if (!isThere(path)) return null
   // loaded only where there is a file
   const { readConfigFile } = await import('./toml-file.ts')
   const file = readConfigFile(path)
@@ -60,4 +60,13 @@ async function fileIn(dataDir: string): Promise<ConfigFile | null> {
     message: `data_dir in ${where} names another folder than the one that it is in`,
     hint: `leave it out, or name the file: --config ${path}`
   })
+}
+
+/** Also a link that leads nowhere, which is a file that was meant. Of a folder that may not be entered nobody knows. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
+  }
 }

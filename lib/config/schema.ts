@@ -190,7 +190,7 @@ export const SETTINGS: { readonly [K in ConfigKey]: Setting<ConfigValues[K]> } =
     fallback: false,
     flag: '--http-public',
     about: 'let the HTTP API listen on an address that other machines reach',
-    when: 'Together with an `http_addr` that is not loopback, which is refused without it. The token is still asked for.',
+    when: 'Together with an `http_addr` that is not loopback, which is refused without it. The token is still asked for, except by the probes, `/health`, `/metrics` and `/openapi.json`.',
     ...GIVEN_ONCE
   },
   timing: {

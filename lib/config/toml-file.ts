@@ -26,12 +26,22 @@ export interface ConfigFile {
 /** Reads and checks the file; relative paths in it begin at its folder. @throws ConfigError CONFIG_INVALID */
 export function readConfigFile(path: string): ConfigFile {
   const text = textOfFile(path)
-  const layer: LayerDraft = { ...layerOf(parse(path, text), { path, text }) }
+  const layer: LayerDraft = { ...layerIn(path, text) }
   for (const key of ['data_dir', 'ticket_file'] as const) {
     const given = layer[key]
     if (given !== undefined) layer[key] = { ...given, value: resolve(dirname(path), given.value) }
   }
   return { path, layer }
+}
+
+function layerIn(path: string, text: string): Layer {
+  try {
+    return layerOf(parse(path, text), { path, text })
+  } catch (error) {
+    // of the stack: the parser calls itself for each level, and so do we
+    if (error instanceof RangeError) throw unreadable(path, 'it is nested too deep', error)
+    throw error
+  }
 }
 
 function textOfFile(path: string): string {
@@ -113,8 +123,10 @@ function isTableOfSettings(
   return value.type === 'TOMLInlineTable' && value.body.length > 0 && !isConfigKey(path.join('.'))
 }
 
+/** A name with a dot in it is one name: in quotes it is no path of two. */
 function nameOf(key: AST.TOMLBare | AST.TOMLQuoted): string {
-  return key.type === 'TOMLBare' ? key.name : key.value
+  if (key.type === 'TOMLBare') return key.name
+  return /^[A-Za-z0-9_-]+$/.test(key.value) ? key.value : JSON.stringify(key.value)
 }
 
 interface Source {

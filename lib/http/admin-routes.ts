@@ -27,7 +27,7 @@ export function addAdminRoutes(app: App, admin: NodeAdmin): void {
   })
 
   const logLevel = {
-    summary: 'Change how much this node logs, until it ends',
+    summary: 'Change how much this node logs, until it ends or reads its configuration again',
     tags: ['admin'],
     body: documents.LogLevelBody,
     response: { 200: documents.LogLevelAnswer, default: ErrorBody }

@@ -3,12 +3,10 @@
 
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { DEFAULT_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import { ErrorBody, Health, Probe, READY_CHECKS } from '../service/documents.ts'
 import type { ReadyCheck } from '../service/documents.ts'
 import type { NodeApi } from '../service/node-api.ts'
 import type { App } from './app.ts'
-import { placeOf } from './app.ts'
 import { refusal } from './error-body.ts'
 
 type ProbesApi = Pick<NodeApi, 'health' | 'livez' | 'readyz'>
@@ -77,7 +75,9 @@ function addLivez(app: App, api: ProbesApi): void {
   })
 }
 
+/** They take no place among the requests in progress: anybody may ask, and one answer serves all. */
 function addReadyz(app: App, api: ProbesApi): void {
+  const config = { isFromMemory: true }
   app.route({
     method: 'GET',
     url: '/readyz',
@@ -87,10 +87,11 @@ function addReadyz(app: App, api: ProbesApi): void {
       querystring: ProbeQuery,
       response
     },
+    config,
     handler: async (request, reply) => {
       const { exclude, verbose } = request.query
       const checks = chosen(READY_CHECKS, exclude)
-      const probe = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz(checks))
+      const probe = await api.readyz(checks)
       return send(reply, { probe, name: 'readyz', isText: verbose !== undefined })
     }
   })
@@ -104,9 +105,10 @@ function addReadyz(app: App, api: ProbesApi): void {
       querystring: ProbeQuery,
       response
     },
+    config,
     handler: async (request, reply) => {
       const checks = [oneOf<ReadyCheck>(READY_CHECKS, request.params.check)]
-      const probe = await placeOf(request).run(DEFAULT_REQUEST_TIMEOUT_MS, () => api.readyz(checks))
+      const probe = await api.readyz(checks)
       const isText = request.query.verbose !== undefined
       return send(reply, { probe, name: 'readyz', isText })
     }

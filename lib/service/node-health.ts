@@ -54,6 +54,8 @@ type Check = Health['checks'][string]
 export class NodeHealth {
   readonly #parts: NodeHealthParts
   #isDraining = false
+  /** in progress: one answers all who ask meanwhile, since anybody may ask as often as he likes */
+  #confirming: Promise<string | null> | null = null
 
   constructor(parts: NodeHealthParts) {
     this.#parts = parts
@@ -115,7 +117,7 @@ export class NodeHealth {
       case 'leader_known':
         return this.#parts.isInTouch() ? null : NO_LEADER
       case 'linearizable_read':
-        return await this.#parts.forwarder.confirmRead(READY_WITHIN_MS).then(() => null, reasonOf)
+        return await this.#whyUnconfirmed()
       case 'applied_caught_up':
         return this.#whyBehind()
       case 'no_corrupt_alarm':
@@ -125,6 +127,16 @@ export class NodeHealth {
       default:
         unreachable(check)
     }
+  }
+
+  #whyUnconfirmed(): Promise<string | null> {
+    this.#confirming ??= this.#parts.forwarder
+      .confirmRead(READY_WITHIN_MS)
+      .then(() => null, reasonOf)
+      .finally(() => {
+        this.#confirming = null
+      })
+    return this.#confirming
   }
 
   #whyBehind(): string | null {

@@ -70,6 +70,22 @@ test('the lines have the token in none of them', async (t) => {
   }
 })
 
+test('the token is among no arguments either, which all users of a machine can read', async (t) => {
+  const { run } = await open(t)
+  const folder = await t.tmp()
+  // says what it was called with, and what it was given
+  const script = '#!/bin/sh\necho "arguments: $*"\necho "input: $(cat)"\n'
+  writeFileSync(join(folder, 'curl'), script, { mode: 0o755 })
+  for (const argv of [['/leader'], ['PUT', '/kv/a'], ['POST', '/kv/read']]) {
+    const { tcp } = JSON.parse((await run('api', ...argv, '--json')).stdout)
+    const text = await shell(`PATH=${folder}:$PATH; ${tcp.curl}`)
+    const [called = '', given] = text.split('\n')
+    t.ok(called.startsWith('arguments: -sS -H @-'), called)
+    t.absent(called.includes(TOKEN))
+    t.is(given, `input: Authorization: Bearer ${TOKEN}`)
+  }
+})
+
 test('methods and paths are checked', async (t) => {
   const { run } = await open(t)
   for (const argv of [

@@ -196,6 +196,7 @@ test('HTTP-12: a flag that is none, lacks its value or has two is one line and e
     [['--port'], '✗ --port needs a value'],
     [['--port', ''], "✗ --port takes a whole number from 1 to 65535, not ''"],
     [['--port', '1', '--port', '1'], '✗ --port is given twice'],
+    [['--storage', 'max-keys=1', '--storage', 'max-keys=2'], '✗ --storage max-keys is given twice'],
     [['--gossip=yes'], '✗ --gossip takes no value'],
     [['--data-dir', '/data/\ufffd'], "✗ --data-dir takes a path, not '/data/\ufffd'"],
     [

@@ -1,6 +1,6 @@
 // The layers of a configuration: every key in every layer, which of them counts, and what is refused where.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'brittle'
 import type { Assert } from 'brittle'
@@ -239,6 +239,12 @@ test('the file is the one that is named, else the one in the data directory', as
   )
   writeFileSync(join(dir, 'config.toml'), `data_dir = "."\nname = "oak"`)
   t.is((await readConfig({ env, flags: {}, named: null })).dataDir, dir, 'its own folder')
+  rmSync(join(dir, 'config.toml'))
+  symlinkSync(join(dir, 'nowhere.toml'), join(dir, 'config.toml'))
+  await t.exception(
+    () => readConfig({ env, flags: {}, named: null }),
+    /config\.toml cannot be read: it does not exist/
+  )
 })
 
 test('a name that is typed names the folder; in lower layers it does where nothing else does', async (t) => {

@@ -27,6 +27,15 @@ const PORTS = 'a whole number from 1 to 65535, without quotes'
 
 /** Each text with its refusal. */
 const REFUSED: readonly (readonly [text: string, message: string])[] = [
+  [
+    '"storage.max_keys" = 5\n[storage]\nmax_keys = 6',
+    '"storage.max_keys" in line 1 of FILE is no setting: did you mean storage.max_keys?'
+  ],
+  ['"" = 1', '"" in line 1 of FILE is no setting'],
+  [
+    `port = ${'['.repeat(20_000)}${']'.repeat(20_000)}`,
+    'the configuration file FILE cannot be read: it is nested too deep'
+  ],
   ['port = "80"', `port in line 1 of FILE takes ${PORTS}, not "80"`],
   ['port = 80.0', `port in line 1 of FILE takes ${PORTS}, not 80.0`],
   ['port = nan', `port in line 1 of FILE takes ${PORTS}, not nan`],

@@ -156,7 +156,7 @@ test('beyond the limit of requests in progress: OVERLOADED, except what answers 
   t.is(over.status, 503)
   t.is(codeOf(over), 'OVERLOADED')
   t.is(over.headers['retry-after'], '1')
-  for (const path of ['/livez', '/health', '/status', '/members']) {
+  for (const path of ['/livez', '/readyz/not_draining', '/health', '/status', '/members']) {
     t.is((await get(opened, path)).status, 200, path)
   }
   letGo()

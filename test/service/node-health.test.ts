@@ -26,6 +26,7 @@ interface World {
   hasFailed: boolean
   disk: DiskState | null
   sizes: StorageSizes | null
+  onConfirm: () => void
   isReadable: boolean
 }
 
@@ -43,6 +44,7 @@ function healthOf(overrides: Partial<World> = {}): NodeHealth {
     disk: null,
     sizes: null,
     isReadable: true,
+    onConfirm: () => {},
     ...overrides
   }
   const status: CoreStatus = {
@@ -71,7 +73,10 @@ function healthOf(overrides: Partial<World> = {}): NodeHealth {
     view: { state: () => world.state, role: () => world.role, failureTolerance: () => 1 },
     alarms: { isOn: (alarm) => world.alarms.includes(alarm), list: () => [...world.alarms] },
     forwarder: {
-      confirmRead: () => (world.isReadable ? Promise.resolve(1) : Promise.reject(refused))
+      confirmRead: () => {
+        world.onConfirm()
+        return world.isReadable ? Promise.resolve(1) : Promise.reject(refused)
+      }
     },
     isInTouch: () => world.leader !== null,
     hasFailed: () => world.hasFailed,
@@ -234,6 +239,16 @@ test('a node is ready when requests would succeed, and says why it is not', asyn
   draining.drain()
   t.alike((await draining.readyz()).reasons, { not_draining: 'the node is being closed' })
   t.is(draining.livez().ok, true, 'it lives all the same')
+})
+
+test('many who ask at once make one read, and who asks later makes another', async (t) => {
+  let count = 0
+  const health = healthOf({ onConfirm: () => void count++ })
+  const probes = await Promise.all(Array.from({ length: 100 }, () => health.readyz()))
+  t.ok(probes.every(({ ok }) => ok))
+  t.is(count, 1)
+  await health.readyz()
+  t.is(count, 2)
 })
 
 test('only what is asked for is checked', async (t) => {
