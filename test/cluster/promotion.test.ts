@@ -165,7 +165,7 @@ test('the replaced voter becomes a learner in the same change', (t) => {
   })
 })
 
-test('the pause ends with its last millisecond, and without any change there is none', (t) => {
+test('MEM-05: the pause ends with its last millisecond, and without any change there is none', (t) => {
   t.is(errorOf({ sinceMs: MEMBERSHIP_COOLDOWN_MS - 1 })?.fields?.['remaining_ms'], 1)
   t.is(errorOf({ sinceMs: MEMBERSHIP_COOLDOWN_MS }), null)
   const order = { learnerId: 4, replaceNode: null, force: false }

@@ -116,7 +116,7 @@ const REFUSED: readonly (readonly [text: string, message: string])[] = [
   ['port 1', 'line 1 of FILE is not TOML: expected equal (=) token (column 6)']
 ]
 
-test('a file that is not right is refused with the line, and what the setting takes', async (t) => {
+test('HTTP-13: a file that is not right is refused with the line, and what the setting takes', async (t) => {
   const path = join(await t.tmp(), 'c.toml')
   for (const [text, message] of REFUSED) {
     writeFileSync(path, text)
@@ -124,7 +124,7 @@ test('a file that is not right is refused with the line, and what the setting ta
   }
 })
 
-test('what is no configuration file is refused as what it is', async (t) => {
+test('HTTP-13: what is no configuration file is refused as what it is', async (t) => {
   const dir = await t.tmp()
   const why = (name: string): string => refusal(join(dir, name))
   t.is(why('none'), 'the configuration file FILE cannot be read: it does not exist')

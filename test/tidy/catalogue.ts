@@ -1,8 +1,8 @@
-// The cases of the fault catalogue that belong to durability, time, processes and identity, each with what
-// it is about: test/faults/README.md says for each of them which tests carry its id.
+// The cases of the fault catalogue that belong to durability, time, processes, identity, membership and the HTTP
+// API, each with what it is about: test/faults/README.md says for each of them which tests carry its id.
 
 /** How a case is named. */
-export const CASE_ID = /\b(?:STO|RFT|TIM|PRC|MEM|OPS)-\d{2}\b/g
+export const CASE_ID = /\b(?:STO|RFT|TIM|PRC|MEM|OPS|RES|HTTP)-\d{2}\b/g
 
 /** All that there must be a test or a reason for. */
 export const CASES: readonly string[] = [
@@ -10,8 +10,11 @@ export const CASES: readonly string[] = [
   'RFT-09',
   ...numbered('TIM', 1, 5),
   ...numbered('PRC', 3, 6),
-  ...numbered('MEM', 6, 9),
-  ...numbered('OPS', 1, 2)
+  'MEM-03',
+  ...numbered('MEM', 5, 9),
+  'RES-10',
+  ...numbered('OPS', 1, 4),
+  ...numbered('HTTP', 1, 15)
 ]
 
 function numbered(family: string, first: number, last: number): string[] {
