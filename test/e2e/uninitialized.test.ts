@@ -79,8 +79,27 @@ test('a fourth is let in by a request to any member', LIMIT, async (t) => {
   t.is((await lab.status('dogwood')).node.id, 4)
 })
 
+test('a fifth follows, all five vote, and one alone goes on', LIMIT, async (t) => {
+  const { key } = await lab.json('alder', ['status']).then((status) => recordOf(status['node']))
+  const hazel = await waiting('hazel', [String(key)])
+  const place = socketOf(lab, 'birch')
+  await post(place, '/cluster/add-learner', { learner: { key: hazel.key } })
+  const grown = await post(place, '/cluster/change-membership', { members: [1, 2, 3, 4, 5] })
+  t.alike([grown['members'], grown['learners']], [[1, 2, 3, 4, 5], []])
+  await lab.put('hazel', 'of', 'five')
+  const shrunk = await post(place, '/cluster/change-membership', { members: [3] })
+  t.alike(shrunk['members'], [3])
+  await lab.put('alder', 'of', 'one')
+  for (const name of ['alder', 'cedar', 'hazel']) {
+    t.is(await lab.run(name, ['kv', 'get', 'of']), 'one')
+    t.alike((await lab.status(name)).voters, [3])
+  }
+  const back = await post(place, '/cluster/change-membership', { members: [1, 2, 3] })
+  t.alike(back['members'], [1, 2, 3])
+})
+
 test('all of them start again with the same command, and are who they were', LIMIT, async (t) => {
-  const names = ['alder', 'birch', 'cedar', 'dogwood']
+  const names = ['alder', 'birch', 'cedar', 'dogwood', 'hazel']
   for (const name of names) await lab.kill(name)
   await Promise.all(names.map((name) => lab.json(name, START)))
   await lab.put('alder', 'k', 'w')
