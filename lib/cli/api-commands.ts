@@ -69,6 +69,8 @@ function requestOf({ args }: Invocation): { readonly method: string; readonly pa
   const method = (isPath ? 'GET' : first).toUpperCase()
   const path = isPath ? first : (second ?? '/status')
   if (!METHODS.includes(method)) {
+    if (second === undefined)
+      throw invalid(`'${first}' is no path of the API`, 'paths begin with /')
     throw invalid(`'${first}' is no method of the API`, METHODS.join(', '))
   }
   if (/^\/[\x21-\x7e]*$/.test(path)) return { method, path }
@@ -95,6 +97,11 @@ const SAMPLES: ReadonlyMap<string, object> = new Map<string, object>([
   ['/kv/write', { command: { Set: { key: 'app/port', value: '8080' } } }],
   ['/kv/delete', { key: 'app/port' }],
   ['/kv/scan', { prefix: '' }],
+  ['/cluster/init', { initial_members: [{}] }],
+  ['/cluster/add-learner', { learner: { key: '<key>' } }],
+  ['/cluster/change-membership', { members: [1, 2, 3] }],
+  ['/cluster/remove-member', { id: 3 }],
+  ['/admin/promote-learner', { learner_id: 3 }],
   ['/admin/log-level', { level: 'info' }]
 ])
 

@@ -96,7 +96,11 @@ export function noNodeDetail(
   const message = `there is no node in ${shortPath(dataDir)}`
   const isNamed = dataDir === defaultDataDir(basename(dataDir), env)
   const names = isNamed ? nodesHere(env).map((name) => `--name ${name}`) : []
-  if (names.length > 0) return { message, hint: `on this machine are ${names.join(', ')}` }
+  if (names.length > 0) {
+    const nodes =
+      names.length === 1 ? 'the node on this machine is' : 'the nodes on this machine are'
+    return { message, hint: `${nodes} ${names.join(', ')}` }
+  }
   const hint = `'aspen create${selector}' makes a cluster, 'aspen join${selector} <ticket>' joins one`
   return { message, hint }
 }

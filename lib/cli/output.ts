@@ -109,5 +109,6 @@ export class Output {
 
 function errorLine(error: AspenError): string {
   const { message, hint } = error.detail
-  return printable(withoutTickets(hint === undefined ? message : `${message}: ${hint}`))
+  const separator = message.endsWith('?') ? ' ' : ': '
+  return printable(withoutTickets(hint === undefined ? message : message + separator + hint))
 }

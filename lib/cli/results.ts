@@ -40,6 +40,7 @@ export function printCreated(
       `${style.symbol('ok')} created cluster  ${style.bold(shortId(status))}  data ${shortPath(status.data_dir)}`,
       ...(origin?.lines(style) ?? []),
       nodeLine(status, style),
+      ...memoryLines(status, style),
       announcementLine(status, target, style),
       '',
       ...ticketLines(ticket, { style, nowMs }),
@@ -74,6 +75,7 @@ export function printJoined(
         ? `${style.symbol('ok')} already a member of cluster ${style.bold(shortId(status))} (${status.role})`
         : `${style.symbol('ok')} joined cluster  ${style.bold(shortId(status))}  as ${status.role}${tookText(tookMs)}`,
       nodeLine(status, style),
+      ...memoryLines(status, style),
       ...(wasMember ? [] : roleLines(status, target)),
       toleranceLine(status, style)
     ],
@@ -124,6 +126,12 @@ function nodeLine({ node, role, leader, api }: Status, style: Style): string {
   const leads = leader === node.id ? ', leader' : ''
   const who = `${style.bold(printable(node.name))}  (node ${node.id}, ${role}${leads})`
   return `${style.symbol('ok')} this node is  ${who}  api ${api.http} (unix: ${shortPath(api.socket)})`
+}
+
+function memoryLines({ storage }: Status, style: Style): readonly string[] {
+  if (storage.backend !== 'inmemory') return []
+  const what = 'log, state and key are in memory only (for development and tests)'
+  return [`${style.symbol('warning')} ${what}: all of it is gone when this node ends`]
 }
 
 function announcementLine({ discovery }: Status, { selector }: Target, style: Style): string {

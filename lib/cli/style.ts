@@ -35,7 +35,8 @@ export function styleOf(stream: OutputStream, env: Environment, isColourWanted: 
   const symbols = speaksUtf8(env) ? UTF8_SYMBOLS : ASCII_SYMBOLS
   return {
     isTerminal,
-    width: isTerminal ? (stream.columns ?? DEFAULT_COLUMNS) : null,
+    // a terminal that does not know its size says 0
+    width: isTerminal ? stream.columns || DEFAULT_COLUMNS : null,
     ellipsis: symbols.ellipsis,
     bold: (text) => paint(1, 22, text),
     dim: (text) => paint(2, 22, text),

@@ -54,7 +54,11 @@ export async function admitKey(
   const secret = trust.epochSecret(epoch)
   if (secret === null) throw notReady()
   const sealedSecret = sealedTo(publicKey, secret, random)
-  if (sealedSecret === null) throw invalid('the key is none that a secret can be sealed to')
+  if (sealedSecret === null)
+    throw invalid(
+      'no node has this key',
+      "'aspen status' on the node tells its key, and so does GET /node-info"
+    )
   const result = await submit(
     { kind: 'admitKey', publicKey, name, addresses, role, expectedId, epoch, sealedSecret },
     timeoutMs
@@ -72,8 +76,9 @@ function problemOf(spec: NodeToAdmit & { readonly name: string }): string | null
   return isTooMany ? `a node has at most ${MAX_MEMBER_ADDRESSES} addresses` : null
 }
 
-function invalid(message: string): ControlPlaneError {
-  return new ControlPlaneError({ code: 'INVALID_REQUEST', message })
+function invalid(message: string, hint?: string): ControlPlaneError {
+  const code = 'INVALID_REQUEST'
+  return new ControlPlaneError(hint === undefined ? { code, message } : { code, message, hint })
 }
 
 function notReady(): ControlPlaneError {

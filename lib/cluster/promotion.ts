@@ -84,7 +84,7 @@ function whyTooRecent({ logTimeMs, votersChangedMs }: PromotionView): ErrorDetai
   if (votersChangedMs === 0 || remainingMs <= 0) return null
   const wait = `wait ${Math.ceil(remainingMs / 1_000)} s`
   return detail('MEMBERSHIP_CHANGE_TOO_RECENT', `Membership was changed recently (${wait})`, {
-    hint: 'one change at a time can be watched; --force does not wait',
+    hint: 'one change at a time can be watched; --force ("force": true over HTTP) does not wait',
     fields: { remaining_ms: Math.ceil(remainingMs) }
   })
 }

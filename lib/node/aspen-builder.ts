@@ -9,6 +9,7 @@
 import type { Logger } from 'pino'
 import { ConfigError } from '../errors.ts'
 import type { Timing, TimingProfile } from '../raft/timing.ts'
+import type { NewTicket } from '../service/documents.ts'
 import { checkConfig, httpOf } from '../config/checks.ts'
 import { givenIn, merged, readText } from '../config/layers.ts'
 import type { Layer, LayerDraft } from '../config/layers.ts'
@@ -73,8 +74,10 @@ export class AspenBuilder {
   }
 
   /** An empty folder becomes a member of the ticket's cluster; a member of that cluster just starts. */
-  withTicket(ticket: string): this {
-    this.#ticket = ticket
+  withTicket(ticket: string | Pick<NewTicket, 'ticket'>): this {
+    const text: unknown = typeof ticket === 'object' ? ticket?.ticket : ticket
+    if (typeof text !== 'string') throw invalid('withTicket takes a ticket, or its text')
+    this.#ticket = text
     return this
   }
 

@@ -97,6 +97,7 @@ test('methods and paths are checked', async (t) => {
   ]) {
     t.is((await run('api', ...argv)).code, 2, argv.join(' '))
   }
+  t.ok((await run('api', 'leader')).stderr.includes('paths begin with /'))
   const { stdout } = await run('api', 'get', '/leader', '--json')
   t.alike([JSON.parse(stdout).method, JSON.parse(stdout).path], ['GET', '/leader'])
 })

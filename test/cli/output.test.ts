@@ -63,6 +63,8 @@ test('on a terminal the widest column gives way; elsewhere nothing is cut', (t) 
   t.ok(renderTable(columns, rows, narrow)[1]?.includes('v…'))
   const wide = styleOf(new KeptStream(), UTF8, true)
   t.ok(renderTable(columns, rows, wide)[1]?.includes('v'.repeat(100)))
+  const unsized = styleOf(new KeptStream({ isTerminal: true, columns: 0 }), UTF8, true)
+  t.is(unsized.width, 80, 'a terminal that does not know its size is one of 80 columns')
 })
 
 test('a row that cannot be cut does not pad the others; several columns give way together', (t) => {

@@ -43,7 +43,10 @@ test('where no node is, the nodes that are there are named', async (t) => {
     ['status', '--name', 'b']
   ]) {
     const { stderr } = await runCli(argv, { env: { XDG_DATA_HOME: home } })
-    t.ok(/^✗ there is no node in .*: on this machine are --name alder\n$/.test(stderr), stderr)
+    t.ok(
+      /^✗ there is no node in .*: the node on this machine is --name alder\n$/.test(stderr),
+      stderr
+    )
   }
 })
 

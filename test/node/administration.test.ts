@@ -75,9 +75,12 @@ test('the log level changes at once', (t) => {
   logger.info('unheard')
   t.alike(admin.setLogLevel('debug'), { level: 'debug', previous: 'warn' })
   logger.debug('heard')
+  t.alike(admin.setLogLevel('debug'), { level: 'debug', previous: 'debug' })
+  t.alike(admin.setLogLevel('silent'), { level: 'silent', previous: 'debug' })
+  logger.fatal('unheard')
   t.alike(
     lines.map((line) => JSON.parse(line).msg),
-    ['the log level was set', 'heard']
+    ['the log level is debug now', 'heard', 'the log level is silent now']
   )
-  t.alike(admin.setLogLevel('silent'), { level: 'silent', previous: 'debug' })
+  t.ok(lines[0]?.match(/"level":/g)?.length === 1 && lines[0].includes('"level":"info"'), lines[0])
 })
