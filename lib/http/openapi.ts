@@ -26,8 +26,14 @@ const DESCRIPTION =
   '127.0.0.1 with a bearer token. Every refusal has the body ErrorBody: `applied` is false when nothing ' +
   'happened, and null when nobody can say.'
 
+/** Paths of the routes whose body may be left out. */
+const optionalBodies = new Set<string>()
+
 /** Before all routes. */
 export async function collectDescriptions(app: App): Promise<void> {
+  app.addHook('onRoute', ({ url, config }) => {
+    if (config?.mayLackBody === true) optionalBodies.add(url)
+  })
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -106,8 +112,8 @@ async function textOf(description: Collected): Promise<Buffer> {
     await slice.next()
     const item = asOpenApi(described)
     items[path] = item
-    for (const operation of Object.values(isRecord(item) ? item : {})) {
-      if (isRecord(operation)) describe(path, operation, names)
+    for (const [method, operation] of Object.entries(isRecord(item) ? item : {})) {
+      if (isRecord(operation)) describe({ path, method }, operation, names)
     }
   }
   const components = { ...('components' in head ? head.components : {}), schemas }
@@ -129,17 +135,25 @@ function modern(_key: string, value: unknown): unknown {
   return { ...rest, additionalProperties: Object.values(patternProperties)[0] }
 }
 
+interface Named {
+  readonly path: string
+  readonly method: string
+}
+
 function describe(
-  path: string,
+  { path, method }: Named,
   operation: Record<string, unknown>,
   names: ReadonlyMap<string, string>
 ): void {
   if (OPEN_ROUTES.has(path.replace('{check}', ':check'))) operation['security'] = []
-  const { responses } = operation
+  const { responses, requestBody } = operation
+  if (isRecord(requestBody) && optionalBodies.has(path)) requestBody['required'] = false
   if (!isRecord(responses)) return
   for (const [status, response] of Object.entries(responses)) {
     if (!isRecord(response)) continue
     response['description'] = DESCRIPTIONS.get(status) ?? 'An answer'
+    const headers = status === 'default' ? OF_REFUSALS : OF_ANSWERS.get(`${method} ${path}`)
+    if (headers !== undefined) response['headers'] = headersOf(headers)
     if (!isRecord(response['content'])) continue
     const contents = Object.entries(response['content'])
     // a refusal is JSON, also where answers are something else
@@ -149,9 +163,45 @@ function describe(
     if (media === null || media === undefined) continue
     const name = names.get(canonical(media.content['schema']))
     const schema = name === undefined ? media.content['schema'] : { $ref: REF + name }
-    response['content'] = { [status === 'default' ? 'application/json' : media.type]: { schema } }
+    response['content'] = {
+      [status === 'default' ? 'application/json' : media.type]: { schema },
+      ...(status !== 'default' && PROBES.test(path) && AS_LINES)
+    }
   }
 }
+
+/** With `verbose`. */
+const AS_LINES = { 'text/plain': { schema: { type: 'string' } } }
+const PROBES = /^\/(?:livez|readyz)/
+
+function headersOf(names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.map((name) => [name, { description: HEADERS[name] ?? '', schema: { type: 'string' } }])
+  )
+}
+
+const HEADERS: Readonly<Record<string, string>> = {
+  ETag: 'the revision of the value, in quotes',
+  'X-Aspen-Revision': 'of the last write of the key',
+  'X-Aspen-Create-Revision': 'of the write that made the key',
+  'X-Aspen-Version': '1 when the key was made, one more with each write',
+  'X-Aspen-Consistency': 'linearizable or stale: what the answer is worth',
+  'X-Aspen-Applied-Index': 'the last entry that the answer reflects',
+  'X-Aspen-Leader-Contact-Ms': 'of a stale read: how long ago the node heard of the leader',
+  'Retry-After': 'of 503: seconds',
+  'WWW-Authenticate': 'of 401: Bearer',
+  Allow: 'of 405: the methods that there are'
+}
+
+const OF_READS = ['X-Aspen-Consistency', 'X-Aspen-Applied-Index', 'X-Aspen-Leader-Contact-Ms']
+const OF_REFUSALS = ['Retry-After', 'WWW-Authenticate', 'Allow', ...OF_READS]
+const OF_ITEMS = ['ETag', 'X-Aspen-Revision', 'X-Aspen-Create-Revision', 'X-Aspen-Version']
+const OF_ANSWERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['get /kv/{key}', [...OF_ITEMS, ...OF_READS]],
+  ['put /kv/{key}', ['ETag', 'X-Aspen-Revision']],
+  ['delete /kv/{key}', ['X-Aspen-Revision']],
+  ['get /kv', OF_READS]
+])
 
 const REF = '#/components/schemas/'
 
