@@ -5,9 +5,9 @@ import { present } from '../assert.ts'
 import { ConfigError, EXIT, KeyValueStoreError } from '../errors.ts'
 import { DEFAULT_SCAN_LIMIT, MAX_INDEX, MAX_SCAN_LIMIT, MAX_VALUE_SIZE } from '../limits.ts'
 import { itemJson, keyJson } from '../service/kv-json.ts'
-import type { ReadOptions, Scanned } from '../service/node-api.ts'
+import type { Item, ScanResult } from '../service/key-value-store.ts'
+import type { ReadOptions } from '../service/node-api.ts'
 import type { Expectation } from '../service/write-request.ts'
-import type { KeyValue } from '../state-machine/state-machine.ts'
 import { withNode } from './connect.ts'
 import type { Flags } from './flags.ts'
 import type { Invocation } from './invocation.ts'
@@ -56,7 +56,7 @@ export async function get(invocation: Invocation): Promise<number> {
   if (output.isJson) {
     output.result({
       human: () => [],
-      json: () => ({ ...itemJson(item), consistency, applied_index: revision }),
+      json: () => ({ ...itemJson(item, item.revision), consistency, applied_index: revision }),
       quiet: () => null
     })
     return EXIT.ok
@@ -111,12 +111,14 @@ export async function scan(invocation: Invocation): Promise<number> {
       const rows = page.items.map((item) => [
         displayBytes(item.key),
         displayBytes(item.value),
-        String(item.modRevision)
+        String(item.revision)
       ])
       return renderTable(SCAN_COLUMNS, rows, style)
     },
     json: () => ({
-      items: page.items.map((item) => (isKeysOnly ? keyJson(item.key) : itemJson(item))),
+      items: page.items.map((item) =>
+        isKeysOnly ? keyJson(item.key) : itemJson(item, item.revision)
+      ),
       has_more: page.hasMore,
       revision: page.revision,
       consistency: page.consistency
@@ -130,7 +132,7 @@ export async function scan(invocation: Invocation): Promise<number> {
 
 const SCAN_COLUMNS = [{ title: 'KEY' }, { title: 'VALUE' }, { title: 'REVISION', isNumber: true }]
 
-function noteScan(output: Output, page: Scanned): void {
+function noteScan(output: Output, page: ScanResult): void {
   const last = page.items.at(-1)
   const how = page.consistency === 'stale' ? ' (stale)' : ''
   const more =
@@ -139,9 +141,9 @@ function noteScan(output: Output, page: Scanned): void {
   output.note(output.errorStyle.dim(line))
 }
 
-function noteMeta(output: Output, item: KeyValue, how: string): void {
-  const { modRevision, createRevision, version } = item
-  const line = `revision ${modRevision}  created ${createRevision}  version ${version}  (${how})`
+function noteMeta(output: Output, item: Item, how: string): void {
+  const { revision, createRevision, version } = item
+  const line = `revision ${revision}  created ${createRevision}  version ${version}  (${how})`
   output.note(output.errorStyle.dim(line))
 }
 

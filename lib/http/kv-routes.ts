@@ -201,7 +201,7 @@ export async function sendPage(reply: FastifyReply, page: Scanned): Promise<Fast
   await slice.next()
   let separator = '{"items":['
   for (const item of page.items) {
-    pieces.addText(separator + JSON.stringify(itemJson(item)))
+    pieces.addText(separator + JSON.stringify(itemJson(item, item.modRevision)))
     separator = ','
     if (slice.isSpent()) await slice.next()
   }

@@ -4,17 +4,9 @@
 
 import { present } from '../assert.ts'
 import { KeyValueStoreError } from '../errors.ts'
-import type { ChangeResult, Revision } from '../state-machine/state-machine.ts'
+import type { ChangeResult, KeyValue, Revision } from '../state-machine/state-machine.ts'
 import { keyJson } from './kv-json.ts'
-import type {
-  Consistency,
-  Got,
-  KeyValueApi,
-  ReadMeta,
-  ReadOptions,
-  RequestOptions,
-  Scanned
-} from './node-api.ts'
+import type { Consistency, KeyValueApi, ReadMeta, ReadOptions, RequestOptions } from './node-api.ts'
 import type {
   Bytes,
   DeleteRequest,
@@ -71,6 +63,29 @@ export interface ScanRequest {
   readonly limit?: number
 }
 
+/** A key with its value, in the words of a read. */
+export interface Item {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  /** of the last write of the key */
+  readonly revision: Revision
+  readonly createRevision: Revision
+  /** 1 when it was made, one more with each write */
+  readonly version: number
+}
+
+/** `revision` is the last entry that the answer reflects. */
+export interface GetResult extends ReadMeta {
+  /** null when there is no such key */
+  readonly item: Item | null
+}
+
+/** `revision` is the last entry that the page reflects. */
+export interface ScanResult extends ReadMeta {
+  readonly items: readonly Item[]
+  readonly hasMore: boolean
+}
+
 export interface Put {
   readonly revision: Revision
   /** 0 when the key is new */
@@ -110,7 +125,7 @@ export class KeyValueStore {
   async read({ key }: ReadRequest, options?: ReadOptions): Promise<ReadResult> {
     const { item, revision: appliedIndex, ...meta } = await this.get(key, options)
     if (item === null) throw notFoundError(toBytes('key', key), { revision: appliedIndex, ...meta })
-    const { value, modRevision: revision, createRevision, version } = item
+    const { value, revision, createRevision, version } = item
     return { key, value, revision, createRevision, version, appliedIndex, ...meta }
   }
 
@@ -122,14 +137,15 @@ export class KeyValueStore {
   }
 
   /** A page of keys and values, in the order of the keys' bytes. */
-  async scan(request: ScanRequest, options?: ReadOptions): Promise<Scanned> {
+  async scan(request: ScanRequest, options?: ReadOptions): Promise<ScanResult> {
     const { prefix = '', after, limit } = request
     const page = {
       prefix: toBytes('prefix', prefix),
       ...(after !== undefined && { after: toBytes('after', after) }),
       ...(limit !== undefined && { limit })
     }
-    return this.#api.scan(page, options)
+    const scanned = await this.#api.scan(page, options)
+    return { ...scanned, items: scanned.items.map(itemOf) }
   }
 
   async put(key: Bytes, value: Bytes, options: PutOptions = {}): Promise<Put> {
@@ -144,9 +160,14 @@ export class KeyValueStore {
     return { revision, previousRevision }
   }
 
-  async get(key: Bytes, options?: ReadOptions): Promise<Got> {
-    return this.#api.get(toBytes('key', key), options)
+  async get(key: Bytes, options?: ReadOptions): Promise<GetResult> {
+    const got = await this.#api.get(toBytes('key', key), options)
+    return { ...got, item: got.item === null ? null : itemOf(got.item) }
   }
+}
+
+function itemOf({ key, value, modRevision: revision, createRevision, version }: KeyValue): Item {
+  return { key, value, revision, createRevision, version }
 }
 
 /** There is no such key; there was none at `revision`. */

@@ -4,7 +4,7 @@
 import { KeyValueStoreError } from '../errors.ts'
 import { bytesOf, textOf } from '../encoding.ts'
 import type { Change, Condition, ChangeSet } from '../state-machine/command.ts'
-import type { KeyValue } from '../state-machine/state-machine.ts'
+import type { KeyValue, Revision } from '../state-machine/state-machine.ts'
 import type { CommandJson, DeleteJson, ItemJson, SetJson } from './kv-documents.ts'
 
 /** A key as JSON: text when it is UTF-8. */
@@ -47,11 +47,12 @@ export function bytesFrom(
   return bytes
 }
 
-export function itemJson(item: KeyValue): ItemJson {
+/** `revision`: of its last write. */
+export function itemJson(item: Omit<KeyValue, 'modRevision'>, revision: Revision): ItemJson {
   return {
     ...keyJson(item.key),
     ...valueJson(item.value),
-    revision: item.modRevision,
+    revision,
     create_revision: item.createRevision,
     version: item.version
   }

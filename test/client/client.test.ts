@@ -47,8 +47,8 @@ test('a put and a get travel over the Unix socket', async (t) => {
     item: {
       key: bytesOf('app/port'),
       value: bytesOf('8080'),
+      revision: 11,
       createRevision: 11,
-      modRevision: 11,
       version: 1
     },
     revision: 11,

@@ -149,6 +149,23 @@ test('a scan begins with a prefix, of text or bytes, and goes on behind a key', 
   t.alike(ends.slice(3), [['a', 'b/1', 'b/2'], ['b/1'], ['b/2']])
 })
 
+test('get and scan say of an item what a read says', async (t) => {
+  const ends = await both(t, [
+    write({ Set: { key: 'a', value: '1' } }),
+    write({ Set: { key: 'a', value: '2' } }),
+    async (store) => (await store.get('a')).item,
+    async (store) => (await store.scan({})).items
+  ])
+  const item = {
+    key: bytesOf('a'),
+    value: bytesOf('2'),
+    revision: 12,
+    createRevision: 11,
+    version: 2
+  }
+  t.alike(ends.slice(2), [item, [item]])
+})
+
 test('what is too large says its size and the limit, in bytes and not in characters', async (t) => {
   const pairs = Array.from({ length: MAX_SETMULTI_KEYS + 1 }, (_, at) => [`k${at}`, ''] as const)
   const three = 'é'.repeat(MAX_KEY_SIZE / 2)

@@ -187,7 +187,7 @@ test(
       t.is(items.length, expected.size, `${items.length} keys`)
       const isSame = items.every((item) => {
         const write = expected.get(textOf(item.key) ?? '')
-        return write?.value === textOf(item.value) && write?.revision === item.modRevision
+        return write?.value === textOf(item.value) && write?.revision === item.revision
       })
       t.ok(isSame, `${name} is as of revision ${index}`)
       await lab.cut(machine)

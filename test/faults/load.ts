@@ -116,8 +116,9 @@ export class Load {
     const call = this.history.call(operation)
     try {
       const got = await client.kv.get(bytesOf(key), { timeoutMs })
-      call.done(got)
-      this.#seen.set(key, got.item?.modRevision ?? 0)
+      const { item, revision } = got
+      call.done({ revision, item: item && { ...item, modRevision: item.revision } })
+      this.#seen.set(key, item?.revision ?? 0)
       return true
     } catch (error) {
       call.failed(error)
