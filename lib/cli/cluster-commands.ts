@@ -79,7 +79,9 @@ export async function demote(invocation: Invocation): Promise<number> {
     if (!now.nodes.some((one) => one.id === member)) throw notFound(String(member))
     if (!now.members.includes(member)) return [member, now] as const
     const members = now.members.filter((voter) => voter !== member)
-    return [member, await node.cluster.changeMembership({ members }, { timeoutMs })] as const
+    // two who demote at the same moment must not undo each other
+    const change = { members, expected: now.members }
+    return [member, await node.cluster.changeMembership(change, { timeoutMs })] as const
   })
   invocation.output.result({
     human: (style) => [`${style.symbol('ok')} node ${id} is a learner`, votersLine(state, style)],

@@ -38,11 +38,12 @@ export class ClusterClient implements ClusterController {
   }
 
   changeMembership(
-    { members }: ChangeMembershipRequest,
+    { members, expected }: ChangeMembershipRequest,
     options?: RequestOptions
   ): Promise<ClusterState> {
     const shape = shapes.clusterState
-    return this.#change({ path: '/cluster/change-membership', body: { members }, shape }, options)
+    const body = { members, expected_members: expected }
+    return this.#change({ path: '/cluster/change-membership', body, shape }, options)
   }
 
   currentState(options: ReadOptions = {}): Promise<ClusterState> {

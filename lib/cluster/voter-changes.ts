@@ -22,8 +22,15 @@ export type ChangePlan =
   /** it is so already */
   | { readonly kind: 'nothing' }
 
-/** These and no others shall vote; voters that are left out become learners. */
-export function planVoters(wanted: readonly NodeId[], sight: Sight): ChangePlan {
+/**
+ * These and no others shall vote; voters that are left out become learners. `expected`: who votes before, by what
+ * the caller knows; null: whoever does.
+ */
+export function planVoters(
+  wanted: readonly NodeId[],
+  sight: Sight,
+  expected: readonly NodeId[] | null = null
+): ChangePlan {
   const { configuration } = sight.status
   const voters = [...new Set(wanted)].toSorted((a, b) => a - b)
   const stranger = voters.find((id) => !isPresent(sight, id))
@@ -32,6 +39,9 @@ export function planVoters(wanted: readonly NodeId[], sight: Sight): ChangePlan 
   if (stranger !== undefined) return { kind: 'refused', error: memberNotFound(stranger) }
   if (voters.length > MAX_VOTERS) return { kind: 'refused', error: tooManyVoters() }
   const before = votersOf(configuration)
+  if (expected !== null && !isSameSet(expected, before)) {
+    return { kind: 'refused', error: otherVoters(before, expected) }
+  }
   const promote = voters.filter((id) => !before.includes(id))
   const demote = before.filter((id) => !voters.includes(id))
   if (promote.length + demote.length === 0) return { kind: 'nothing' }
@@ -80,6 +90,18 @@ export function memberNotFound(id: NodeId): ErrorDetail {
     message: `no member has the id ${id}`,
     hint: "'aspen members' shows who belongs to the cluster",
     fields: { id }
+  }
+}
+
+function isSameSet(some: readonly NodeId[], others: readonly NodeId[]): boolean {
+  return some.length === others.length && others.every((id) => some.includes(id))
+}
+
+function otherVoters(before: readonly NodeId[], expected: readonly NodeId[]): ErrorDetail {
+  return {
+    code: 'CONDITION_FAILED',
+    message: `the voters are ${before.join(', ')}; they were expected to be ${expected.join(', ')}`,
+    hint: "somebody changed them meanwhile: 'aspen members' shows them; decide anew"
   }
 }
 

@@ -107,9 +107,10 @@ function addVoters(app: App, cluster: ClusterController): void {
     schema: change,
     handler: async (request) => {
       const options = optionsFrom(request.body)
-      const { members } = request.body
+      const { members, expected_members: expected } = request.body
+      const change = { members, ...(expected !== undefined && { expected }) }
       return placeOf(request).run(options.timeoutMs, () =>
-        cluster.changeMembership({ members }, options)
+        cluster.changeMembership(change, options)
       )
     }
   })

@@ -95,13 +95,17 @@ export class ClusterControl implements ClusterController {
   }
 
   async changeMembership(
-    { members }: ChangeMembershipRequest,
+    { members, expected }: ChangeMembershipRequest,
     options: RequestOptions = {}
   ): Promise<ClusterState> {
-    for (const id of members) checkId(id)
+    for (const id of [...members, ...(expected ?? [])]) checkId(id)
     // so many belong to no cluster, and would not fit the request to its leader
-    if (members.length > MAX_MEMBERS) throw new ControlPlaneError(tooManyVoters())
-    return await this.#changed({ kind: 'changeVoters', members }, this.#deadlineOf(options))
+    const count = Math.max(members.length, expected?.length ?? 0)
+    if (count > MAX_MEMBERS) throw new ControlPlaneError(tooManyVoters())
+    return await this.#changed(
+      { kind: 'changeVoters', members, expected: expected ?? null },
+      this.#deadlineOf(options)
+    )
   }
 
   async triggerSnapshot(options: RequestOptions = {}): Promise<SnapshotPlace> {

@@ -34,6 +34,8 @@ export interface AddLearnerRequest {
 export interface ChangeMembershipRequest {
   /** the full new set of voters: each a member, at least one, at most MAX_VOTERS */
   readonly members: readonly NodeId[]
+  /** who votes before the change, by what the caller has read; CONDITION_FAILED where others do */
+  readonly expected?: readonly NodeId[]
 }
 
 export interface PromoteLearnerRequest {

@@ -44,6 +44,12 @@ export const ChangeMembershipBody = Type.Object(
       maxItems: MAX_VOTERS,
       description: 'all voters from now on; those left out become learners'
     }),
+    expected_members: Type.Optional(
+      Type.Array(Id, {
+        maxItems: MAX_VOTERS,
+        description: 'who votes before the change; CONDITION_FAILED where others do'
+      })
+    ),
     ...Timed
   },
   strict

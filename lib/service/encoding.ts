@@ -102,7 +102,10 @@ const proposedEntry = checked(
 const operation = tagged<ClusterOperation>('operation', {
   changeVoters: {
     byte: 1,
-    body: record({ members: boundedArray(nodeIdEncoding, MAX_MEMBERS) })
+    body: record({
+      members: boundedArray(nodeIdEncoding, MAX_MEMBERS),
+      expected: nullable(boundedArray(nodeIdEncoding, MAX_MEMBERS))
+    })
   },
   promote: {
     byte: 2,

@@ -150,8 +150,8 @@ export class LeaderDesk {
     }
   }
 
-  async #changeVoters({ members }: OperationOf<'changeVoters'>, deadline: Deadline) {
-    return await this.#carryPlan(planVoters(members, this.#sight()), deadline)
+  async #changeVoters({ members, expected }: OperationOf<'changeVoters'>, deadline: Deadline) {
+    return await this.#carryPlan(planVoters(members, this.#sight(), expected), deadline)
   }
 
   async #promote(order: PromotionOrder, deadline: Deadline): Promise<OperationEnd> {

@@ -8,7 +8,12 @@ import type { Configuration } from '../raft/configuration.ts'
 import type { Index } from '../raft/entry.ts'
 
 export type ClusterOperation =
-  | { readonly kind: 'changeVoters'; readonly members: readonly NodeId[] }
+  /** `expected`: who votes before it, or nothing is done; null: whoever does */
+  | {
+      readonly kind: 'changeVoters'
+      readonly members: readonly NodeId[]
+      readonly expected: readonly NodeId[] | null
+    }
   | {
       readonly kind: 'promote'
       readonly learnerId: NodeId

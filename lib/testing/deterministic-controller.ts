@@ -70,12 +70,15 @@ export class DeterministicClusterController implements ClusterController {
     return this.#state()
   }
 
-  async changeMembership({ members }: ChangeMembershipRequest): Promise<ClusterState> {
+  async changeMembership({ members, expected }: ChangeMembershipRequest): Promise<ClusterState> {
     this.#checkInitialized()
     if (members.length === 0) {
       throw refused('INVALID_REQUEST', 'members must include at least one voter')
     }
     for (const id of members) this.#node(id)
+    if (expected !== undefined && ascending(expected).join() !== ascending(this.#voters).join()) {
+      throw refused('CONDITION_FAILED', 'the voters are not those that were expected')
+    }
     this.#setVoters(new Set(members))
     return this.#state()
   }

@@ -32,6 +32,14 @@ test('the present set of voters is nothing to do, in any order', (t) => {
   t.alike(planVoters([3, 1, 2], sightOf(FOUR, { 2: SILENT, 3: SILENT })), { kind: 'nothing' })
 })
 
+test('a change that was meant for other voters is refused', (t) => {
+  t.is(codeOf(planVoters([1, 2], sightOf(FOUR), [3, 2, 1])), 'planned')
+  for (const expected of [[1, 2], [1, 2, 3, 4], [1, 2, 4], []]) {
+    const plan = planVoters([1, 2], sightOf(FOUR), expected)
+    t.is(codeOf(plan), 'CONDITION_FAILED', expected.join())
+  }
+})
+
 test('a set that makes no sense is refused with its reason', (t) => {
   const empty = planVoters([], sightOf(FOUR))
   if (empty.kind !== 'refused') return t.fail('it is refused')

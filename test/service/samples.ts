@@ -37,7 +37,8 @@ export const REQUESTS: Readonly<Record<string, LeaderRequest>> = {
   askDisk: { kind: 'askDisk' },
   askLog: { kind: 'askLog' },
   ...operating({
-    'change voters': { kind: 'changeVoters', members: [1, 2, 300] },
+    'change voters': { kind: 'changeVoters', members: [1, 2, 300], expected: null },
+    'change voters that are known': { kind: 'changeVoters', members: [1, 2], expected: [1, 2, 3] },
     'promote in a place': { kind: 'promote', learnerId: 4, replaceNode: 2, force: true },
     promote: { kind: 'promote', learnerId: 4, replaceNode: null, force: false },
     remove: { kind: 'remove', id: 3, force: true },
