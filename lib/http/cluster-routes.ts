@@ -108,9 +108,9 @@ function addVoters(app: App, cluster: ClusterController): void {
     handler: async (request) => {
       const options = optionsFrom(request.body)
       const { members, expected_members: expected } = request.body
-      const change = { members, ...(expected !== undefined && { expected }) }
+      const asked = { members, ...(expected !== undefined && { expected }) }
       return placeOf(request).run(options.timeoutMs, () =>
-        cluster.changeMembership(change, options)
+        cluster.changeMembership(asked, options)
       )
     }
   })

@@ -87,6 +87,8 @@ test('the new set of voters may be any members, also without the leader; it is d
   await it.cluster.time.run(LONG_MS)
   t.alike((await it.done(it.of('d').currentState())).members, members, 'and it stays so')
   t.alike(await it.done(it.of('d').changeMembership({ members })), state, 'again is nothing')
+  const stale = { members: [1], expected: [leader] }
+  t.is(await it.code(it.of('d').changeMembership(stale)), 'CONDITION_FAILED')
   t.is(await it.code(it.of('d').changeMembership({ members: [] })), 'INVALID_REQUEST')
   t.is(await it.code(it.of('d').changeMembership({ members: [1, 9] })), 'MEMBER_NOT_FOUND')
   t.is(await it.code(it.of('d').changeMembership({ members: [1.5] })), 'INVALID_REQUEST')
