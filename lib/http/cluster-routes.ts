@@ -109,9 +109,7 @@ function addVoters(app: App, cluster: ClusterController): void {
       const options = optionsFrom(request.body)
       const { members, expected_members: expected } = request.body
       const asked = { members, ...(expected !== undefined && { expected }) }
-      return placeOf(request).run(options.timeoutMs, () =>
-        cluster.changeMembership(asked, options)
-      )
+      return placeOf(request).run(options.timeoutMs, () => cluster.changeMembership(asked, options))
     }
   })
 
