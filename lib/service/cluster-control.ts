@@ -6,7 +6,7 @@ import type { AdmittedByKey, NodeToAdmit } from '../cluster/admission-by-key.ts'
 import { PUBLIC_KEY_BYTES } from '../crypto.ts'
 import { bytesFromHex, hexOf } from '../encoding.ts'
 import { tooManyVoters } from '../cluster/voter-changes.ts'
-import { ControlPlaneError } from '../errors.ts'
+import { AspenError, CODES, ControlPlaneError } from '../errors.ts'
 import { MAX_MEMBERS } from '../limits.ts'
 import type { NodeId } from '../node-id.ts'
 import { isNodeId } from '../node-id.ts'
@@ -90,8 +90,12 @@ export class ClusterControl implements ClusterController {
     options: RequestOptions = {}
   ): Promise<ClusterState> {
     const deadline = this.#deadlineOf(options)
-    const { id } = await this.#parts.admit(nodeToAdmit(request.learner), deadline.leftMs())
-    return await this.#changed({ kind: 'awaitLearner', id }, deadline)
+    const { id, isNew } = await this.#parts.admit(nodeToAdmit(request.learner), deadline.leftMs())
+    try {
+      return await this.#changed({ kind: 'awaitLearner', id }, deadline)
+    } catch (error) {
+      throw isNew ? sinceAdmitted(id, error) : error
+    }
   }
 
   async changeMembership(
@@ -179,6 +183,20 @@ export class ClusterControl implements ClusterController {
     const known = applied.members.length > 0 ? applied : configuration()
     return clusterStateOf(known, stateMachine.trust().nodes)
   }
+}
+
+/** By then something has happened: that nobody could be asked how it goes on is no refusal any more. */
+function sinceAdmitted(id: NodeId, error: unknown): unknown {
+  const isRefusal = error instanceof AspenError && error.outcome === 'refused'
+  if (!isRefusal || !CODES[error.code].isRetryable) return error
+  return new ControlPlaneError(
+    {
+      code: 'OUTCOME_UNKNOWN',
+      message: `node ${id} is admitted; whether it has caught up is not known: ${error.message}`,
+      hint: 'ask again: a node is admitted once'
+    },
+    { cause: error }
+  )
 }
 
 /** How long a node that asked waits until it has applied what the leader has carried out. */

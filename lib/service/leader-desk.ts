@@ -24,6 +24,7 @@ import {
   changeInProgress,
   noLeaderError,
   operationTimeout,
+  operationUnknown,
   transferRefused
 } from './control-errors.ts'
 import { overloadedError } from './forwarding-errors.ts'
@@ -183,7 +184,8 @@ export class LeaderDesk {
   /** A leader removes nobody less than itself: it hands over, and the next one is asked to remove it. */
   async #leaveTo(substitutes: readonly NodeId[], deadline: Deadline): Promise<OperationEnd> {
     const { id, replica, handOver } = this.#parts
-    if (votersOf(replica.status.configuration).length === 1) {
+    const isAlone = votersOf(replica.status.configuration).length === 1
+    if (isAlone) {
       const change = { add: [], promote: substitutes, demote: [], remove: [] }
       const end = await this.#changer.carryThrough(change, deadline)
       if (end.kind !== 'done') return end
@@ -192,8 +194,10 @@ export class LeaderDesk {
     await handOver((other) => candidates.includes(other))
     const isOver = await this.#isTransferOver(deadline)
     if (!this.#leads()) return { kind: 'again' }
-    if (!isOver) return failed(operationTimeout(deadline.timeoutMs, HANDING_OVER).detail)
-    return failed(transferRefused(`node ${id} leads, and no other voter can take over`))
+    const state = isOver ? `node ${id} leads, and no other voter can take over` : HANDING_OVER
+    // another votes since, so it is no refusal any more
+    if (isAlone || !isOver) return failed(operationTimeout(deadline.timeoutMs, state).detail)
+    return failed(transferRefused(state))
   }
 
   async #carryPlan(plan: ChangePlan, deadline: Deadline, onlyBegun = false): Promise<OperationEnd> {
@@ -292,6 +296,7 @@ export class LeaderDesk {
     if (outcome === 'deadline') {
       return failed(operationTimeout(timeoutMs, 'the entry for it is not committed').detail)
     }
+    if (outcome.kind === 'unknown') return failed(operationUnknown())
     return outcome.kind === 'done' ? snapshotAt(outcome.index) : { kind: 'again' }
   }
 

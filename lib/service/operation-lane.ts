@@ -53,11 +53,14 @@ export class OperationLane {
   ): Promise<ResultOf<Operation>> {
     const { clock, timers, isOpen } = this.#parts
     const deadlineMs = clock.nowMs() + timeoutMs
+    let isInDoubt = false
     for (;;) {
       const leftMs = deadlineMs - clock.nowMs()
-      if (!isOpen()) throw noLeaderError(saidMs, 'this node is closing')
-      if (leftMs <= 0) throw noLeaderError(saidMs, this.#whyNobody())
+      const endError = isInDoubt ? operationTimeout : noLeaderError
+      if (!isOpen()) throw endError(saidMs, 'this node is closing')
+      if (leftMs <= 0) throw endError(saidMs, this.#whyNobody())
       const attempt = await this.#attempt(operation, leftMs)
+      isInDoubt ||= mayHaveHappened(attempt)
       const result = resultOf(attempt, saidMs, isRepeatable(operation))
       if (result !== null && isResultOf(operation, result)) return result
       if (result !== null) throw new ControlPlaneError(operationUnknown())
@@ -102,6 +105,12 @@ function isResultOf<Operation extends ClusterOperation>(
 ): result is OperationResult & ResultOf<Operation> {
   if (kind === 'transfer') return result.kind === 'transferred'
   return result.kind === (kind === 'snapshot' ? 'snapshotAt' : 'changed')
+}
+
+/** A leader that was lost while it was at it. */
+function mayHaveHappened(attempt: Attempt): boolean {
+  if (attempt.kind === 'failed') return attempt.error.code === 'OUTCOME_UNKNOWN'
+  return attempt.kind === 'lost'
 }
 
 /** Null: nothing happened, or nothing that may not happen again; ask the next leader. */

@@ -2,6 +2,7 @@
 
 import test from 'brittle'
 import { MEMBERSHIP_COOLDOWN_MS } from '../../lib/limits.ts'
+import type { Outcome } from '../../lib/replica/proposals.ts'
 import { LeaderDesk } from '../../lib/service/leader-desk.ts'
 import { EMPTY_TRUST } from '../../lib/state-machine/trust.ts'
 import type { NodeRecord } from '../../lib/state-machine/state-machine.ts'
@@ -21,17 +22,28 @@ const RECORD: NodeRecord = {
   admittedIndex: 1
 }
 
+interface World {
+  appliedTerm: number
+  appliedConfigurationIndex: number
+  votersChangedMs: number
+  nodes: NodeRecord[]
+  isProposed: boolean
+  /** null: none yet */
+  snapshotOutcome: Outcome | null
+}
+
 /** Node 1, which leads term 3 in a world that the test makes. */
 function scene() {
   const time = new VirtualTime()
   const replica = new StillReplica()
   replica.status = { ...replica.status, role: 'leader', leader: 1, term: 3 }
-  const world = {
+  const world: World = {
     appliedTerm: 3,
     appliedConfigurationIndex: 9,
     votersChangedMs: 0,
     nodes: [RECORD, { ...RECORD, id: 4 }],
-    isProposed: false
+    isProposed: false,
+    snapshotOutcome: null
   }
   const propose = (): void => {
     world.isProposed = true
@@ -62,7 +74,13 @@ function scene() {
     isOpen: () => true,
     handOver: () => Promise.resolve(),
     whyUnfit: () => null,
-    snapshots: { isSupported: () => true, propose },
+    snapshots: {
+      isSupported: () => true,
+      propose: (onOutcome) => {
+        propose()
+        if (world.snapshotOutcome !== null) onOutcome(world.snapshotOutcome)
+      }
+    },
     onChange: () => {},
     events: { info: () => {}, warn: () => {} }
   })
@@ -95,4 +113,16 @@ test('a change that is committed and not applied yet is waited for: the pause af
   world.votersChangedMs = nowMs
   const end = await time.settled(asked, 1_000)
   t.is(end.kind === 'failed' && end.error.code, 'MEMBERSHIP_CHANGE_TOO_RECENT')
+})
+
+test('a snapshot entry that may be committed or not is no reason to say that nothing happened', async (t) => {
+  const { time, replica, world, desk } = scene()
+  replica.status = { ...replica.status, lastIndex: 9 }
+  const ends: string[] = []
+  for (const outcome of [{ kind: 'unknown' }, { kind: 'refused', reason: 'notLeader' }] as const) {
+    world.snapshotOutcome = outcome
+    const end = await time.settled(desk.carryOut({ kind: 'snapshot', newest: 0 }, 5_000, 1), 1_000)
+    ends.push(end.kind === 'failed' ? end.error.code : end.kind)
+  }
+  t.alike(ends, ['OUTCOME_UNKNOWN', 'again'])
 })

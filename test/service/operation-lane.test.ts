@@ -105,6 +105,18 @@ test('what may be carried out twice is asked of the next leader', async (t) => {
   t.alike(fate.value, MADE)
 })
 
+test('what was lost and is not answered by a next leader may have happened all the same', async (t) => {
+  const asker = new Asker()
+  asker.follow(1)
+  const fate = fateOf(asker.lane.ask(SNAPSHOT, 1_000))
+  await asker.time.run(0)
+  const error = { code: 'OUTCOME_UNKNOWN', message: 'lost' } as const
+  asker.wire.last.answer({ kind: 'operated', end: { kind: 'failed', error } })
+  asker.follow(null)
+  await asker.time.run(1_000)
+  t.is(fate.code, 'TIMEOUT')
+})
+
 test('an answer to something else, or none to what cannot be read, is no success', async (t) => {
   const asker = new Asker()
   asker.follow(1)
