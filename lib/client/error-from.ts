@@ -17,18 +17,19 @@ import type { ErrorBody } from '../service/documents.ts'
 /** A code that this version does not know becomes the known one that allows the same conclusions. */
 export function errorFrom({ error }: ErrorBody): AspenError {
   const { code, message, hint, leader, revision } = error
-  if (!isErrorCode(code)) {
-    const known = closestCode(error)
-    return new FAMILIES[known]({ code: known, message: `${code}: ${message}` })
-  }
-  if (code === 'PROTOCOL') return new ProtocolError(message)
   const fields = {
     ...error.fields,
     ...(leader !== null && { leader }),
     ...(revision !== null && { revision })
   }
-  const detail: ErrorDetail = { code, message, fields, ...(hint !== null && { hint }) }
-  return new FAMILIES[code](detail)
+  const rest = { fields, ...(hint !== null && { hint }) }
+  if (!isErrorCode(code)) {
+    const known = closestCode(error)
+    return new FAMILIES[known]({ code: known, message: `${code}: ${message}`, ...rest })
+  }
+  return code === 'PROTOCOL'
+    ? new ProtocolError(message)
+    : new FAMILIES[code]({ code, message, ...rest })
 }
 
 function closestCode({ applied, retryable }: ErrorBody['error']): Exclude<ErrorCode, 'PROTOCOL'> {

@@ -114,10 +114,17 @@ export function invalidValue(
 ): ConfigError {
   return new ConfigError({
     code: 'CONFIG_INVALID',
-    message: `${placeOf(key, origin)} takes ${expected}, not ${got}`,
+    message: `${placeOf(key, origin)} takes ${expected}, not ${shortened(got)}`,
     fields: fieldsOf(key, origin)
   })
 }
+
+/** What was given, in a message: of a megabyte the beginning is enough. */
+export function shortened(text: string): string {
+  return text.length <= MAX_SHOWN_LENGTH ? text : `${text.slice(0, MAX_SHOWN_LENGTH)}…`
+}
+
+const MAX_SHOWN_LENGTH = 200
 
 /** A key at the place where it was given, for people. */
 export function placeOf(key: string, { layer, where }: Origin): string {

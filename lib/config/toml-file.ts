@@ -9,7 +9,7 @@ import { textOf } from '../encoding.ts'
 import { ConfigError, systemReason } from '../errors.ts'
 import { MAX_CONFIG_FILE_BYTES } from '../config-limits.ts'
 import { closest } from './closest.ts'
-import { fieldsOf, invalidValue, placeOf, put } from './layers.ts'
+import { fieldsOf, invalidValue, placeOf, put, shortened } from './layers.ts'
 import type { Layer, LayerDraft, Origin } from './layers.ts'
 import { refuseRetiredValue, retiredError } from './refusals.ts'
 import { CONFIG_KEYS, isConfigKey, SETTINGS } from './schema.ts'
@@ -209,9 +209,9 @@ function unknownKey(key: string, origin: Origin): ConfigError {
   const like = closest(key, CONFIG_KEYS) ?? closest(key.replaceAll('-', '_'), CONFIG_KEYS)
   return new ConfigError({
     code: 'CONFIG_INVALID',
-    message: `${key} in ${origin.where} is no setting${like === null ? '' : `: did you mean ${like}?`}`,
+    message: `${shortened(key)} in ${origin.where} is no setting${like === null ? '' : `: did you mean ${like}?`}`,
     hint: "'aspen config template' lists the settings",
-    fields: fieldsOf(key, origin)
+    fields: fieldsOf(shortened(key), origin)
   })
 }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { chmodSync } from 'node:fs'
 import { Client } from '../../lib/client/client.ts'
 import { bytesOf } from '../../lib/encoding.ts'
-import { asAspenError, CODES, isErrorCode } from '../../lib/errors.ts'
+import { AspenError, asAspenError, CODES, isErrorCode } from '../../lib/errors.ts'
 import { CLIENT_GRACE_MS } from '../../lib/limits.ts'
 import { openServer } from '../http/open-server.ts'
 
@@ -164,18 +164,18 @@ test('what is no HTTP at all is a broken connection', async (t) => {
   t.is(await codeOf(put(client)), 'OUTCOME_UNKNOWN')
 })
 
-test('an error code of a newer node allows the same conclusions', async (t) => {
+test('an error code of a newer node allows the same conclusions, and says as much', async (t) => {
   const body = (retryable: boolean, applied: false | null): string =>
     JSON.stringify({
       error: {
         code: 'BRAND_NEW',
         message: 'm',
-        hint: null,
+        hint: 'do this',
         retryable,
         applied,
-        leader: null,
+        leader: 2,
         revision: null,
-        fields: {}
+        fields: { max: 9 }
       }
     })
   const { client } = await scripted(t, [
@@ -183,9 +183,15 @@ test('an error code of a newer node allows the same conclusions', async (t) => {
     (socket) => socket.write(answer(body(false, false), 400)),
     (socket) => socket.write(answer(body(false, null), 500))
   ])
-  t.is(await codeOf(put(client)), 'UNAVAILABLE')
-  t.is(await codeOf(put(client)), 'INVALID_REQUEST')
-  t.is(await codeOf(put(client)), 'FAILED')
+  for (const code of ['UNAVAILABLE', 'INVALID_REQUEST', 'FAILED']) {
+    const error = await put(client).then(
+      () => null,
+      (reason: unknown) => reason
+    )
+    const message = 'BRAND_NEW: m'
+    const fields = { max: 9, leader: 2 }
+    t.alike(error instanceof AspenError && error.detail, { code, message, hint: 'do this', fields })
+  }
 })
 
 test('fields that a newer node adds do no harm', async (t) => {

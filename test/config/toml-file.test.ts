@@ -31,6 +31,11 @@ const REFUSED: readonly (readonly [text: string, message: string])[] = [
     '"storage.max_keys" = 5\n[storage]\nmax_keys = 6',
     '"storage.max_keys" in line 1 of FILE is no setting: did you mean storage.max_keys?'
   ],
+  [`${'a.'.repeat(50_000)}b = 1`, `${'a.'.repeat(100)}… in line 1 of FILE is no setting`],
+  [
+    `port = "${'x'.repeat(100_000)}"`,
+    `port in line 1 of FILE takes ${PORTS}, not "${'x'.repeat(199)}…`
+  ],
   ['"" = 1', '"" in line 1 of FILE is no setting'],
   [
     `port = ${'['.repeat(20_000)}${']'.repeat(20_000)}`,
