@@ -51,6 +51,6 @@ function linesOf({ info, api }: Waiting, { selector }: Target, style: Style): re
     '    (over HTTP: POST /cluster/add-learner)',
     '  - POST /cluster/init on it founds one. Nodes that are to be founding members run with',
     `      ${style.bold(`aspen start --uninitialized --peers ${peer}`)}`,
-    `  - 'aspen stop${selector}', and 'aspen create' or 'aspen join' in its place`
+    `  - 'aspen stop${selector}', and 'aspen create${selector}' or 'aspen join${selector}' in its place`
   ]
 }

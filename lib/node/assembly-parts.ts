@@ -37,6 +37,8 @@ export interface AssemblyParts {
   readonly version: string
   /** 16 random bytes of this process */
   readonly instance: Uint8Array
+  /** since when it is up; from now on when left out */
+  readonly startedMs?: number
   /** what this node was told when it joined; null for the founder */
   readonly welcome: Welcome | null
   /** for tickets; empty on the public DHT */

@@ -14,7 +14,7 @@
 // Only 3 (of a join) and 9 wait for anything but this machine.
 
 import { assert } from '../assert.ts'
-import { systemTimers } from '../clock.ts'
+import { systemClock, systemTimers } from '../clock.ts'
 import type { AspenError } from '../errors.ts'
 import { TransportError } from '../errors.ts'
 import { randomBytes, systemRandom } from '../random.ts'
@@ -126,14 +126,16 @@ async function openLobby(
   peers: readonly Peer[]
 ): Promise<OpenedNode> {
   let running: Running | null = null
+  const startedMs = systemClock.nowMs()
   const begin = async (membership: Membership): Promise<Running> => {
-    running = await run(config, { ...base, membership }, served)
+    running = await run(config, { ...base, membership, startedMs }, served)
     await settle(config, running)
     return running
   }
   const waiting = new WaitingNode({
     premises: base,
     peers,
+    startedMs,
     logger: config.logger,
     found: async () => {
       const { assembly } = await begin(beginCluster(base.directory, base.plan))

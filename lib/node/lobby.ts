@@ -15,6 +15,7 @@ export interface LobbyParts {
   readonly publicKey: Uint8Array
   readonly addresses: () => readonly Address[]
   readonly clock: Clock
+  readonly startedMs: number
   readonly renderMetrics: () => Promise<string>
   /** founds a cluster here */
   readonly init: (request: InitRequest, options?: RequestOptions) => Promise<ClusterState>
@@ -24,11 +25,9 @@ export class Lobby implements NodeApi {
   readonly kv: KeyValueApi = { write: refuseLater, get: refuseLater, scan: refuseLater }
   readonly cluster: ClusterController
   readonly #parts: LobbyParts
-  readonly #startedMs: number
 
   constructor(parts: LobbyParts) {
     this.#parts = parts
-    this.#startedMs = parts.clock.nowMs()
     this.cluster = {
       init: (request, options) => parts.init(request, options),
       addLearner: refuseLater,
@@ -49,7 +48,7 @@ export class Lobby implements NodeApi {
   }
 
   health(): Health {
-    const { clock } = this.#parts
+    const { clock, startedMs } = this.#parts
     return {
       status: 'degraded',
       state: 'Uninitialized',
@@ -57,7 +56,7 @@ export class Lobby implements NodeApi {
       term: 0,
       node_id: null,
       raft_node_id: null,
-      uptime_seconds: (clock.nowMs() - this.#startedMs) / 1000,
+      uptime_seconds: (clock.nowMs() - startedMs) / 1000,
       failure_tolerance: 0,
       alarms: [],
       supervision: NO_SUPERVISION,

@@ -53,6 +53,8 @@ export interface Premises {
   readonly network: HyperswarmNetwork
   /** 16 random bytes of this process */
   readonly instance: Uint8Array
+  /** since when a node is up that was there before its cluster */
+  readonly startedMs?: number
   readonly membership: Membership
   readonly ending: Ending
   readonly metrics: Metrics
@@ -228,6 +230,7 @@ export function openAssembly(
     keyPair,
     version: VERSION,
     instance: premises.instance,
+    ...(premises.startedMs !== undefined && { startedMs: premises.startedMs }),
     targetVoters: DEFAULT_TARGET_VOTERS,
     timing: checkedTiming(plan.timing, plan.settings),
     clock: systemClock,

@@ -123,7 +123,7 @@ function seenParts(made: ServicesParts, clock: Clock) {
     storageBackend,
     api,
     clock,
-    startedMs: clock.nowMs(),
+    startedMs: parts.startedMs ?? clock.nowMs(),
     replica,
     stateMachine,
     log,

@@ -22,6 +22,7 @@ import { WelcomeSearch } from './welcome-search.ts'
 export interface WaitingNodeParts {
   readonly premises: Omit<Premises, 'membership'>
   readonly peers: readonly Peer[]
+  readonly startedMs: number
   readonly logger: NodeOptions['logger']
   /** Makes a cluster of this node, and runs it as its first member. */
   readonly found: () => Promise<ClusterController>
@@ -45,6 +46,7 @@ export class WaitingNode {
       publicKey: keyPair.publicKey,
       addresses: () => network.addresses(),
       clock: systemClock,
+      startedMs: parts.startedMs,
       renderMetrics: () => metrics.render(),
       init: (request, options) => this.#init(request, options)
     })

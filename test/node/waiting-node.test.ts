@@ -177,12 +177,17 @@ test('founded, it is the first member of a cluster, and stays it', LIMIT, async 
   t.teardown(() => client.close(), { force: true })
   t.is(await codeOf(client.kv.put('k', 'v')), 'NOT_INITIALIZED')
   const initialMembers = [{ key }]
+  const waitedMs = node.health().uptime_seconds * 1_000
+  const thenMs = performance.now()
   const [first, second] = await Promise.all([
     node.cluster.init({ initialMembers }),
     codeOf(node.cluster.init({ initialMembers }))
   ])
   t.is(second, 'ALREADY_INITIALIZED')
   t.alike(first.members, [1])
+  const sinceMs = performance.now() - thenMs
+  const upMs = node.status().uptime_ms
+  t.ok(upMs + 1 >= waitedMs + sinceMs, 'it is up since it waits, not since it was founded')
   t.alike(
     first.nodes.map((member) => [member.id, member.key]),
     [[1, key]]
