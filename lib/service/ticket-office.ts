@@ -61,9 +61,11 @@ export class TicketOffice {
     await this.#parts.forwarder.confirmRead(deadline.leftMs())
     const invite = findInvite(this.#parts.stateMachine.trust().invites, id)
     if (invite === undefined) {
+      // it may have been the text of one, which is a secret, and of another cluster
+      const what = /^[0-9a-f]{8}$/.test(id) ? `the id ${id}` : 'that id or text'
       throw new ControlPlaneError({
         code: 'TICKET_NOT_FOUND',
-        message: `no ticket of this cluster has the id ${id}`,
+        message: `no ticket of this cluster has ${what}`,
         hint: "'aspen ticket list' shows them"
       })
     }

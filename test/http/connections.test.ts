@@ -163,6 +163,25 @@ test('HTTP-08: whoever takes nothing of an answer is cut off, whoever waits for 
   t.is((await waiting).status, 200)
 })
 
+test('who asks for the metrics again and again in one turn makes the node write them once', async (t) => {
+  const opened = await openServer(t)
+  const { socket, ended } = connectionWith(
+    opened,
+    'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(MAX_HTTP_PIPELINED)
+  )
+  let answerCount = 0
+  socket.on(
+    'data',
+    (bytes: Buffer) => (answerCount += bytes.toString().split(' 200 OK').length - 1)
+  )
+  await until(() => answerCount === MAX_HTTP_PIPELINED)
+  socket.destroy()
+  await ended
+  t.is(opened.node.calls, 1)
+  await get(opened, '/metrics')
+  t.is(opened.node.calls, 2, 'and later anew')
+})
+
 test('what nobody waits for any more takes no place and is not begun', async (t) => {
   const inFlight = new InFlight(HTTP_LIMITS, systemTimers)
   let end = (): void => {}

@@ -2,6 +2,7 @@
 
 import test from 'brittle'
 import { assert } from '../../lib/assert.ts'
+import { asAspenError } from '../../lib/errors.ts'
 import { MAX_INVITE_TTL_MS, MAX_INVITE_USES } from '../../lib/limits.ts'
 import { SeededRandom } from '../../lib/random.ts'
 import type { TicketOptions } from '../../lib/service/node-api.ts'
@@ -136,9 +137,14 @@ test('a ticket is revoked by its id; one that is not there is not found', async 
   await desk.time.run(0)
   t.is(fate.code, null)
   t.is(world.trust.invites[0]?.closed?.reason, 'revoked')
-  const unknown = fateOf(office.revoke('00000000'))
-  await desk.time.run(0)
-  confirm()
-  await desk.time.run(0)
-  t.is(unknown.code, 'TICKET_NOT_FOUND')
+  const refusalOf = async (id: string): Promise<string> => {
+    const asked = office.revoke(id).catch((error: unknown) => asAspenError(error))
+    await desk.time.run(0)
+    confirm()
+    const { code, message } = asAspenError(await asked)
+    return `${code}: ${message}`
+  }
+  const missing = 'TICKET_NOT_FOUND: no ticket of this cluster has'
+  t.is(await refusalOf('00000000'), `${missing} the id 00000000`)
+  t.is(await refusalOf('aspen1a-ticket'), `${missing} that id or text`, 'which may be a secret')
 })
