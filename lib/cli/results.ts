@@ -136,6 +136,10 @@ function memoryLines({ storage }: Status, style: Style): readonly string[] {
 
 function announcementLine({ discovery }: Status, { selector }: Target, style: Style): string {
   if (discovery.announced) return `${style.symbol('ok')} announced on the DHT`
+  if (!discovery.gossip) {
+    const why = 'gossip is off, so nothing of the cluster is announced on the DHT'
+    return `${style.symbol('dash')} ${why}: others join by this node's key and addresses`
+  }
   const how = discovery.online ? 'announcing on the DHT' : 'the DHT has not answered yet'
   return `${style.symbol('dash')} ${how}: machines in other networks can join when 'aspen status${selector}' says that it is announced`
 }

@@ -182,5 +182,6 @@ function memberText({ voters, learners, failure_tolerance: tolerance }: Status):
 
 function discoveryText({ discovery }: Status): string {
   if (discovery.announced) return 'announced on the DHT'
+  if (!discovery.gossip) return 'off (gossip): members find each other by key and address'
   return discovery.online ? 'online, not announced yet' : 'the DHT does not answer'
 }

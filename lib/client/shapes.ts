@@ -149,7 +149,7 @@ const status = shape<Status>({
   failure_tolerance: whole,
   version: text,
   uptime_ms: whole,
-  discovery: object<Status['discovery']>({ online: flag, announced: flag }),
+  discovery: object<Status['discovery']>({ online: flag, announced: flag, gossip: flag }),
   addresses: listOf(text),
   storage: object<Status['storage']>({
     backend: oneOf('sqlite', 'inmemory'),

@@ -43,7 +43,8 @@ export function tcpGuard(token: string, hosts: () => readonly string[]): Guard {
       const names = named === undefined ? host : [...host, named]
       const own = hosts()
       if (host.length === 1 && names.every((name) => own.includes(name))) return null
-      return refusal('MISDIRECTED', 'the Host header names another place than this node')
+      const hint = 'ask the node by its address, or as localhost: other names are not taken'
+      return refusal('MISDIRECTED', 'the Host header names another place than this node', hint)
     },
     checkOrigin({ origin, 'sec-fetch-site': site }) {
       if (origin !== undefined && !hosts().some((host) => origin === `http://${host}`)) {

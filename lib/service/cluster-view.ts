@@ -60,7 +60,7 @@ export class ClusterView {
     const { clock, startedMs, transport, replica, stateMachine } = this.#parts
     const configuration = this.#parts.configuration()
     const { leader, term, commitIndex } = replica.status
-    const { isOnline, isAnnounced } = transport.discovery()
+    const { isOnline, isAnnounced, usesTopics } = transport.discovery()
     return {
       node: { id, key: hexOf(publicKey), name: name() },
       cluster: { id: hexOf(clusterId) },
@@ -79,7 +79,11 @@ export class ClusterView {
       failure_tolerance: this.failureTolerance(),
       version,
       uptime_ms: Math.round(clock.nowMs() - startedMs),
-      discovery: { online: isOnline, announced: isAnnounced },
+      discovery: {
+        online: isOnline,
+        announced: usesTopics && isAnnounced,
+        gossip: usesTopics
+      },
       addresses: transport.addresses().map(formatAddress),
       storage: this.#storage(),
       disk: diskDocument(this.#parts.disk())

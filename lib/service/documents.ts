@@ -46,7 +46,11 @@ export const Status = Type.Object({
   failure_tolerance: Type.Integer({ description: 'voters that may fail with writes going on' }),
   version: Type.String(),
   uptime_ms: Type.Integer(),
-  discovery: Type.Object({ online: Type.Boolean(), announced: Type.Boolean() }),
+  discovery: Type.Object({
+    online: Type.Boolean({ description: 'the DHT has answered' }),
+    announced: Type.Boolean({ description: 'this node, under all topics of its cluster' }),
+    gossip: Type.Boolean({ description: 'false: nothing is announced or looked up under topics' })
+  }),
   addresses: Type.Array(Address),
   storage: Type.Object({
     backend: Type.Union([

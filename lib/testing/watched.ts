@@ -13,6 +13,7 @@ import { Raft } from '../raft/raft.ts'
 import type { ConsensusCore } from '../replica/consensus-core.ts'
 import { Links } from '../transport/links.ts'
 import type { LinksOptions } from '../transport/links.ts'
+import type { Discovery } from '../transport/network.ts'
 import type {
   LinkStatus,
   Peer,
@@ -255,7 +256,7 @@ export class WatchedTransport implements Transport {
     return this.#links.addresses()
   }
 
-  discovery(): { readonly isOnline: boolean; readonly isAnnounced: boolean } {
+  discovery(): Discovery {
     return this.#links.discovery()
   }
 

@@ -247,7 +247,8 @@ export class HyperswarmNetwork implements Network {
   discovery(): Discovery {
     return {
       isOnline: this.#isOnline(),
-      isAnnounced: [...this.#sessions.keys()].every((key) => this.#announced.has(key))
+      isAnnounced: [...this.#sessions.keys()].every((key) => this.#announced.has(key)),
+      usesTopics: this.#options.usesTopics !== false
     }
   }
 

@@ -23,7 +23,7 @@ import { HelloSession } from './hello-session.ts'
 import { Link } from './link.ts'
 import type { RequestChannel } from './link.ts'
 import type { Mux } from './mux.ts'
-import type { Connection, Network } from './network.ts'
+import type { Connection, Discovery, Network } from './network.ts'
 import type { Conversation } from './reception.ts'
 import { receiveJoiner, refuse, turnAway } from './reception.ts'
 import type { TrafficObserver } from './traffic.ts'
@@ -144,7 +144,7 @@ export class Links implements Transport {
     return this.#options.network.addresses()
   }
 
-  discovery(): { readonly isOnline: boolean; readonly isAnnounced: boolean } {
+  discovery(): Discovery {
     return this.#options.network.discovery()
   }
 

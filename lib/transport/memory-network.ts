@@ -284,7 +284,7 @@ export class MemoryNetwork implements Network {
   }
 
   discovery(): Discovery {
-    return { isOnline: this.#isOpen, isAnnounced: this.#isOpen }
+    return { isOnline: this.#isOpen, isAnnounced: this.#isOpen, usesTopics: true }
   }
 
   close(): Promise<void> {

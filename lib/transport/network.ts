@@ -44,6 +44,8 @@ export interface Discovery {
   readonly isOnline: boolean
   /** every topic is announced; true when there is none */
   readonly isAnnounced: boolean
+  /** topics are announced and looked up at all */
+  readonly usesTopics: boolean
 }
 
 export interface Network {

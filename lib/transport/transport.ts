@@ -10,6 +10,7 @@ import type { ErrorDetail } from '../errors.ts'
 import type { NodeId } from '../node-id.ts'
 import type { Message } from '../raft/message.ts'
 import type { Configuration } from '../raft/configuration.ts'
+import type { Discovery } from './network.ts'
 
 /** A member that this node wants a link to. */
 export interface Peer {
@@ -39,7 +40,7 @@ export interface Transport {
   /** Where others can try to reach this node: bound port with each local IPv4 address, and what the DHT saw. */
   addresses(): readonly Address[]
   /** Whether a query on the DHT has been answered, and whether the topics are announced. */
-  discovery(): { readonly isOnline: boolean; readonly isAnnounced: boolean }
+  discovery(): Discovery
   close(): Promise<void>
 }
 

@@ -20,6 +20,22 @@ test('status is a list for people and the document for programs', async (t) => {
   t.is((await run(['status', '-q'])).stdout, 'healthy\n')
 })
 
+test('status says that nothing is announced where gossip is off', async (t) => {
+  const { run, opened } = await openNode(t)
+  const status = opened.node.status()
+  const says = async (discovery: Partial<Status['discovery']>): Promise<string | undefined> => {
+    opened.node.status = () => ({
+      ...status,
+      discovery: { online: true, announced: false, gossip: true, ...discovery }
+    })
+    return /^discovery +(.*)$/m.exec((await run(['status'])).stdout)?.[1]
+  }
+  t.is(await says({ announced: true }), 'announced on the DHT')
+  t.is(await says({}), 'online, not announced yet')
+  t.is(await says({ online: false }), 'the DHT does not answer')
+  t.is(await says({ gossip: false }), 'off (gossip): members find each other by key and address')
+})
+
 test('status shows a snapshot that is on its way here', async (t) => {
   const { run, opened } = await openNode(t)
   const status = opened.node.status()

@@ -70,7 +70,7 @@ const CASES: ReadonlyArray<readonly [Shape<unknown>, TSchema, object]> = [
       failure_tolerance: 0,
       version: '0.1.0',
       uptime_ms: 5,
-      discovery: { online: true, announced: false },
+      discovery: { online: true, announced: false, gossip: true },
       addresses: ['127.0.0.1:4000'],
       storage: {
         backend: 'sqlite',

@@ -130,7 +130,7 @@ export class MemoryNode implements NodeApi {
       failure_tolerance: 0,
       version: '0.1.0',
       uptime_ms: 5,
-      discovery: { online: true, announced: false },
+      discovery: { online: true, announced: false, gossip: true },
       addresses: ['127.0.0.1:4000'],
       storage: {
         backend: 'inmemory',

@@ -63,6 +63,7 @@ interface World {
   disk: DiskState | null
   fetching: FetchProgress | null
   snapshots: readonly SnapshotInfo[]
+  usesTopics: boolean
 }
 
 const HASH = new Uint8Array(32)
@@ -108,6 +109,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     disk: null,
     snapshots: [],
     fetching: null,
+    usesTopics: true,
     ...overrides
   }
   const { id, leader, appliedIndex } = world
@@ -138,7 +140,7 @@ function viewOf(overrides: Partial<World> = {}): ClusterView {
     transport: {
       links: () => world.linked.map(linkTo),
       addresses: () => [{ host: '10.0.0.1', port: 5 }],
-      discovery: () => ({ isOnline: true, isAnnounced: false })
+      discovery: () => ({ isOnline: true, isAnnounced: true, usesTopics: world.usesTopics })
     },
     configuration: () => world.welcome ?? world.configuration,
     isInTouch: () => leader !== null,
@@ -232,7 +234,9 @@ test('the status holds what a program needs', (t) => {
   const status = viewOf({ leader: null, role: 'follower' }).status()
   t.is(status.leader, null)
   t.alike([status.voters, status.learners], [[1, 2, 3], []])
-  t.alike(status.discovery, { online: true, announced: false })
+  t.alike(status.discovery, { online: true, announced: true, gossip: true })
+  const { discovery } = viewOf({ usesTopics: false }).status()
+  t.alike(discovery, { online: true, announced: false, gossip: false }, 'nothing is announced')
   t.is(status.pid, 42)
   t.is(status.node.name, 'alder')
   t.is(status.state_hash, '09'.repeat(32))

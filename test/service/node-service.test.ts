@@ -26,7 +26,7 @@ const STATUS: Status = {
   failure_tolerance: 0,
   version: '1.0.0',
   uptime_ms: 9,
-  discovery: { online: true, announced: false },
+  discovery: { online: true, announced: false, gossip: true },
   addresses: [],
   storage: {
     backend: 'inmemory',
