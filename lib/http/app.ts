@@ -181,6 +181,11 @@ interface Asked {
 
 /** Everything that is decided before a body is read, in this order. @throws AspenError */
 async function admit({ request, reply }: Asked, parts: AppParts): Promise<void> {
+  if (request.raw.socket.destroyed) {
+    // what else a closed connection has sent at once: 1,000 answers to nobody would hold everything up
+    reply.hijack()
+    return
+  }
   const { exchange, count } = parts.exchanges.begin(request.raw, reply.raw)
   request.exchange = exchange
   if (count > MAX_HTTP_PIPELINED) {

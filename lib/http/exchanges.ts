@@ -25,7 +25,6 @@ export class Exchanges {
       all.delete(exchange)
       exchange.end()
     })
-    if (socket.destroyed) endAll(all)
     return { exchange, count: all.size }
   }
 
