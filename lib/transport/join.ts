@@ -79,6 +79,8 @@ interface Outcome {
   reject(error: AspenError): void
 }
 
+const NOBODY_ANSWERED = 'no member of the ticket answered'
+
 class Admission {
   readonly #options: AdmissionOptions
   readonly #outcome: Outcome
@@ -87,7 +89,7 @@ class Admission {
   #lookup: Dial | null = null
   #phase: JoinPhase = 'lookup'
   /** why the last attempt failed */
-  #cause = 'no member of the ticket answered'
+  #cause = NOBODY_ANSWERED
   #isOver = false
 
   constructor(options: AdmissionOptions, outcome: Outcome) {
@@ -147,6 +149,7 @@ class Admission {
       return
     }
     this.#enter('admission', 'connected; asking to be let in')
+    if (this.#cause === NOBODY_ANSWERED) this.#cause = 'it has not answered yet'
     const parts = new Parts()
     let isProven = false
     const mux = new Mux(connection, 'sponsor', {

@@ -117,6 +117,7 @@ test(
     t.alike([refusal.exitCode, refusal.code], [5, 'NO_PEER_FOUND'])
     t.ok(refusal.isRetryable)
     t.ok(/whether the cluster has a leader|member is running/.test(refusal.line), refusal.line)
+    t.absent(/was reached.*no member .* answered/.test(refusal.line), refusal.line)
     t.alike(await lab.settled(0, 'dogwood'), [])
   }
 )
