@@ -16,7 +16,7 @@ import { fastify } from 'fastify'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { TSchema } from '@sinclair/typebox'
-import { present } from '../assert.ts'
+import { AssertionError, present } from '../assert.ts'
 import type { ErrorCode } from '../errors.ts'
 import { AspenError } from '../errors.ts'
 import {
@@ -99,6 +99,8 @@ export function createApp(parts: AppParts): App {
     return503OnClosing: false,
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
+    // set below; without this fastify loads its own first, which takes as long as opening the stores
+    schemaController: { compilersFactory: { buildValidator: ownOnly, buildSerializer: ownOnly } },
     rewriteUrl: ({ method = '', url = '' }) => rewrittenUrl(method, url),
     frameworkErrors: (error, request, reply) =>
       void sendMalformed({ error, request, reply }, parts),
@@ -134,6 +136,10 @@ export function createApp(parts: AppParts): App {
   })
   app.setErrorHandler((error, request, reply) => sendError({ error, request, reply }, parts))
   return app
+}
+
+function ownOnly(): never {
+  throw new AssertionError('schemas are compiled by our own compilers')
 }
 
 /** One per schema, for all listeners. */
