@@ -63,7 +63,7 @@ test('voters are changed, promoted, removed; leadership is handed over', async (
     learner_id: 2,
     previous_voters: [1],
     new_voters: [2],
-    timestamp: '1970-01-01T00:00:00.000Z',
+    timestamp: '2026-01-01T00:00:00.005Z',
     message: 'Learner 2 promoted to voter successfully'
   })
   t.alike(opened.node.cluster.lastRequest, { learnerId: 2, replaceNode: 1, force: false })
@@ -79,7 +79,7 @@ test('voters are changed, promoted, removed; leadership is handed over', async (
 test('what takes nothing may be asked without a body, and with an empty one', async (t) => {
   const opened = await openServer(t)
   for (const path of ['/admin/trigger-snapshot', '/trigger-snapshot']) {
-    t.alike((await postNothing(opened, path)).json, { snapshot: { term: 2, index: 10 } }, path)
+    t.alike((await postNothing(opened, path)).json, { snapshot: { term: 1, index: 2 } }, path)
     t.is((await post(opened, path, {})).status, 200)
     t.is((await post(opened, path, { unknown: 1 })).status, 400)
   }
